@@ -1,0 +1,17 @@
+"""NExpR: super-resolution of MRI and CT slices as explicit analytic functions.
+
+``load_model``, ``ExplicitImage`` and ``upsample`` are loaded at first use, so that importing the package needs no torch.
+"""
+
+__version__ = "0.1.0"
+
+_HOME = {"load_model": "model", "ExplicitImage": "explicit_image", "upsample": "volumes"}
+__all__ = list(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -1,0 +1,30 @@
+"""Intensities: a robust range for the network, and the way back to the input's pixel type."""
+
+import numpy as np
+
+_SAMPLES = 2_000_000
+
+
+def robust_range(image, percentiles=(0.1, 99.9)):
+    """Intensities that the network sees as 0 and 1.
+
+    :param image: finite array of any shape; large ones are subsampled on a regular pattern.
+    :return: (low, high) floats with low < high; for a constant image, high = low + 1.
+    """
+    values = np.ravel(image)
+    values = values[:: max(1, values.size // _SAMPLES)]
+    low, high = (float(v) for v in np.percentile(values, percentiles))
+    if low == high:
+        low, high = float(np.min(image)), float(np.max(image))
+    return (low, high) if low < high else (low, low + 1.0)
+
+
+def to_dtype(values, dtype):
+    """Floating-point values as ``dtype``: rounded and saturated for integer types."""
+    dtype = np.dtype(dtype)
+    if not np.issubdtype(dtype, np.integer):
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    # In float64 the largest 64-bit integers are not representable: saturate to the next value below.
+    high = float(limits.max) if limits.bits < 64 else np.nextafter(float(limits.max), 0)
+    return np.clip(np.rint(values), float(limits.min), high).astype(dtype)

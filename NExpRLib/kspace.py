@@ -1,0 +1,51 @@
+"""k-space (discrete Fourier) operations on real images: exact cropping, zero-filling, data consistency.
+
+All of them are separable, keep images real and treat the Nyquist bin of even sizes so that cropping undoes
+zero-filling exactly. Positions are in low-resolution pixel indices, see :mod:`grid`.
+"""
+
+import numpy as np
+
+
+def kspace_crop(image, shape, first=(0.0, 0.0)):
+    """Low-resolution image that a scanner would have measured: the central part of k-space.
+
+    :param image: float array (..., H, W).
+    :param shape: (h, w), not larger than (H, W).
+    :param first: position of the first high-resolution pixel, in low-resolution pixels; (0, 0) is the k-space grid.
+    :return: array (..., h, w) of the same dtype.
+    """
+    for axis, size, start in zip((-2, -1), shape, first):
+        image = _resample_axis(image, size, axis, -start, size)
+    return image
+
+
+def zero_fill(image, shape, first=(0.0, 0.0)):
+    """Band-limited (sinc) interpolation of (..., h, w) to ``shape`` (H, W), by padding k-space with zeros."""
+    for axis, size, start in zip((-2, -1), shape, first):
+        image = _resample_axis(image, size, axis, start, image.shape[axis])
+    return image
+
+
+def enforce_data_consistency(result, measured, first=(0.0, 0.0)):
+    """Replace the measured band of k-space of a super-resolved image by that of its input.
+
+    :param result: float array (..., H, W).
+    :param measured: the input (..., h, w); its periodic continuation is what was measured.
+    :param first: position of the first pixel of ``result``, in pixels of ``measured``.
+    :return: array (..., H, W) whose :func:`kspace_crop` is ``measured``.
+    """
+    missing = measured - kspace_crop(result, measured.shape[-2:], first)
+    return result + zero_fill(missing, result.shape[-2:], first)
+
+
+def _resample_axis(image, size, axis, shift, low_resolution_size):
+    """Fourier resampling along one axis; the content moves by ``shift`` low-resolution pixels."""
+    old_size = image.shape[axis]
+    spectrum = np.moveaxis(np.fft.rfft(image, axis=axis), axis, -1)
+    bins = min(size, old_size) // 2 + 1
+    spectrum = spectrum[..., :bins] * np.exp(2j * np.pi * np.arange(bins) * shift / low_resolution_size)
+    if size != old_size and min(size, old_size) % 2 == 0:
+        spectrum[..., -1] *= 2 if size < old_size else 0.5
+    resampled = np.fft.irfft(spectrum * (size / old_size), n=size, axis=-1)
+    return np.moveaxis(resampled, -1, axis).astype(image.dtype, copy=False)

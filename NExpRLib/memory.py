@@ -1,0 +1,57 @@
+"""Free memory, and what running out of it looks like."""
+
+import ctypes
+import os
+import sys
+
+
+def available_memory():
+    """Bytes of main memory that a program may still take, or ``None`` where the system does not say."""
+    if sys.platform == "win32":
+        return _windows_available_memory()
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return None
+
+
+def _windows_available_memory():
+    class MemoryStatus(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
+            (name, ctypes.c_ulonglong)
+            for name in (
+                "total",
+                "available",
+                "page_total",
+                "page_available",
+                "virtual",
+                "virtual_available",
+                "extended",
+            )
+        ]
+
+    status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
+    return status.available if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else None
+
+
+def is_out_of_memory(error):
+    """Whether an exception says that main memory or device memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "allocate memory" in text)
+    )
+
+
+def readable_bytes(count):
+    """``1.5 GB`` for 1 500 000 000."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.3g} {unit}" if count < 1000 else f"{count:,.0f} {unit}"
+        count /= 1000

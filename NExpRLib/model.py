@@ -1,0 +1,176 @@
+"""Trained models: loading, verifying, and representing slices as explicit images."""
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .explicit_image import ExplicitImage
+from .intensity import robust_range
+from .interpolation import prefilter
+from .network import NetworkConfig, NExpRNetwork
+
+MODELS_FOLDER = Path(__file__).parent / "Models"
+DEVICES = ("auto", "cuda", "mps", "cpu")
+PRECISIONS = ("float32", "bfloat16")
+
+
+class Model:
+    """A trained network with its card.
+
+    :ivar card: the model card, see ``Models/*/card.json``.
+    :ivar device: torch device on which slices are encoded.
+    """
+
+    def __init__(self, network, card, device, precision="float32"):
+        self.network = network.to(device=device, memory_format=torch.channels_last).eval()
+        self.card = card
+        self.device = device
+        self.precision = precision
+
+    def to(self, device):
+        """The same model on another device (``cuda``, ``mps`` or ``cpu``)."""
+        return Model(copy.deepcopy(self.network), self.card, _torch_device(device), self.precision)
+
+    def intensity_range(self, image):
+        """Intensities of a slice or volume that the network sees as 0 and 1: the model's window, or a robust range."""
+        return tuple(self.card["window"]) if self.card.get("window") else robust_range(image)
+
+    @torch.inference_mode()
+    def represent(self, slices, intensity_range=None, tile=None):
+        """Encode slices once; the result is rasterized at any scale without the network.
+
+        :param slices: (h, w) or (b, 1, h, w), NumPy array or tensor of any real numeric dtype, all finite.
+        :param intensity_range: (low, high) that the network sees as 0 and 1; by default each slice has its own
+            (:meth:`intensity_range`). Nothing is clipped.
+        :param tile: encode in tiles of about this many pixels a side, for large slices; the result does not depend
+            on it.
+        :return: :class:`ExplicitImage` in the intensities of the input; rasterizing gives (H, W) or (b, 1, H, W), a
+            NumPy array or a tensor as ``slices`` was.
+        :raises ValueError: for another number of dimensions, complex, empty or non-finite input.
+        """
+        returns_numpy = not isinstance(slices, torch.Tensor)
+        pixels = slices.detach().cpu().numpy() if not returns_numpy else np.asarray(slices)
+        if not (pixels.ndim == 2 or (pixels.ndim == 4 and pixels.shape[1] == 1)) or pixels.size == 0:
+            raise ValueError(f"Slices must have shape (h, w) or (b, 1, h, w) and not be empty, not {pixels.shape}.")
+        if not (np.issubdtype(pixels.dtype, np.number) or pixels.dtype == bool) or np.iscomplexobj(pixels):
+            raise ValueError(f"Slices must hold real numbers, not {pixels.dtype}.")
+        pixels = pixels.astype(np.float64)
+        if not np.isfinite(pixels).all():
+            raise ValueError("The slice contains NaN or infinite values: replace them first.")
+        batch = pixels.reshape(-1, *pixels.shape[-2:])
+        ranges = np.array([intensity_range or self.intensity_range(image) for image in batch])
+        low, extent = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
+        normalized = (batch - low[:, None, None]) / extent[:, None, None]
+        inputs = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
+        config = self.network.config
+        leading = pixels.shape[:-2]
+        matrices = self._encode(inputs[:, None], tile)
+        coefficients = prefilter(inputs, config.skip)
+        row_frequencies, column_frequencies = (f.numpy() for f in self.network.frequencies())
+        return ExplicitImage(
+            shape=pixels.shape[-2:],
+            patch_size=config.patch_size,
+            blend=config.blend,
+            matrices=matrices.reshape(*leading, *matrices.shape[1:]),
+            row_frequencies=row_frequencies,
+            column_frequencies=column_frequencies,
+            skip=config.skip,
+            skip_coefficients=None if coefficients is None else coefficients.reshape(pixels.shape),
+            intensity_offset=low.reshape(leading),
+            intensity_scale=extent.reshape(leading),
+            returns_numpy=returns_numpy,
+        )
+
+    def _encode(self, inputs, tile):
+        """Coefficient matrices (b, P, K, Q, K) of normalized slices (b, 1, h, w)."""
+        if tile is None or max(inputs.shape[-2:]) <= tile:
+            return self._run(inputs)
+        a, halo = self.network.config.patch_size, self.network.halo
+        tile = -(-tile // a) * a
+        rows = []
+        for top in range(0, inputs.shape[-2], tile):
+            row = []
+            for left in range(0, inputs.shape[-1], tile):
+                from_top, from_left = max(0, top - halo), max(0, left - halo)
+                window = inputs[..., from_top : top + tile + halo, from_left : left + tile + halo]
+                matrices = self._run(window)
+                p, q = (top - from_top) // a, (left - from_left) // a
+                row.append(matrices[:, p : p + tile // a, :, q : q + tile // a])
+            rows.append(torch.cat(row, dim=3))
+        return torch.cat(rows, dim=1)
+
+    def _run(self, inputs):
+        lower = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=lower):
+            return self.network(inputs.contiguous(memory_format=torch.channels_last))
+
+
+def model_names():
+    """Names of the models in the package."""
+    return sorted(path.parent.name for path in MODELS_FOLDER.glob("*/card.json"))
+
+
+def read_card(model):
+    """Model card of a model in the package, by name, or in a folder.
+
+    :raises ValueError: if there is no such model or its card is not readable.
+    """
+    folder = _folder(model)
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        NetworkConfig(**card["network"])
+        return card
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"The model card {folder / 'card.json'} is not readable ({error}).") from error
+
+
+def load_model(model="mri", device="auto", precision="float32"):
+    """Load a trained model; its weights are verified and read without running any code in them.
+
+    :param model: name of a model in the package, or the path of a model's folder.
+    :param device: ``auto`` (the fastest present), ``cuda``, ``mps`` or ``cpu``.
+    :param precision: of the encoder: ``float32`` or ``bfloat16``; everything else is float32.
+    :raises ValueError: for an unknown model, a missing device, or weights that do not match their card.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f'Unknown precision "{precision}": choose one of {", ".join(PRECISIONS)}.')
+    torch_device = _torch_device(device)
+    folder, card = _folder(model), read_card(model)
+    weights = folder / "weights.pt"
+    if not weights.is_file():
+        raise ValueError(f"The model's weights are missing: {weights}.")
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != card.get("sha256"):
+        raise ValueError(f"The weights {weights} do not match their model card (SHA-256): get the model again.")
+    network = NExpRNetwork(NetworkConfig(**card["network"]))
+    try:
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except Exception as error:
+        raise ValueError(f"The weights {weights} do not fit the network in their model card.") from error
+    return Model(network.float(), card, torch_device, precision)
+
+
+def _folder(model):
+    if str(model) in model_names():
+        return MODELS_FOLDER / str(model)
+    path = Path(model)
+    folder = path if path.is_dir() else path.parent
+    if (path.is_dir() or path.name in ("card.json", "weights.pt")) and (folder / "card.json").is_file():
+        return folder
+    raise ValueError(
+        f'There is no model "{model}": choose one of {", ".join(model_names())}, or a folder with card.json and weights.pt.'
+    )
+
+
+def _torch_device(device):
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, available in present.items() if available)
+    if device not in present:
+        raise ValueError(f'Unknown device "{device}": choose one of {", ".join(DEVICES)}.')
+    if not present[device]:
+        raise ValueError(f'The device "{device}" is not present on this computer: choose "auto" or "cpu".')
+    return torch.device(device)

@@ -1,0 +1,139 @@
+"""The network of NExpR: encoder, patch embedding and decoder (paper Sec. 2.2). Runs once per slice.
+
+With the defaults it is the paper's: 1.59 M parameters, 5.36 G multiply-adds for 64 x 64 pixels.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from .fourier_basis import BASES, coefficient_count
+from .interpolation import SKIPS
+
+
+def paper_matrix(alpha, beta):
+    """Coefficients of Eq. 1, each (..., N+1, N+1), as the matrices M of :mod:`fourier_basis`: (..., 2N+1, 2N+1)."""
+    cosine_rows = torch.cat([beta, alpha[..., :, 1:]], dim=-1)
+    sine_rows = torch.cat([alpha[..., 1:, :], -beta[..., 1:, 1:]], dim=-1)
+    return torch.cat([cosine_rows, sine_rows], dim=-2)
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Architecture of a network; stored in the model card.
+
+    :ivar blocks: residual blocks of the EDSR encoder.
+    :ivar features: features of the encoder.
+    :ivar encode_patches: the encoder sees whole patches as its pixels (space to depth), so that the same number of
+        multiply-adds allows twice the features and twice the receptive field; the paper's encoder sees pixels.
+    :ivar hidden: features of the decoder.
+    :ivar patch_size: low-resolution pixels per patch side, a in the paper.
+    :ivar frequencies: N, the number of non-zero frequencies per axis.
+    :ivar frequency_step: initial spacing of the frequencies, radians per low-resolution pixel.
+    :ivar basis: ``paper`` (Eq. 1) or ``full`` (all four products of sines and cosines).
+    :ivar skip: ``none`` (Eqs. 1-3), ``bicubic`` or ``bspline``.
+    :ivar blend: mix neighboring patches linearly, so that there are no seams.
+    """
+
+    blocks: int = 16
+    features: int = 64
+    encode_patches: bool = False
+    hidden: int = 256
+    patch_size: int = 2
+    frequencies: int = 8
+    frequency_step: float = math.pi
+    basis: str = "paper"
+    skip: str = "none"
+    blend: bool = False
+
+    def __post_init__(self):
+        if self.basis not in BASES or self.skip not in SKIPS:
+            raise ValueError(f"basis must be one of {BASES} and skip one of {SKIPS}.")
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, features):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(features, features, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(features, features, 3, padding=1),
+        )
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
+class Encoder(nn.Module):
+    """EDSR without its upsampler (Lim et al. 2017): (b, inputs, h, w) -> (b, features, h, w)."""
+
+    def __init__(self, inputs, blocks, features):
+        super().__init__()
+        self.head = nn.Conv2d(inputs, features, 3, padding=1)
+        self.body = nn.Sequential(
+            *[ResidualBlock(features) for _ in range(blocks)], nn.Conv2d(features, features, 3, padding=1)
+        )
+
+    def forward(self, x):
+        x = self.head(x)
+        return x + self.body(x)
+
+
+class NExpRNetwork(nn.Module):
+    """Predicts the coefficients of every patch from a low-resolution slice."""
+
+    def __init__(self, config=NetworkConfig()):
+        super().__init__()
+        self.config = config
+        a = config.patch_size
+        self.space_to_depth = nn.PixelUnshuffle(a if config.encode_patches else 1)
+        self.encoder = Encoder(a * a if config.encode_patches else 1, config.blocks, config.features)
+        gathered = 1 if config.encode_patches else a
+        self.gather = nn.Conv2d(config.features, config.hidden, gathered, stride=gathered)
+        layers = []
+        for _ in range(4):
+            layers += [nn.Conv2d(config.hidden, config.hidden, 1), nn.ReLU(inplace=True)]
+        layers.append(nn.Conv2d(config.hidden, coefficient_count(config.basis, config.frequencies), 1))
+        if config.skip != "none":
+            # Start from the skip: an untrained network adds nothing to it.
+            nn.init.zeros_(layers[-1].weight)
+            nn.init.zeros_(layers[-1].bias)
+        self.decoder = nn.Sequential(*layers)
+        initial = config.frequency_step * torch.arange(1, config.frequencies + 1, dtype=torch.float32)
+        self.row_frequencies = nn.Parameter(initial.clone())
+        self.column_frequencies = nn.Parameter(initial.clone())
+
+    @property
+    def halo(self):
+        """Pixels around a patch that its coefficients depend on, rounded up to whole patches."""
+        radius, a = 2 * self.config.blocks + 2, self.config.patch_size
+        return radius * a if self.config.encode_patches else -(-radius // a) * a
+
+    def frequencies(self):
+        """Row and column frequencies (N+1,) in float64 on the CPU, index 0 fixed to 0; gradients flow."""
+        return tuple(
+            nn.functional.pad(f.to("cpu", torch.float64), (1, 0))
+            for f in (self.row_frequencies, self.column_frequencies)
+        )
+
+    def forward(self, x):
+        """Coefficient matrices of every patch.
+
+        :param x: normalized slices (b, 1, h, w). Sizes that are no multiple of the patch are continued at the far
+            border.
+        :return: (b, P, K, Q, K) with P, Q patches along rows and columns and K = 2N+1.
+        """
+        a = self.config.patch_size
+        pad_rows, pad_columns = -x.shape[-2] % a, -x.shape[-1] % a
+        if pad_rows or pad_columns:
+            x = nn.functional.pad(x, (0, pad_columns, 0, pad_rows), mode="replicate")
+        numbers = self.decoder(self.gather(self.encoder(self.space_to_depth(x)))).float()
+        batch, _, rows, columns = numbers.shape
+        if self.config.basis == "paper":
+            n = self.config.frequencies + 1
+            alpha, beta = numbers.reshape(batch, 2, n, n, rows, columns).permute(1, 0, 4, 5, 2, 3)
+            return paper_matrix(alpha, beta).transpose(2, 3)
+        k = 2 * self.config.frequencies + 1
+        return numbers.reshape(batch, k, k, rows, columns).permute(0, 3, 1, 4, 2)

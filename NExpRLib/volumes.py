@@ -1,0 +1,204 @@
+"""Upsampling of whole volumes: SimpleITK image in, SimpleITK image out."""
+
+import numpy as np
+import SimpleITK as sitk
+
+from .geometry import Geometry, plan_target
+from .intensity import to_dtype
+from .kspace import enforce_data_consistency
+from .memory import available_memory, is_out_of_memory, readable_bytes
+
+# An encoder pass over this many pixels needs about 1 GB on a CPU; larger batches are no faster there.
+_PIXELS_PER_BATCH = {"cpu": 2**18, "mps": 2**19, "cuda": 2**21}
+_TILE_SIZES = (512, 256, 128)
+
+
+def upsample(
+    image,
+    scale=None,
+    *,
+    spacing=None,
+    size=None,
+    like=None,
+    plane="auto",
+    grid="fov",
+    model="mri",
+    data_consistency=False,
+    device="auto",
+    progress=None,
+):
+    """Super-resolve a volume in its acquisition plane, slice by slice, in bounded memory.
+
+    Name the target by exactly one of ``scale``, ``spacing``, ``size`` or ``like``; see
+    :func:`NExpRLib.geometry.plan_target`.
+
+    :param image: scalar SimpleITK image, 2D or 3D, of any integer or floating-point type.
+    :param scale: factor, or (rows, columns) factors.
+    :param spacing: in-plane spacing in mm, or (rows, columns).
+    :param size: (rows, columns) of an output slice.
+    :param like: SimpleITK image whose in-plane grid is taken over. Its samples outside the input's extent are set to
+        the minimum of the input.
+    :param plane: ``auto`` (the acquisition plane), ``axial``, ``sagittal``, ``coronal``, or the through-plane axis 0-2.
+    :param grid: ``fov`` (physical extent preserved) or ``kspace`` (first sample stays in place).
+    :param model: name of a model in the package, path of a model's folder, or a loaded :class:`NExpRLib.model.Model`
+        (which keeps its own device).
+    :param data_consistency: replace the measured band of k-space of each slice by that of the input.
+    :param device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+    :param progress: called as ``progress(fraction)`` after every batch of slices; it may raise to cancel.
+    :return: image of the input's pixel type; integers are rounded and saturated. Through-plane geometry is untouched.
+    :raises ValueError: for an image or a target that cannot be upsampled, with what to do instead.
+    """
+    geometry = geometry_of(image)
+    pixels = checked_pixels(image)
+    target = plan_target(
+        geometry,
+        scale=scale,
+        spacing=spacing,
+        size=size,
+        like=None if like is None else geometry_of(like),
+        plane=plane,
+        grid=grid,
+    )
+    if data_consistency and like is not None:
+        raise ValueError(
+            "Data consistency needs a grid over the whole slice: name the target by scale, spacing or size."
+        )
+    check_memory(target, pixels.dtype)
+    if isinstance(model, str) or not hasattr(model, "represent"):
+        from .model import load_model
+
+        model = load_model(model, device)
+    numpy_axis = 0 if target.slice_axis is None else geometry.dimension - 1 - target.slice_axis
+    slices = pixels[None] if target.slice_axis is None else np.moveaxis(pixels, numpy_axis, 0)
+    result = upsample_slices(slices, target, model, data_consistency=data_consistency, progress=progress)
+    result = result[0] if target.slice_axis is None else np.moveaxis(result, 0, numpy_axis)
+    output = sitk.GetImageFromArray(np.ascontiguousarray(result))
+    output.SetSpacing(target.geometry.spacing)
+    output.SetOrigin(target.geometry.origin)
+    output.SetDirection(target.geometry.direction.ravel().tolist())
+    return output
+
+
+def upsample_slices(slices, target, model, *, data_consistency=False, progress=None):
+    """Upsample an array of slices; the result does not depend on how they are batched or tiled.
+
+    :param slices: array (n, h, w) of real numbers.
+    :param target: :class:`NExpRLib.geometry.Target`.
+    :param model: loaded :class:`NExpRLib.model.Model`.
+    :return: array (n, H, W) of the dtype of ``slices``.
+    :raises MemoryError: when not even a small tile fits into memory.
+    """
+    intensity_range = model.intensity_range(slices)
+    outside = _outside(target, slices.shape[1:])
+    result = np.empty((len(slices), *target.shape), dtype=slices.dtype)
+    rows, columns = target.positions
+    effort = _Effort(model, slices.shape[1:])
+    done = 0
+    while done < len(slices):
+        batch = slices[done : done + effort.batch_size]
+        try:
+            image = effort.model.represent(batch[:, None], intensity_range, effort.tile)
+            values = image.rasterize(rows=rows, columns=columns)[:, 0].astype(np.float64)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            effort.reduce(error)
+            continue
+        if data_consistency:
+            values = enforce_data_consistency(values, batch.astype(np.float64), target.first)
+        if outside is not None:
+            values[:, outside] = slices.min()
+        result[done : done + len(batch)] = to_dtype(values, slices.dtype)
+        done += len(batch)
+        if progress is not None:
+            progress(done / len(slices))
+    return result
+
+
+class _Effort:
+    """How much is encoded at once; less after memory ran out: smaller batches, then tiles, then the CPU."""
+
+    def __init__(self, model, shape):
+        self.model = model
+        self.batch_size = max(1, _PIXELS_PER_BATCH[model.device.type] // (shape[0] * shape[1]))
+        self.tile = None
+        self.longest_side = max(shape)
+
+    def reduce(self, error):
+        smaller_tiles = [t for t in _TILE_SIZES if t < (self.tile or self.longest_side)]
+        if self.batch_size > 1:
+            self.batch_size //= 2
+        elif smaller_tiles:
+            self.tile = smaller_tiles[0]
+        elif self.model.device.type != "cpu":
+            self.model = self.model.to("cpu")
+        else:
+            raise MemoryError("There is not enough memory to encode even a small part of a slice.") from error
+
+
+def geometry_of(image):
+    """:class:`NExpRLib.geometry.Geometry` of a SimpleITK image."""
+    dimension = image.GetDimension()
+    direction = np.array(image.GetDirection()).reshape(dimension, dimension)
+    return Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), direction)
+
+
+def checked_pixels(image):
+    """Pixels of an image that can be upsampled, as a NumPy view.
+
+    :raises ValueError: for vector, complex, 4D, empty, non-finite and label images, with what to do instead.
+    """
+    if image.GetDimension() not in (2, 3):
+        raise ValueError(f"The image has {image.GetDimension()} dimensions: split it into 3D volumes first.")
+    if image.GetNumberOfComponentsPerPixel() != 1 or "label" in image.GetPixelIDTypeAsString():
+        raise ValueError(
+            f"The image holds {image.GetPixelIDTypeAsString()} pixels (color, vector or label map): "
+            "upsample one scalar channel at a time."
+        )
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise ValueError("The image is complex: upsample its magnitude.")
+    if 0 in image.GetSize():
+        raise ValueError("The image is empty.")
+    pixels = sitk.GetArrayViewFromImage(image)
+    if np.issubdtype(pixels.dtype, np.floating):
+        bad = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
+        if bad:
+            raise ValueError(f"The image contains {bad} NaN or infinite voxels: replace them first.")
+    elif _looks_like_labels(pixels):
+        raise ValueError(
+            "The image looks like a label map (few integer values in large uniform regions): resample it with nearest "
+            "neighbor. If it does hold intensities, convert it to a floating-point type first."
+        )
+    return pixels
+
+
+def check_memory(target, dtype):
+    """Refuse a result that cannot fit into memory.
+
+    :raises ValueError: with the memory that it would take.
+    """
+    voxels = float(np.prod([float(n) for n in target.geometry.size]))
+    needed = 2 * voxels * np.dtype(dtype).itemsize
+    available = available_memory()
+    if available is not None and needed > available:
+        raise ValueError(
+            f"The result of {' x '.join(str(n) for n in target.geometry.size)} voxels would take "
+            f"{readable_bytes(needed)} of memory, of which {readable_bytes(available)} is available: "
+            "choose a smaller scale."
+        )
+
+
+def _looks_like_labels(pixels):
+    """At most 256 integer values, the same in 9 of 10 neighboring pixels."""
+    flat = pixels.reshape(-1)
+    same = np.count_nonzero(flat[1:] == flat[:-1])
+    if flat.size < 64 or same < 0.9 * (flat.size - 1):
+        return False
+    return 2 <= len(np.unique(flat)) <= 256
+
+
+def _outside(target, shape):
+    """Mask of output samples beyond the input's extent, or ``None`` when there are none."""
+    beyond = [(u < -0.5 - 1e-6) | (u > n - 0.5 + 1e-6) for u, n in zip(target.positions, shape)]
+    mask = beyond[0][:, None] | beyond[1][None, :]
+    return mask if mask.any() else None

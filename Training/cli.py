@@ -1,0 +1,55 @@
+"""The ``nexpr`` command. Each subcommand is a module with ``add_arguments(parser)`` and ``run(arguments)``."""
+
+import argparse
+import importlib
+import signal
+import sys
+
+COMMANDS = {
+    "upsample": "super-resolve volumes",
+    "demo": "restore a real brain MRI that comes with nilearn, with a figure and a table",
+    "evaluate": "measure a model on volumes, beside the classical methods",
+    "train": "train a model (options of Lightning's command line, see --help)",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def main(argv=None):
+    """Run ``nexpr`` with the arguments of the shell. Exit status 0, or 2 with one line on stderr for bad input."""
+    argv = sys.argv[1:] if argv is None else argv
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if argv[:1] == ["train"]:
+            from .train import train
+
+            train(argv[1:])
+        else:
+            arguments = _parse(argv)
+            importlib.import_module(f".{arguments.command}", __package__).run(arguments)
+    except (ValueError, MemoryError) as error:
+        sys.exit(_fail(str(error), 2))
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("NExpRLib", "Training"):
+            raise
+        sys.exit(_fail(f"the package {error.name} is not installed: pip install 'nexpr[demo,train]'", 2))
+    except KeyboardInterrupt:
+        sys.exit(_fail("interrupted, nothing half-written is left", 130))
+
+
+def _fail(message, status):
+    print(f"nexpr: error: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _parse(argv):
+    parser = _Parser(prog="nexpr", description="Explicit super-resolution of MRI and CT. For research use only.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if argv[:1] == [name] and name != "train":
+            importlib.import_module(f".{name}", __package__).add_arguments(subparser)
+    return parser.parse_args(argv)

@@ -1,0 +1,63 @@
+"""``nexpr evaluate``: degrade volumes, restore them, and compare with the truth."""
+
+import numpy as np
+import SimpleITK as sitk
+from tqdm import tqdm
+
+from NExpRLib.model import load_model
+
+from .degradation import DEGRADATIONS
+from .evaluation import (
+    METRICS,
+    classical_methods,
+    evaluate_slice,
+    markdown_table,
+    nexpr_method,
+    normalized_slices,
+)
+from .files import find_volumes, read_volume
+
+
+def add_arguments(parser):
+    parser.add_argument("inputs", nargs="+", metavar="VOLUME", help="files or folders; their k slices are the truth")
+    parser.add_argument("--model", default="mri", help="name or folder of a model (default: mri)")
+    parser.add_argument("--scales", type=float, nargs="+", default=[2, 3, 4], help="default: 2 3 4")
+    parser.add_argument("--degradation", choices=DEGRADATIONS, default="kspace", help="default: kspace")
+    parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
+
+
+def run(arguments):
+    model = load_model(arguments.model, arguments.device)
+    methods = classical_methods(arguments.degradation)
+    methods["NExpR"] = nexpr_method(model, arguments.degradation)
+    sources = [source for path in arguments.inputs for source in find_volumes(path)]
+    if any(scale <= 1 for scale in arguments.scales):
+        raise ValueError("The scales to evaluate must be above 1.")
+    for metric, table in evaluate_volumes(sources, arguments.scales, arguments.degradation, methods).items():
+        print(f"\n{metric}\n{table}")
+
+
+def evaluate_volumes(sources, scales, degradation, methods):
+    """Mean over the slices of all volumes, and of each volume: ``{metric: Markdown table}``."""
+    measured = {}
+    with tqdm(sources, unit="volume", disable=None) as bar:
+        for source in bar:
+            bar.set_description(source.name)
+            for truth in normalized_slices(sitk.GetArrayFromImage(read_volume(source))):
+                for scale in scales:
+                    _, results = evaluate_slice(truth, scale, degradation, methods)
+                    for name, (_, values) in results.items():
+                        for metric, value in values.items():
+                            measured.setdefault((metric, source.name, name, scale), []).append(value)
+    return {metric: _table(metric, sources, scales, methods, measured) for metric in METRICS}
+
+
+def _table(metric, sources, scales, methods, measured):
+    def cells(names, method):
+        values = ([v for name in names for v in measured[metric, name, method, scale]] for scale in scales)
+        return [f"{np.mean(v):.4f}" if metric == "SSIM" else f"{np.mean(v):.2f}" for v in values]
+
+    groups = {source.name: [source.name] for source in sources}
+    groups["all slices"] = [source.name for source in sources]
+    rows = [[group, method, *cells(names, method)] for group, names in groups.items() for method in methods]
+    return markdown_table(["Volume", "Method", *(f"{scale:g}x" for scale in scales)], rows)

@@ -1,0 +1,154 @@
+"""Volumes on disk: finding and reading them, and writing results so that a file appears only when it is complete."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .integrity import is_complete
+
+EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
+WRITTEN_EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha")
+
+
+@dataclass(frozen=True)
+class VolumeSource:
+    """A volume on disk: one file, or the sorted files of a DICOM series.
+
+    :ivar name: without extension, for naming what is made from it.
+    """
+
+    name: str
+    files: tuple
+
+    def __str__(self):
+        return str(self.files[0]) if len(self.files) == 1 else f"{Path(self.files[0]).parent} ({self.name})"
+
+
+def extension_of(path):
+    """The image extension of a path in lower case, ``""`` if it has none of :data:`EXTENSIONS`."""
+    name = str(path).lower()
+    return max((e for e in EXTENSIONS if name.endswith(e)), key=len, default="")
+
+
+def find_volumes(path):
+    """Volumes at ``path``: a file, a folder of a DICOM series, or a folder with any number of both.
+
+    :raises ValueError: if nothing is there.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [VolumeSource(_stem(path), (str(path),))]
+    if not path.is_dir():
+        raise ValueError(f"There is no file or folder {path}.")
+    files = sorted(p for p in path.iterdir() if p.is_file() and extension_of(p) and not p.name.startswith("."))
+    return [VolumeSource(_stem(p), (str(p),)) for p in files] + _dicom_series(path)
+
+
+def _dicom_series(folder):
+    with _quiet_itk():
+        reader = sitk.ImageSeriesReader
+        names = {uid: reader.GetGDCMSeriesFileNames(str(folder), uid) for uid in reader.GetGDCMSeriesIDs(str(folder))}
+    if len(names) == 1:
+        return [VolumeSource(folder.resolve().name, tuple(files)) for files in names.values()]
+    return [VolumeSource(uid, tuple(files)) for uid, files in names.items()]
+
+
+def read_volume(source):
+    """Read a :class:`VolumeSource`, or the single volume at a path, as a SimpleITK image.
+
+    :raises ValueError: if it is unreadable, or a DICOM series with missing or unevenly spaced slices.
+    """
+    if not isinstance(source, VolumeSource):
+        sources = find_volumes(source)
+        if len(sources) != 1:
+            raise ValueError(f"{source} holds {len(sources)} volumes where one is needed.")
+        (source,) = sources
+    try:
+        with _quiet_itk():
+            image = sitk.ReadImage(source.files[0] if len(source.files) == 1 else source.files)
+    except RuntimeError:
+        image = None
+    if image is None or not all(is_complete(file) for file in source.files):
+        raise ValueError(f"{source} cannot be read: it is damaged, incomplete, or no NIfTI, NRRD, MetaImage or DICOM.")
+    _check_even_spacing(source)
+    return image
+
+
+def _check_even_spacing(source):
+    if len(source.files) < 3:
+        return
+    reader = sitk.ImageFileReader()
+    positions = []
+    for file in source.files:
+        reader.SetFileName(file)
+        reader.ReadImageInformation()
+        positions.append(reader.GetOrigin())
+    gaps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+    if gaps.max() - gaps.min() > 0.01 * gaps.max() + 0.01 or gaps.min() == 0:
+        raise ValueError(
+            f"The slices of {source} lie {gaps.min():.3g} to {gaps.max():.3g} mm apart: "
+            "slices are missing or doubled. Split or repair the series first."
+        )
+
+
+def write_volume(image, path):
+    """Write an image; the file appears under its name only when it is complete.
+
+    :raises ValueError: if the folder cannot be written to or the disk is full.
+    """
+    path = Path(path)
+    with atomic_output(path) as temporary:
+        try:
+            with _quiet_itk():
+                sitk.WriteImage(image, str(temporary), useCompression=True)
+        except RuntimeError as error:
+            raise ValueError(f"{path} cannot be written: the disk is full or the folder not writable.") from error
+
+
+@contextlib.contextmanager
+def atomic_output(path):
+    """A temporary path beside ``path`` that is renamed to it on success and removed otherwise."""
+    path = Path(path)
+    extension = extension_of(path) or path.suffix
+    temporary = path.with_name(f".{path.name.removesuffix(extension)}.{os.getpid()}.part{extension}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def check_output(path):
+    """Refuse, before any work, an output path that cannot be written.
+
+    :raises ValueError: for an unknown extension, or a folder that is missing or not writable.
+    """
+    path = Path(path)
+    if not str(path).lower().endswith(WRITTEN_EXTENSIONS):
+        raise ValueError(f"The output {path} needs one of the extensions {', '.join(WRITTEN_EXTENSIONS)}.")
+    if not path.parent.is_dir():
+        raise ValueError(f"The output folder {path.parent} does not exist.")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"The output folder {path.parent} cannot be written to.")
+
+
+def _stem(path):
+    return path.name[: len(path.name) - len(extension_of(path))] or path.name
+
+
+@contextlib.contextmanager
+def _quiet_itk():
+    """ITK prints warnings by itself; errors arrive as exceptions."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
