@@ -1,6 +1,6 @@
 """NExpR: super-resolution of MRI and CT slices as explicit analytic functions.
 
-``load_model``, ``ExplicitImage`` and ``upsample`` are loaded at first use, so that importing the package needs no torch.
+``load_model``, ``ExplicitImage`` and ``upsample`` are loaded at first use: importing the package needs no torch.
 """
 
 __version__ = "0.1.0"

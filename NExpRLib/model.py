@@ -161,7 +161,8 @@ def _folder(model):
     if (path.is_dir() or path.name in ("card.json", "weights.pt")) and (folder / "card.json").is_file():
         return folder
     raise ValueError(
-        f'There is no model "{model}": choose one of {", ".join(model_names())}, or a folder with card.json and weights.pt.'
+        f'There is no model "{model}": choose one of {", ".join(model_names())}, '
+        "or a folder with card.json and weights.pt."
     )
 
 

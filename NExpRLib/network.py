@@ -26,8 +26,6 @@ class NetworkConfig:
 
     :ivar blocks: residual blocks of the EDSR encoder.
     :ivar features: features of the encoder.
-    :ivar encode_patches: the encoder sees whole patches as its pixels (space to depth), so that the same number of
-        multiply-adds allows twice the features and twice the receptive field; the paper's encoder sees pixels.
     :ivar hidden: features of the decoder.
     :ivar patch_size: low-resolution pixels per patch side, a in the paper.
     :ivar frequencies: N, the number of non-zero frequencies per axis.
@@ -39,7 +37,6 @@ class NetworkConfig:
 
     blocks: int = 16
     features: int = 64
-    encode_patches: bool = False
     hidden: int = 256
     patch_size: int = 2
     frequencies: int = 8
@@ -67,11 +64,11 @@ class ResidualBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """EDSR without its upsampler (Lim et al. 2017): (b, inputs, h, w) -> (b, features, h, w)."""
+    """EDSR without its upsampler (Lim et al. 2017): (b, 1, h, w) -> (b, features, h, w)."""
 
-    def __init__(self, inputs, blocks, features):
+    def __init__(self, blocks, features):
         super().__init__()
-        self.head = nn.Conv2d(inputs, features, 3, padding=1)
+        self.head = nn.Conv2d(1, features, 3, padding=1)
         self.body = nn.Sequential(
             *[ResidualBlock(features) for _ in range(blocks)], nn.Conv2d(features, features, 3, padding=1)
         )
@@ -87,11 +84,8 @@ class NExpRNetwork(nn.Module):
     def __init__(self, config=NetworkConfig()):
         super().__init__()
         self.config = config
-        a = config.patch_size
-        self.space_to_depth = nn.PixelUnshuffle(a if config.encode_patches else 1)
-        self.encoder = Encoder(a * a if config.encode_patches else 1, config.blocks, config.features)
-        gathered = 1 if config.encode_patches else a
-        self.gather = nn.Conv2d(config.features, config.hidden, gathered, stride=gathered)
+        self.encoder = Encoder(config.blocks, config.features)
+        self.gather = nn.Conv2d(config.features, config.hidden, config.patch_size, stride=config.patch_size)
         layers = []
         for _ in range(4):
             layers += [nn.Conv2d(config.hidden, config.hidden, 1), nn.ReLU(inplace=True)]
@@ -109,7 +103,7 @@ class NExpRNetwork(nn.Module):
     def halo(self):
         """Pixels around a patch that its coefficients depend on, rounded up to whole patches."""
         radius, a = 2 * self.config.blocks + 2, self.config.patch_size
-        return radius * a if self.config.encode_patches else -(-radius // a) * a
+        return -(-radius // a) * a
 
     def frequencies(self):
         """Row and column frequencies (N+1,) in float64 on the CPU, index 0 fixed to 0; gradients flow."""
@@ -129,7 +123,7 @@ class NExpRNetwork(nn.Module):
         pad_rows, pad_columns = -x.shape[-2] % a, -x.shape[-1] % a
         if pad_rows or pad_columns:
             x = nn.functional.pad(x, (0, pad_columns, 0, pad_rows), mode="replicate")
-        numbers = self.decoder(self.gather(self.encoder(self.space_to_depth(x)))).float()
+        numbers = self.decoder(self.gather(self.encoder(x))).float()
         batch, _, rows, columns = numbers.shape
         if self.config.basis == "paper":
             n = self.config.frequencies + 1

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import lightning
+import numpy as np
 import torch
 
 from NExpRLib.grid import scaled_size
