@@ -1,6 +1,5 @@
 """Degradations: from a high-resolution slice to the low-resolution one, and where the pixels of both lie."""
 
-
 from NExpRLib.grid import sample_positions
 from NExpRLib.kspace import kspace_crop
 

@@ -41,7 +41,8 @@ def comparison_figure(low, restored, truth, title):
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.set_frame_on(False)
-    figure.colorbar(shown, ax=axes[2, -1], location="left", fraction=0.5, label="share of the intensity range")
+    legend = axes[2, -1].inset_axes((0.08, 0.1, 0.08, 0.8))
+    figure.colorbar(shown, cax=legend, label="share of the intensity range")
     return figure
 
 

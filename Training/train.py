@@ -17,7 +17,7 @@ def train(arguments):
         save_config_kwargs={"overwrite": True},
         trainer_defaults={
             "reload_dataloaders_every_n_epochs": 1,
-            "callbacks": [EMAWeightAveraging(decay=0.999), ModelCheckpoint(save_last=True, save_top_k=0)],
+            "callbacks": [EMAWeightAveraging(decay=0.999), ModelCheckpoint(save_last=True)],
         },
     )
 

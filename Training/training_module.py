@@ -13,10 +13,14 @@ class NExpRTraining(lightning.LightningModule):
     """Trains a network to predict the function behind a low-resolution slice, by its values at the true pixels.
 
     :param network: architecture.
-    :param learning_rate: of Adam, reached after ``warmup_steps`` and lowered to 0 along a cosine.
+    :param learning_rate: of Adam, reached after ``warmup_steps``.
+    :param decay_steps: the learning rate falls linearly to 0 over the last ones before ``trainer.max_steps``. A run
+        that was stopped anywhere is finished by resuming it with ``max_steps`` that many steps later.
     """
 
-    def __init__(self, network: NetworkConfig, learning_rate: float = 4e-4, warmup_steps: int = 500):
+    def __init__(
+        self, network: NetworkConfig, learning_rate: float = 4e-4, warmup_steps: int = 500, decay_steps: int = 4000
+    ):
         super().__init__()
         self.save_hyperparameters()
         self.network = NExpRNetwork(network).to(memory_format=torch.channels_last)
@@ -65,13 +69,9 @@ class NExpRTraining(lightning.LightningModule):
 
     def configure_optimizers(self):
         optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate)
-        steps, warmup = self.trainer.estimated_stepping_batches, self.hparams.warmup_steps
-        schedule = torch.optim.lr_scheduler.SequentialLR(
-            optimizer,
-            [
-                torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters=warmup),
-                torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps - warmup)),
-            ],
-            milestones=[warmup],
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _learning_rate_factor(self, step):
+        left = self.trainer.max_steps - step
+        return max(0.0, min(1.0, (step + 1) / self.hparams.warmup_steps, left / self.hparams.decay_steps))
