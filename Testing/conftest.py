@@ -10,25 +10,24 @@ from pathlib import Path
 import pytest
 import torch
 
+from NExpRLib.model import load_model
 from NExpRLib.network import NetworkConfig, NExpRNetwork
 
-_REAL_DATA = Path(os.environ.get("NEXPR_DATA", Path(__file__).parents[2] / "shared" / "data"))
+REAL_DATA = Path(os.environ.get("NEXPR_DATA", Path(__file__).parents[2] / "shared" / "data"))
+TINY = NetworkConfig(blocks=1, features=8, hidden=16, frequencies=2, basis="full", skip="bspline", blend=True)
 
 
-@pytest.fixture(scope="session")
-def tiny_model_folder(tmp_path_factory):
-    """A model of random weights whose contribution to the skip is small but not zero."""
+def write_model(folder, config, last_layer):
+    """Write a model of random weights, its last layer having the standard deviation ``last_layer``."""
     torch.manual_seed(0)
-    config = NetworkConfig(blocks=1, features=8, hidden=16, frequencies=2, basis="full", skip="bspline", blend=True)
     network = NExpRNetwork(config)
-    torch.nn.init.normal_(network.decoder[-1].weight, std=0.005)
+    torch.nn.init.normal_(network.decoder[-1].weight, std=last_layer)
     buffer = io.BytesIO()
     torch.save({name: tensor.half() for name, tensor in network.state_dict().items()}, buffer)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
     folder.mkdir()
     (folder / "weights.pt").write_bytes(buffer.getvalue())
     card = {
-        "name": "tiny",
+        "name": folder.name,
         "scales": [1, 4],
         "network": asdict(config),
         "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
@@ -38,8 +37,35 @@ def tiny_model_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def models_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(models_folder):
+    """A model of random weights whose contribution to the skip is about a tenth of the intensity range."""
+    return write_model(models_folder / "tiny", TINY, last_layer=0.05)
+
+
+@pytest.fixture(scope="session")
+def skip_only_model_folder(models_folder):
+    """A model whose network contributes nothing: the result is the skip, which reproduces affine images."""
+    return write_model(models_folder / "skip-only", TINY, last_layer=0.0)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_model_folder):
+    return load_model(tiny_model_folder, "cpu")
+
+
+@pytest.fixture(scope="session")
+def skip_only_model(skip_only_model_folder):
+    return load_model(skip_only_model_folder, "cpu")
+
+
+@pytest.fixture(scope="session")
 def real_data():
     """Folder of real volumes that lies outside the repository; tests that need it are skipped where it is absent."""
-    if not (_REAL_DATA / "test").is_dir():
-        pytest.skip(f"real volumes are not at {_REAL_DATA} (set NEXPR_DATA)")
-    return _REAL_DATA
+    if not (REAL_DATA / "test").is_dir():
+        pytest.skip(f"real volumes are not at {REAL_DATA} (set NEXPR_DATA)")
+    return REAL_DATA

@@ -1,0 +1,228 @@
+"""Rasterizing against a direct evaluation of the definition (paper Eq. 1)."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from NExpRLib.explicit_image import ExplicitImage
+from NExpRLib.network import paper_matrix
+
+from . import direct
+
+SCALES = [1, 1.7, 2, 2.5, 3, math.pi, 4, 7.3]
+SIZES = [(7, 11), (5, 8), (1, 13)]
+
+
+class RandomFunction:
+    """Random coefficients, and frequencies that are the same for all seeds: an explicit image and its definition."""
+
+    def __init__(self, shape, basis, patch_size=2, n=4, blend=False, seed=0):
+        rng = np.random.default_rng(seed)
+        self.shape, self.patch_size, self.blend, self.n = shape, patch_size, blend, n
+        self.patches = tuple(-(-size // patch_size) for size in shape)
+        random = np.random.default_rng(7).uniform(0.2, 8 * np.pi, (2, n))
+        self.frequencies = [np.concatenate([[0], of_axis]) for of_axis in random]
+        if basis == "paper":
+            alpha, beta = rng.standard_normal((2, *self.patches, n + 1, n + 1))
+            self.matrices = paper_matrix(torch.from_numpy(alpha), torch.from_numpy(beta)).numpy()
+            self.wave = lambda i, j, t, z: direct.paper_wave(alpha[i, j], beta[i, j], t, z, *self.frequencies)
+        else:
+            self.matrices = rng.standard_normal((*self.patches, 2 * n + 1, 2 * n + 1))
+            self.wave = lambda i, j, t, z: direct.full_wave(self.matrices[i, j], t, z, *self.frequencies)
+
+    def image(self, kind=np.asarray, dtype="float32"):
+        """The explicit image with float32 coefficients: NumPy, or torch with ``kind=torch.from_numpy``."""
+        return ExplicitImage(
+            shape=self.shape,
+            patch_size=self.patch_size,
+            blend=self.blend,
+            matrices=kind(self.matrices.swapaxes(1, 2).astype(dtype)),
+            row_frequencies=self.frequencies[0],
+            column_frequencies=self.frequencies[1],
+            skip="none",
+            skip_coefficients=None,
+        )
+
+    def direct(self, rows, columns):
+        return direct.evaluate(self.wave, self.patches, self.patch_size, rows, columns, self.blend)
+
+
+def fov_positions(size, scale):
+    output_size = max(1, math.floor(size * scale + 0.5))
+    return (np.arange(output_size) + 0.5) * size / output_size - 0.5
+
+
+def assert_close(image, reference, tolerance=1e-5):
+    assert image.shape == reference.shape
+    assert np.abs(np.asarray(image) - reference).max() < tolerance * np.abs(reference).max()
+
+
+@pytest.mark.parametrize("basis", ["paper", "full"])
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_any_scale(basis, scale, kind):
+    function = RandomFunction((7, 11), basis)
+    image = function.image(kind).rasterize(scale)
+    assert type(image) is type(kind(np.zeros(1)))
+    assert_close(image, function.direct(fov_positions(7, scale), fov_positions(11, scale)))
+
+
+@pytest.mark.parametrize("basis", ["paper", "full"])
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("scales", [(1, math.pi), (2.5, 1), (1.7, 3)])
+def test_one_scale_per_axis(basis, shape, scales):
+    function = RandomFunction(shape, basis)
+    rows, columns = (fov_positions(size, scale) for size, scale in zip(shape, scales))
+    assert_close(function.image().rasterize(scales), function.direct(rows, columns))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_blended_patches(scale, kind):
+    function = RandomFunction((7, 11), "full", n=2, blend=True)
+    image = function.image(kind).rasterize(scale)
+    assert_close(image, function.direct(fov_positions(7, scale), fov_positions(11, scale)))
+
+
+@pytest.mark.parametrize("patch_size", [1, 2, 3, 4])
+@pytest.mark.parametrize("blend", [False, True])
+def test_patch_sizes(patch_size, blend):
+    function = RandomFunction((9, 10), "paper", patch_size=patch_size, n=2, blend=blend)
+    assert_close(function.image().rasterize(1.3), function.direct(fov_positions(9, 1.3), fov_positions(10, 1.3)))
+
+
+@pytest.mark.parametrize("blend", [False, True])
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_any_positions(blend, kind):
+    """Beyond the border, descending, unsorted, repeated, a single one, only some patches."""
+    function = RandomFunction((7, 11), "full", n=3, blend=blend)
+    unsorted = np.random.default_rng(1).uniform(-3, 14, 23)
+    image = function.image(kind)
+    for rows, columns in [
+        (np.linspace(9.3, -4.1, 17), unsorted),
+        (unsorted, np.linspace(-2, 13, 19)),
+        (np.array([2.2, 2.2, 5.9, 2.2]), np.array([6.1])),
+        (np.array([30.0]), np.array([-20.0, 4.0])),
+    ]:
+        assert_close(image.rasterize(rows=rows, columns=columns), function.direct(rows, columns))
+
+
+def test_samples_on_a_seam_belong_to_the_patch_that_begins_there():
+    function = RandomFunction((6, 6), "paper")
+    positions = np.arange(0, 6, 0.5)
+    assert_close(function.image().rasterize(2, grid="kspace"), function.direct(positions, positions))
+
+
+def test_sizes_follow_rounding_and_positions_their_true_ratio():
+    function = RandomFunction((7, 11), "full")
+    assert function.image().rasterize(2.5).shape == (18, 28)
+    rows, columns = np.arange(18) * 7 / 18, np.arange(28) * 11 / 28
+    assert_close(function.image().rasterize(2.5, grid="kspace"), function.direct(rows, columns))
+    assert_close(function.image().rasterize(shape=(18, 28), grid="kspace"), function.direct(rows, columns))
+
+
+def test_offset_and_scale_of_intensities():
+    function = RandomFunction((5, 7), "full")
+    image = function.image()
+    image.intensity_offset, image.intensity_scale = -7.0, 20.0
+    assert_close(image.rasterize(2), 20 * function.direct(fov_positions(5, 2), fov_positions(7, 2)) - 7)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_batches_equal_single_slices(kind):
+    functions = [RandomFunction((7, 11), "full", seed=seed) for seed in range(3)]
+    batch = functions[0].image()
+    batch.matrices = kind(np.stack([f.image().matrices for f in functions])[:, None])
+    batch.intensity_offset = np.array([[1.0], [2.0], [3.0]])
+    rasterized = batch.rasterize(2.5)
+    assert rasterized.shape == (3, 1, 18, 28)
+    for i, function in enumerate(functions):
+        reference = function.direct(fov_positions(7, 2.5), fov_positions(11, 2.5)) + i + 1
+        assert_close(rasterized[i, 0], reference)
+        assert_close(batch[i].rasterize(2.5)[0], reference)
+
+
+@pytest.mark.parametrize("blend", [False, True])
+@pytest.mark.parametrize("skip", ["none", "bspline"])
+def test_gradients(blend, skip):
+    function = RandomFunction((3, 5), "full", n=1, blend=blend)
+
+    def rasterize(matrices, row_frequencies, column_frequencies, skip_coefficients):
+        image = function.image(torch.from_numpy)
+        image.matrices, image.skip, image.skip_coefficients = matrices, skip, skip_coefficients
+        image.row_frequencies = torch.nn.functional.pad(row_frequencies, (1, 0))
+        image.column_frequencies = torch.nn.functional.pad(column_frequencies, (1, 0))
+        return image.rasterize(1.7)
+
+    inputs = [
+        torch.from_numpy(function.matrices.swapaxes(1, 2).copy()),
+        *(torch.from_numpy(f[1:]) for f in function.frequencies),
+        torch.rand(3, 5, dtype=torch.float64, generator=torch.manual_seed(0)),
+    ]
+    for tensor in inputs[: 3 if skip == "none" else 4]:
+        tensor.requires_grad_()
+    assert torch.autograd.gradcheck(rasterize, inputs)
+
+
+@pytest.mark.parametrize("target", ["scale=2.5", "shape=(40, 31), grid='kspace'", "rows=[9, 1.5, -3], columns=[4.2]"])
+def test_saved_function_needs_numpy_only(tiny_model, tmp_path, target):
+    pixels = np.random.default_rng(0).uniform(-50, 900, (2, 1, 13, 17)).astype(np.float32)
+    image = tiny_model.represent(pixels)
+    image.save(tmp_path / "image.npz")
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import numpy as np\n"
+        "from NExpRLib import ExplicitImage\n"
+        f"image = ExplicitImage.load('image.npz').rasterize({target})\n"
+        "assert type(image) is np.ndarray\n"
+        "np.save('image.npy', image)"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    reference = eval(f"image.rasterize({target})", {"image": image})
+    restored = np.load(tmp_path / "image.npy")
+    assert restored.dtype == np.float32
+    assert np.abs(restored - reference).max() < 1e-5 * 950
+
+
+def test_damaged_saved_function_is_refused(tiny_model, tmp_path):
+    path = tmp_path / "image.npz"
+    tiny_model.represent(np.eye(8)).save(path)
+    complete = path.read_bytes()
+    for content in (b"", b"text", complete[: len(complete) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="not a saved explicit image"):
+            ExplicitImage.load(path)
+    np.savez(path, something=1)
+    with pytest.raises(ValueError, match="not a saved explicit image"):
+        ExplicitImage.load(path)
+    with pytest.raises(FileNotFoundError):
+        ExplicitImage.load(tmp_path / "missing.npz")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {},
+        {"scale": 2, "shape": (4, 4)},
+        {"rows": [1.0]},
+        {"scale": 2, "rows": [1.0], "columns": [1.0]},
+        {"scale": 0},
+        {"scale": -2},
+        {"scale": math.nan},
+        {"scale": (2, math.inf)},
+        {"shape": (0, 5)},
+        {"shape": (5, 5, 5)},
+        {"scale": 2, "grid": "other"},
+        {"rows": [], "columns": [1.0]},
+        {"rows": [math.nan], "columns": [1.0]},
+        {"rows": [[1.0]], "columns": [1.0]},
+    ],
+    ids=str,
+)
+def test_bad_targets(target):
+    with pytest.raises(ValueError, match=r"\.$"):
+        RandomFunction((5, 5), "full").image().rasterize(**target)
