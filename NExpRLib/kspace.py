@@ -39,6 +39,28 @@ def enforce_data_consistency(result, measured, first=(0.0, 0.0)):
     return result + zero_fill(missing, result.shape[-2:], first)
 
 
+def band_limited(image, rows, columns):
+    """Band-limited (sinc) interpolation at any positions; on a regular grid over the image it is :func:`zero_fill`.
+
+    :param image: float array (..., h, w), continued periodically.
+    :param rows, columns: float64 arrays (H,) and (W,) of positions in pixel indices.
+    :return: array (..., H, W) of the same dtype.
+    """
+    by_rows, by_columns = (_dirichlet(p, n).astype(image.dtype) for p, n in zip((rows, columns), image.shape[-2:]))
+    return by_rows @ image @ by_columns.T
+
+
+def _dirichlet(positions, size):
+    """Matrix (positions, size) of periodic sinc interpolation; the Nyquist wave of even sizes stays a cosine."""
+    distance = np.subtract.outer(np.asarray(positions, dtype=np.float64), np.arange(size))
+    distance -= size * np.round(distance / size)
+    angle = np.where(distance == 0, 1.0, np.pi / size * distance)
+    kernel = np.sin(np.pi * distance) / (size * np.sin(angle))
+    if size % 2 == 0:
+        kernel *= np.cos(angle)
+    return np.where(distance == 0, 1.0, kernel)
+
+
 def _resample_axis(image, size, axis, shift, low_resolution_size):
     """Fourier resampling along one axis; the content moves by ``shift`` low-resolution pixels."""
     old_size = image.shape[axis]

@@ -2,8 +2,6 @@
 
 import copy
 import hashlib
-import json
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,9 +9,9 @@ import torch
 from .explicit_image import ExplicitImage
 from .intensity import robust_range
 from .interpolation import prefilter
+from .model_card import model_folder, read_card
 from .network import NetworkConfig, NExpRNetwork
 
-MODELS_FOLDER = Path(__file__).parent / "Models"
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("float32", "bfloat16")
 
@@ -109,25 +107,6 @@ class Model:
             return self.network(inputs.contiguous(memory_format=torch.channels_last))
 
 
-def model_names():
-    """Names of the models in the package."""
-    return sorted(path.parent.name for path in MODELS_FOLDER.glob("*/card.json"))
-
-
-def read_card(model):
-    """Model card of a model in the package, by name, or in a folder.
-
-    :raises ValueError: if there is no such model or its card is not readable.
-    """
-    folder = _folder(model)
-    try:
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        NetworkConfig(**card["network"])
-        return card
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"The model card {folder / 'card.json'} is not readable ({error}).") from error
-
-
 def load_model(model="mri", device="auto", precision="float32"):
     """Load a trained model; its weights are verified and read without running any code in them.
 
@@ -139,31 +118,21 @@ def load_model(model="mri", device="auto", precision="float32"):
     if precision not in PRECISIONS:
         raise ValueError(f'Unknown precision "{precision}": choose one of {", ".join(PRECISIONS)}.')
     torch_device = _torch_device(device)
-    folder, card = _folder(model), read_card(model)
+    folder, card = model_folder(model), read_card(model)
     weights = folder / "weights.pt"
     if not weights.is_file():
         raise ValueError(f"The model's weights are missing: {weights}.")
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card.get("sha256"):
         raise ValueError(f"The weights {weights} do not match their model card (SHA-256): get the model again.")
-    network = NExpRNetwork(NetworkConfig(**card["network"]))
+    try:
+        network = NExpRNetwork(NetworkConfig(**card["network"]))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The model card in {folder} does not describe a network ({error}).") from error
     try:
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as error:
         raise ValueError(f"The weights {weights} do not fit the network in their model card.") from error
     return Model(network.float(), card, torch_device, precision)
-
-
-def _folder(model):
-    if str(model) in model_names():
-        return MODELS_FOLDER / str(model)
-    path = Path(model)
-    folder = path if path.is_dir() else path.parent
-    if (path.is_dir() or path.name in ("card.json", "weights.pt")) and (folder / "card.json").is_file():
-        return folder
-    raise ValueError(
-        f'There is no model "{model}": choose one of {", ".join(model_names())}, '
-        "or a folder with card.json and weights.pt."
-    )
 
 
 def _torch_device(device):

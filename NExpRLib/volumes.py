@@ -1,5 +1,7 @@
 """Upsampling of whole volumes: SimpleITK image in, SimpleITK image out."""
 
+import math
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -79,12 +81,13 @@ def upsample(
     return output
 
 
-def upsample_slices(slices, target, model, *, data_consistency=False, progress=None):
+def upsample_slices(slices, target, model, *, data_consistency=False, progress=None, batch_size=None):
     """Upsample an array of slices; the result does not depend on how they are batched or tiled.
 
     :param slices: array (n, h, w) of real numbers.
     :param target: :class:`NExpRLib.geometry.Target`.
     :param model: loaded :class:`NExpRLib.model.Model`.
+    :param batch_size: slices per batch and per call of ``progress``; by default as many as suit the device.
     :return: array (n, H, W) of the dtype of ``slices``.
     :raises MemoryError: when not even a small tile fits into memory.
     """
@@ -92,7 +95,7 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     outside = _outside(target, slices.shape[1:])
     result = np.empty((len(slices), *target.shape), dtype=slices.dtype)
     rows, columns = target.positions
-    effort = _Effort(model, slices.shape[1:])
+    effort = _Effort(model, slices.shape[1:], batch_size)
     done = 0
     while done < len(slices):
         batch = slices[done : done + effort.batch_size]
@@ -118,9 +121,9 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
 class _Effort:
     """How much is encoded at once; less after memory ran out: smaller batches, then tiles, then the CPU."""
 
-    def __init__(self, model, shape):
+    def __init__(self, model, shape, batch_size):
         self.model = model
-        self.batch_size = max(1, _PIXELS_PER_BATCH[model.device.type] // (shape[0] * shape[1]))
+        self.batch_size = batch_size or max(1, _PIXELS_PER_BATCH[model.device.type] // (shape[0] * shape[1]))
         self.tile = None
         self.longest_side = max(shape)
 
@@ -160,6 +163,16 @@ def checked_pixels(image):
     if 0 in image.GetSize():
         raise ValueError("The image is empty.")
     pixels = sitk.GetArrayViewFromImage(image)
+    check_values(pixels)
+    return pixels
+
+
+def check_values(pixels):
+    """Refuse pixels that are no intensities.
+
+    :param pixels: array of real numbers.
+    :raises ValueError: for non-finite values and label maps, with what to do instead.
+    """
     if np.issubdtype(pixels.dtype, np.floating):
         bad = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
         if bad:
@@ -169,7 +182,11 @@ def checked_pixels(image):
             "The image looks like a label map (few integer values in large uniform regions): resample it with nearest "
             "neighbor. If it does hold intensities, convert it to a floating-point type first."
         )
-    return pixels
+
+
+def memory_needed(target, dtype):
+    """Bytes that a result of this pixel type takes while it is made."""
+    return 2 * math.prod(target.geometry.size) * np.dtype(dtype).itemsize
 
 
 def check_memory(target, dtype):
@@ -177,8 +194,7 @@ def check_memory(target, dtype):
 
     :raises ValueError: with the memory that it would take.
     """
-    voxels = float(np.prod([float(n) for n in target.geometry.size]))
-    needed = 2 * voxels * np.dtype(dtype).itemsize
+    needed = memory_needed(target, dtype)
     available = available_memory()
     if available is not None and needed > available:
         raise ValueError(

@@ -1,0 +1,45 @@
+"""Model cards: which models there are and what is known about them; needs no torch."""
+
+import json
+from pathlib import Path
+
+MODELS_FOLDER = Path(__file__).parent / "Models"
+
+
+def model_names():
+    """Names of the models in the package."""
+    return sorted(path.parent.name for path in MODELS_FOLDER.glob("*/card.json"))
+
+
+def model_folder(model):
+    """Folder of a model in the package, by name, or of the model at a path (its folder, or a file in it).
+
+    :raises ValueError: if there is no such model.
+    """
+    if str(model) in model_names():
+        return MODELS_FOLDER / str(model)
+    path = Path(model)
+    folder = path if path.is_dir() else path.parent
+    if (path.is_dir() or path.name in ("card.json", "weights.pt")) and (folder / "card.json").is_file():
+        return folder
+    raise ValueError(
+        f'There is no model "{model}": choose one of {", ".join(model_names())}, '
+        "or a folder with card.json and weights.pt."
+    )
+
+
+def read_card(model):
+    """Model card of a model in the package, by name, or at a path.
+
+    :return: dict, see ``Models/*/card.json``.
+    :raises ValueError: if there is no such model or its card is not readable.
+    """
+    path = model_folder(model) / "card.json"
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        low, high = card["scales"]
+        if not (0 < low <= high and isinstance(card["network"], dict)):
+            raise ValueError("scales or network make no sense")
+        return card
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"The model card {path} is not readable ({error}).") from error
