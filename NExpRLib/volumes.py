@@ -1,6 +1,7 @@
 """Upsampling of whole volumes: SimpleITK image in, SimpleITK image out."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -91,7 +92,7 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     :return: array (n, H, W) of the dtype of ``slices``.
     :raises MemoryError: when not even a small tile fits into memory.
     """
-    intensity_range = model.intensity_range(slices)
+    low, high = model.intensity_range(slices)
     outside = _outside(target, slices.shape[1:])
     result = np.empty((len(slices), *target.shape), dtype=slices.dtype)
     rows, columns = target.positions
@@ -100,13 +101,15 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     while done < len(slices):
         batch = slices[done : done + effort.batch_size]
         try:
-            image = effort.model.represent(batch[:, None], intensity_range, effort.tile)
-            values = image.rasterize(rows=rows, columns=columns)[:, 0].astype(np.float64)
+            image = effort.model.represent(batch[:, None], (low, high), effort.tile)
+            normalized = replace(image, intensity_offset=0.0, intensity_scale=1.0).rasterize(rows=rows, columns=columns)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             effort.reduce(error)
             continue
+        # In float64: far from zero, float32 would lose the small differences between intensities.
+        values = low + (high - low) * normalized[:, 0].astype(np.float64)
         if data_consistency:
             values = enforce_data_consistency(values, batch.astype(np.float64), target.first)
         if outside is not None:
@@ -189,12 +192,12 @@ def memory_needed(target, dtype):
     return 2 * math.prod(target.geometry.size) * np.dtype(dtype).itemsize
 
 
-def check_memory(target, dtype):
-    """Refuse a result that cannot fit into memory.
+def check_memory(target, dtype, volumes=1):
+    """Refuse a result, or several alike, that cannot fit into memory.
 
     :raises ValueError: with the memory that it would take.
     """
-    needed = memory_needed(target, dtype)
+    needed = volumes * memory_needed(target, dtype)
     available = available_memory()
     if available is not None and needed > available:
         raise ValueError(
