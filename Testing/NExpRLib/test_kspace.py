@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample
 
-from NExpRLib.kspace import enforce_data_consistency, kspace_crop, zero_fill
+from NExpRLib.kspace import band_limited, enforce_data_consistency, kspace_crop, zero_fill
 
 SIZES = [((8, 8), (16, 16)), ((7, 9), (15, 20)), ((8, 7), (13, 7)), ((6, 11), (7, 12)), ((1, 2), (3, 5))]
 
@@ -61,6 +61,23 @@ def test_data_consistency_replaces_the_measured_band_only(low, high, grid):
     for axis, (n, m) in enumerate(zip(low, high)):
         unmeasured = np.abs(np.fft.fftfreq(m, 1 / m)) > n / 2
         assert np.abs(np.compress(unmeasured, change, axis=axis + 1)).max(initial=0) < 1e-9
+
+
+@pytest.mark.parametrize(("low", "high"), SIZES)
+@pytest.mark.parametrize("grid", ["fov", "kspace"])
+def test_band_limited_interpolation_is_zero_filling_on_a_regular_grid(low, high, grid):
+    first = [(n / m - 1) / 2 if grid == "fov" and n != m else 0.0 for n, m in zip(low, high)]
+    image = random_image((2, *low))
+    rows, columns = (u + np.arange(m) * n / m for u, n, m in zip(first, low, high))
+    np.testing.assert_allclose(band_limited(image, rows, columns), zero_fill(image, high, first), atol=1e-12)
+
+
+def test_band_limited_interpolation_continues_a_plane_wave_anywhere():
+    shape, cycles = (16, 11), (5, -2)
+    image = plane_wave(shape, cycles, [np.arange(n) for n in shape])
+    rows, columns = np.random.default_rng(0).uniform(-20, 40, (2, 25))
+    expected = plane_wave(shape, cycles, (rows, columns))
+    np.testing.assert_allclose(band_limited(image, rows, columns), expected, atol=1e-12)
 
 
 def test_dtype_is_kept():

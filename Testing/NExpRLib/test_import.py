@@ -1,0 +1,47 @@
+"""What loads without torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+MODULES = [
+    "",
+    ".axis_operator",
+    ".explicit_image",
+    ".fourier_basis",
+    ".geometry",
+    ".grid",
+    ".intensity",
+    ".interpolation",
+    ".kspace",
+    ".memory",
+    ".model_card",
+    ".volumes",
+]
+
+
+def run_without_torch(program):
+    blocked = "import sys; sys.modules['torch'] = None\n" + program
+    return subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True)
+
+
+def test_modules_that_need_no_torch():
+    program = "\n".join(f"import NExpRLib{module}" for module in MODULES)
+    finished = run_without_torch(program + "\nfrom NExpRLib import ExplicitImage")
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_torch_is_really_absent_in_these_tests():
+    finished = run_without_torch("from NExpRLib import load_model")
+    assert finished.returncode != 0
+    assert "torch" in finished.stderr
+
+
+def test_public_names():
+    import NExpRLib
+
+    for name in NExpRLib.__all__:
+        assert getattr(NExpRLib, name).__name__ == name
+    with pytest.raises(AttributeError, match="no_such_name"):
+        NExpRLib.no_such_name  # noqa: B018

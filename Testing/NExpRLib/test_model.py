@@ -1,0 +1,170 @@
+"""Loading models, and representing slices by them."""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from NExpRLib import load_model
+from NExpRLib.model_card import model_names
+
+
+@pytest.fixture
+def folder(tiny_model_folder, tmp_path):
+    """A copy of the tiny model that a test may damage."""
+    return shutil.copytree(tiny_model_folder, tmp_path / "model")
+
+
+def rewrite_card(folder, **changes):
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | changes))
+
+
+def random_slice(shape=(13, 18), high=200):
+    return np.random.default_rng(0).uniform(0, high, shape)
+
+
+def test_model_is_found_by_folder_and_by_file(tiny_model_folder):
+    for path in (tiny_model_folder, str(tiny_model_folder), tiny_model_folder / "card.json"):
+        assert load_model(path, "cpu").card["name"] == "tiny"
+
+
+def test_every_model_of_the_package_loads():
+    for name in model_names():
+        model = load_model(name, "cpu")
+        assert model.card["name"] == name
+        assert model.represent(random_slice()).rasterize(1.5).shape == (20, 27)
+
+
+def test_unknown_model_names_those_present():
+    with pytest.raises(ValueError, match='no model "nowhere"'):
+        load_model("nowhere")
+
+
+def test_unknown_and_absent_devices(tiny_model_folder):
+    with pytest.raises(ValueError, match="auto, cuda, mps, cpu"):
+        load_model(tiny_model_folder, "tpu")
+    for device, present in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())):
+        if not present:
+            with pytest.raises(ValueError, match="not present"):
+                load_model(tiny_model_folder, device)
+    with pytest.raises(ValueError, match="float32, bfloat16"):
+        load_model(tiny_model_folder, "cpu", "float64")
+
+
+def test_damaged_weights(folder):
+    weights = bytearray((folder / "weights.pt").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (folder / "weights.pt").write_bytes(weights)
+    with pytest.raises(ValueError, match="SHA-256"):
+        load_model(folder)
+    (folder / "weights.pt").unlink()
+    with pytest.raises(ValueError, match="missing"):
+        load_model(folder)
+
+
+class Malicious:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_code_in_weights_is_not_run(folder, tmp_path):
+    content = pickle.dumps(Malicious(str(tmp_path / "was-run")))
+    (folder / "weights.pt").write_bytes(content)
+    rewrite_card(folder, sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(ValueError, match="do not fit"):
+        load_model(folder)
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_weights_of_another_network(folder):
+    card = json.loads((folder / "card.json").read_text())
+    rewrite_card(folder, network=card["network"] | {"blocks": 3})
+    with pytest.raises(ValueError, match="do not fit"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("card", ["", "{}", '{"network": {"layers": 3}}', "[1]", '{"network": {"basis": "x"}}'])
+def test_damaged_card(folder, card):
+    (folder / "card.json").write_text(card)
+    with pytest.raises(ValueError, match="model card"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint16", "int64", "float16", "float32", "float64"])
+def test_any_real_type(tiny_model, dtype):
+    pixels = random_slice(high=1.9 if dtype == "bool" else 200).astype(dtype)
+    result = tiny_model.represent(pixels).rasterize(2)
+    assert isinstance(result, np.ndarray)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, tiny_model.represent(pixels.astype(np.float64)).rasterize(2))
+
+
+def test_tensors_give_tensors(tiny_model):
+    pixels = random_slice().astype(np.float32)
+    result = tiny_model.represent(torch.from_numpy(pixels)).rasterize(2)
+    assert isinstance(result, torch.Tensor)
+    np.testing.assert_array_equal(result.numpy(), tiny_model.represent(pixels).rasterize(2))
+
+
+def test_batch_equals_single_slices(tiny_model):
+    pixels = np.stack([random_slice(), 5 * random_slice() + 100])[:, None]
+    image = tiny_model.represent(pixels)
+    batch = image.rasterize(2.5)
+    assert batch.shape == (2, 1, 33, 45)
+    for i, high in enumerate((200, 1100)):
+        single = tiny_model.represent(pixels[i, 0]).rasterize(2.5)
+        np.testing.assert_allclose(batch[i, 0], single, atol=1e-5 * high)
+        np.testing.assert_allclose(image[i].rasterize(2.5)[0], single, atol=1e-5 * high)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 1), (2, 2), (3, 5)])
+def test_smallest_slices(tiny_model, shape):
+    result = tiny_model.represent(random_slice(shape)).rasterize(3)
+    assert result.shape == (3 * shape[0], 3 * shape[1])
+    assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("tile", [9, 16, 32])
+@pytest.mark.parametrize("shape", [(31, 27), (14, 48)])
+def test_result_does_not_depend_on_tiles(tiny_model, tile, shape):
+    pixels = random_slice(shape)
+    expected = tiny_model.represent(pixels).rasterize(1.7)
+    assert np.abs(tiny_model.represent(pixels, tile=tile).rasterize(1.7) - expected).max() < 1e-5 * 200
+
+
+def test_lower_precision_is_close(tiny_model, skip_only_model, tiny_model_folder):
+    pixels = random_slice((40, 40))
+    expected = tiny_model.represent(pixels).rasterize(2)
+    lower = load_model(tiny_model_folder, "cpu", "bfloat16").represent(pixels).rasterize(2)
+    error = np.abs(lower - expected).max() / 200
+    assert 0 < error < 1e-2
+    assert np.abs(skip_only_model.represent(pixels).rasterize(2) - expected).max() / 200 > 0.05
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 5, 5), (2, 3, 5, 5), (0, 5), (0, 1, 5, 5)])
+def test_wrong_shapes(tiny_model, shape):
+    with pytest.raises(ValueError, match="shape"):
+        tiny_model.represent(np.zeros(shape))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_non_finite_values(tiny_model, value):
+    pixels = random_slice()
+    pixels[3, 4] = value
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        tiny_model.represent(pixels)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "U1", "object", "datetime64[s]"])
+def test_types_that_are_not_real_numbers(tiny_model, dtype):
+    with pytest.raises(ValueError, match="real numbers"):
+        tiny_model.represent(np.zeros((5, 5)).astype(dtype))

@@ -1,0 +1,31 @@
+"""Slicer's libraries for tests: the MRML libraries are real (wheel slicer-core), the application is a stand-in.
+
+The wheel lacks the Python parts of Slicer that need its application; ``slicer_stand_ins`` fills the gaps.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+MODULE_FOLDER = REPOSITORY / "NExpRSlicer"
+
+from . import slicer_stand_ins  # noqa: E402
+
+slicer_stand_ins.install()
+sys.path.insert(0, str(MODULE_FOLDER))
+
+
+@pytest.fixture()
+def scene():
+    """An empty MRML scene that the module sees as slicer.mrmlScene."""
+    slicer = pytest.importorskip("slicer")
+    if not hasattr(slicer, "vtkMRMLScene"):
+        pytest.skip("the wheel slicer-core is not installed (pip install slicer-core)")
+    scene = slicer.vtkMRMLScene()
+    slicer.vtkSlicerSequencesLogic().SetMRMLScene(scene)
+    previous, slicer.mrmlScene = getattr(slicer, "mrmlScene", None), scene
+    yield scene
+    scene.Clear(1)
+    slicer.mrmlScene = previous
