@@ -1,8 +1,8 @@
 """Training samples: crops of a degraded slice, and the high-resolution pixels inside them with their positions."""
 
+import zipfile
 from dataclasses import dataclass
 
-import lightning
 import numpy as np
 import torch
 
@@ -26,17 +26,29 @@ class Sample:
     columns: list
 
 
-def load_slices(path, subjects=None, exclude=()):
-    """Slices of a prepared ``.npz``, as lists per volume: ``{source: [float16 (H, W), ...]}``.
+def load_slices(path, validation_subjects=None):
+    """Slices of a prepared ``.npz``, split by subject.
 
-    :param subjects: keep only these subjects; ``exclude``: leave these out.
+    :param validation_subjects: instead of those that were chosen when the file was prepared.
+    :return: ``(training, validation, facts)``: two dictionaries ``{volume: [float16 (H, W), ...]}``, and what a model
+        card says of the data: intensity ``window`` or ``None``, ``validation_subjects``.
+    :raises ValueError: if the file is no prepared data or either part is empty.
     """
-    volumes = {}
-    with np.load(path, allow_pickle=False) as file:
-        for i, (subject, source) in enumerate(zip(file["subjects"], file["sources"])):
-            if (subjects is None or subject in subjects) and subject not in exclude:
-                volumes.setdefault(str(source), []).append(file[f"slice_{i:05d}"])
-    return volumes
+    training, validation = {}, {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            kept_out = [str(s) for s in (file["validation"] if validation_subjects is None else validation_subjects)]
+            facts = {"window": file["window"].tolist() or None, "validation_subjects": kept_out}
+            for i, (subject, source) in enumerate(zip(file["subjects"], file["sources"])):
+                part = validation if str(subject) in kept_out else training
+                part.setdefault((str(subject), str(source)), []).append(file[f"slice_{i:05d}"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no data written by nexpr prepare ({error}).") from error
+    if not training or not validation:
+        raise ValueError(
+            f"{path} leaves no subject for {'validation' if training else 'training'}: name other subjects."
+        )
+    return training, validation, facts
 
 
 class TrainingCrops(torch.utils.data.Dataset):
@@ -111,73 +123,3 @@ class ValidationSlices(torch.utils.data.Dataset):
         positions = [truth_positions(n, size, self.degradation) for n, size in zip(shape, image.shape)]
         low = torch.from_numpy(degrade(image, shape, self.degradation))
         return scale, Sample(low[None, None], [torch.from_numpy(image)], positions[:1], positions[1:])
-
-
-class SliceData(lightning.LightningDataModule):
-    """Prepared slices for training and validation, split by subject.
-
-    :param data: ``.npz`` written by ``nexpr prepare``.
-    :param validation_subjects: subjects that are kept out of training.
-    :param degradation: ``kspace`` or ``bicubic``.
-    :param scales: range of training scales; each slice of a batch has its own.
-    :param crop_size: side of a training crop in low-resolution pixels.
-    :param slices_per_batch, crops_per_slice: their product is the batch size.
-    :param steps_per_epoch: optimizer steps between validations.
-    :param seed: item i of the training data is a pure function of the seed and i.
-    """
-
-    def __init__(
-        self,
-        data: str,
-        validation_subjects: list[str],
-        degradation: str = "kspace",
-        scales: tuple[float, float] = (1.0, 4.0),
-        crop_size: int = 32,
-        slices_per_batch: int = 4,
-        crops_per_slice: int = 4,
-        steps_per_epoch: int = 1000,
-        validation_scales: list[float] = [2.0, 3.0, 4.0],  # noqa: B006
-        slices_per_validation_volume: int = 4,
-        workers: int = 1,
-        seed: int = 0,
-    ):
-        super().__init__()
-        self.save_hyperparameters()
-
-    def setup(self, stage):
-        self.training = load_slices(self.hparams.data, exclude=self.hparams.validation_subjects)
-        self.validation = load_slices(self.hparams.data, subjects=self.hparams.validation_subjects)
-
-    def train_dataloader(self):
-        options = self.hparams
-        items = options.steps_per_epoch * options.slices_per_batch * self.trainer.world_size
-        crops = TrainingCrops(
-            self.training,
-            items,
-            degradation=options.degradation,
-            scales=options.scales,
-            crop_size=options.crop_size,
-            crops_per_slice=options.crops_per_slice,
-            seed=options.seed,
-            start=self.trainer.current_epoch * items,
-        )
-        return self._loader(crops, options.slices_per_batch)
-
-    def val_dataloader(self):
-        options = self.hparams
-        slices = ValidationSlices(
-            self.validation,
-            degradation=options.degradation,
-            scales=options.validation_scales,
-            slices_per_volume=options.slices_per_validation_volume,
-        )
-        return self._loader(slices, 1)
-
-    def _loader(self, dataset, batch_size):
-        return torch.utils.data.DataLoader(
-            dataset,
-            batch_size,
-            num_workers=self.hparams.workers,
-            collate_fn=list,
-            prefetch_factor=None if not self.hparams.workers else 4,
-        )

@@ -1,9 +1,13 @@
 """Degradations: from a high-resolution slice to the low-resolution one, and where the pixels of both lie."""
 
-from NExpRLib.grid import sample_positions
-from NExpRLib.kspace import kspace_crop
+import numpy as np
+import torch
 
-DEGRADATIONS = ("kspace", "bicubic")
+from NExpRLib.grid import sample_positions
+from NExpRLib.intensity import to_dtype
+from NExpRLib.kspace import kspace_crop, zero_fill
+
+DEGRADATIONS = ("kspace", "bicubic", "paper")
 
 
 def degrade(image, shape, degradation):
@@ -11,19 +15,24 @@ def degrade(image, shape, degradation):
 
     :param image: float32 array (H, W).
     :param shape: (h, w) of the result.
-    :param degradation: ``kspace`` (exact crop of k-space) or ``bicubic`` (antialiased).
+    :param degradation: ``kspace`` (exact crop of k-space), ``bicubic`` (antialiased), or ``paper``: the published
+        pipeline, which low-passes at full size and then resizes an 8-bit image with an antialiased bicubic filter.
     :return: float32 array (h, w).
     """
     if degradation == "kspace":
         return kspace_crop(image, shape)
     if degradation == "bicubic":
-        import torch
-
-        resized = torch.nn.functional.interpolate(
-            torch.from_numpy(image)[None, None], size=tuple(shape), mode="bicubic", antialias=True
-        )
-        return resized[0, 0].numpy()
+        return _resize(image, shape)
+    if degradation == "paper":
+        low_pass = zero_fill(kspace_crop(image, shape), image.shape)
+        return _resize(to_dtype(255 * low_pass, np.uint8), shape).astype(np.float32) / 255
     raise ValueError(f'Unknown degradation "{degradation}": choose one of {", ".join(DEGRADATIONS)}.')
+
+
+def _resize(image, shape):
+    """Antialiased bicubic resizing, in the precision of the image (float32 or 8-bit)."""
+    pixels = torch.from_numpy(image)[None, None]
+    return torch.nn.functional.interpolate(pixels, size=tuple(shape), mode="bicubic", antialias=True)[0, 0].numpy()
 
 
 def grid_of(degradation):

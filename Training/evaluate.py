@@ -1,10 +1,14 @@
 """``nexpr evaluate``: degrade volumes, restore them, and compare with the truth."""
 
+import shlex
+from pathlib import Path
+
 import numpy as np
 import SimpleITK as sitk
 from tqdm import tqdm
 
 from NExpRLib.model import load_model
+from NExpRLib.model_card import model_folder
 
 from .degradation import DEGRADATIONS
 from .evaluation import (
@@ -16,6 +20,7 @@ from .evaluation import (
     normalized_slices,
 )
 from .files import find_volumes, read_volume
+from .models import write_card
 
 
 def add_arguments(parser):
@@ -24,6 +29,7 @@ def add_arguments(parser):
     parser.add_argument("--scales", type=float, nargs="+", default=[2, 3, 4], help="default: 2 3 4")
     parser.add_argument("--degradation", choices=DEGRADATIONS, default="kspace", help="default: kspace")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
+    parser.add_argument("--update-card", action="store_true", help="write the means and this command to the model card")
 
 
 def run(arguments):
@@ -33,8 +39,13 @@ def run(arguments):
     sources = [source for path in arguments.inputs for source in find_volumes(path)]
     if any(scale <= 1 for scale in arguments.scales):
         raise ValueError("The scales to evaluate must be above 1.")
-    for metric, table in evaluate_volumes(sources, arguments.scales, arguments.degradation, methods).items():
+    tables = evaluate_volumes(sources, arguments.scales, arguments.degradation, methods)
+    for metric, table in tables.items():
         print(f"\n{metric}\n{table}")
+    if arguments.update_card:
+        folder = model_folder(arguments.model)
+        metrics = {"command": _command(arguments), "tables": {m: t.splitlines() for m, t in tables.items()}}
+        write_card({**model.card, "metrics": metrics}, folder)
 
 
 def evaluate_volumes(sources, scales, degradation, methods):
@@ -50,6 +61,15 @@ def evaluate_volumes(sources, scales, degradation, methods):
                         for metric, value in values.items():
                             measured.setdefault((metric, source.name, name, scale), []).append(value)
     return {metric: _table(metric, sources, scales, methods, measured) for metric in METRICS}
+
+
+def _command(arguments):
+    """The command without the folders of this machine."""
+    names = [Path(path).name for path in arguments.inputs]
+    scales = [f"{scale:g}" for scale in arguments.scales]
+    model = Path(arguments.model).name
+    options = ["--model", model, "--scales", *scales, "--degradation", arguments.degradation]
+    return shlex.join(["nexpr", "evaluate", *names, *options])
 
 
 def _table(metric, sources, scales, methods, measured):

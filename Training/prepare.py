@@ -1,53 +1,222 @@
-"""From volumes to normalized slices with a subject each: the input of training."""
+"""``nexpr prepare``: from a folder of volumes to normalized slices with a subject each, the input of training."""
 
 import csv
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from tqdm import tqdm
 
+from NExpRLib.geometry import PLANES, slice_axis
 from NExpRLib.intensity import robust_range
 from NExpRLib.kspace import kspace_crop
+from NExpRLib.volumes import checked_pixels, geometry_of
+
+from .evaluation import markdown_table
+from .files import atomic_output, find_volumes, read_volume
+
+_CONTENT_LEVEL = 0.1
 
 
-def read_manifest(path):
-    """Subject and effective resolution (x, y) of every file named in a MANIFEST.tsv."""
+@dataclass(frozen=True)
+class PreparedVolume:
+    """Slices of one volume as float16 (H, W) in [0, 1], and what the summary says of it."""
+
+    source: str
+    subject: str
+    slices: list
+    total: int
+    intensity_range: tuple
+
+
+def add_arguments(parser):
+    parser.add_argument("folder", metavar="FOLDER", help="searched with its subfolders for volumes and DICOM series")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="DATA.npz", help="prepared slices; DATA.png shows them"
+    )
+    parser.add_argument("--plane", default="auto", help=f"{', '.join(PLANES)}, or an axis 0-2 (default: auto)")
+    parser.add_argument(
+        "--window",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="intensities that become 0 and 1, e.g. -140 260 for CT (default: 0.1 and 99.9 percent of each volume)",
+    )
+    parser.add_argument(
+        "--min-content",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="leave out slices with a smaller share of pixels above a tenth of the range (default: 0.1)",
+    )
+    parser.add_argument("--subjects", metavar="TABLE", help="table with columns file and subject (default: by folder)")
+    parser.add_argument(
+        "--effective-resolution",
+        metavar="TABLE",
+        help="table with columns file, x and y: percent of k-space that was measured along the first two axes of images "
+        "that the scanner zero-filled; the rest is cropped",
+    )
+    parser.add_argument(
+        "--validation",
+        nargs="*",
+        metavar="SUBJECT",
+        help="subjects kept out of training (default: every seventh, at least one if there are two)",
+    )
+    parser.epilog = (
+        "In either table, a column notes with 'subject=NAME' or 'effective resolution x 67%, y 100%' will do."
+    )
+
+
+def run(arguments):
+    output = Path(arguments.output)
+    if output.suffix != ".npz":
+        raise ValueError(f"The output {output} must end in .npz.")
+    if not output.parent.is_dir():
+        raise ValueError(f"The output folder {output.parent} does not exist.")
+    sources = _find_all(Path(arguments.folder))
+    subjects = read_table(arguments.subjects, "subject") if arguments.subjects else {}
+    shares = read_table(arguments.effective_resolution, "resolution") if arguments.effective_resolution else {}
+    volumes, failures = [], []
+    for source in tqdm(sources, desc="Preparing", unit="volume", disable=None):
+        name = Path(source.files[0]).name
+        subject = subjects.get(name) or _subject_by_folder(source, Path(arguments.folder))
+        try:
+            volumes.append(prepare_volume(source, subject, arguments, shares.get(name, (1.0, 1.0))))
+        except ValueError as error:
+            failures.append(str(error))
+    kept = [volume for volume in volumes if volume.slices]
+    if not kept:
+        raise ValueError(f"No slice of {arguments.folder} could be used. " + " ".join(failures))
+    validation = _validation_subjects(arguments.validation, sorted({volume.subject for volume in kept}))
+    write_slices(output, kept, validation, arguments.window)
+    _print_summary(volumes, validation)
+    sheet = output.with_suffix(".png")
+    with atomic_output(sheet) as temporary:
+        contact_sheet(kept).savefig(temporary, dpi=80)
+    print(f"\n{sum(len(v.slices) for v in kept)} slices of {len(kept)} volumes: {output}\nContact sheet: {sheet}")
+    if failures:
+        raise ValueError(f"{len(failures)} of {len(sources)} volumes were skipped: " + " ".join(failures))
+
+
+def prepare_volume(source, subject, options, shares):
+    """Read and normalize the slices of a volume.
+
+    :param options: with ``plane``, ``window`` and ``min_content`` as on the command line.
+    :param shares: measured share of k-space along the image axes x and y.
+    :raises ValueError: if the volume cannot be read or used.
+    """
+    image = read_volume(source)
+    geometry = geometry_of(image)
+    pixels = checked_pixels(image).astype(np.float32)
+    across = slice_axis(geometry, options.plane)
+    slices = pixels[None] if across is None else np.moveaxis(pixels, geometry.dimension - 1 - across, 0)
+    plane_axes = (axis for axis in reversed(range(geometry.dimension)) if axis != across)
+    in_plane_shares = [(*shares, 1.0)[axis] for axis in plane_axes]
+    if min(in_plane_shares) < 1:
+        size = [n if share == 1 else 2 * round(n * share / 2) for n, share in zip(slices.shape[1:], in_plane_shares)]
+        slices = kspace_crop(slices, size)
+    low, high = options.window or robust_range(slices)
+    normalized = np.clip((slices - low) / (high - low), 0, 1)
+    kept = [s.astype(np.float16) for s in normalized if (s > _CONTENT_LEVEL).mean() >= options.min_content]
+    return PreparedVolume(source.name, subject, kept, len(slices), (low, high))
+
+
+def read_table(path, what):
+    """Facts per file name from a table with tabs or commas.
+
+    :param what: ``subject`` (text) or ``resolution`` (measured shares of k-space along x and y).
+    :raises ValueError: if the table is not readable or lacks the columns.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            first = file.readline()
+            file.seek(0)
+            rows = list(csv.DictReader(file, delimiter="\t" if "\t" in first else ","))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"The table {path} cannot be read ({error}).") from error
+    columns = set(rows[0]) if rows else set()
+    needed = {"subject"} if what == "subject" else {"x", "y"}
+    if "file" not in columns or not (needed <= columns or "notes" in columns):
+        raise ValueError(f"The table {path} needs the columns file and {' and '.join(sorted(needed))}.")
     facts = {}
-    with open(path, newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            subject = re.search(r"subject=([^;]+)", row["notes"]).group(1)
-            shares = re.search(r"effective resolution x (\d+)%, y (\d+)%", row["notes"])
-            resolution = tuple(int(s) / 100 for s in shares.groups()) if shares else (1.0, 1.0)
-            facts[Path(row["file"]).name] = (subject, resolution)
+    for row in rows:
+        name, notes = Path(row["file"]).name, row.get("notes") or ""
+        if what == "subject":
+            noted = re.search(r"subject=([^;]+)", notes)
+            facts[name] = row["subject"] if needed <= columns else noted and noted.group(1)
+        else:
+            noted = re.search(r"effective resolution x (\d+)%, y (\d+)%", notes)
+            values = (row["x"], row["y"]) if needed <= columns else noted and noted.groups()
+            facts[name] = tuple(float(value or 100) / 100 for value in values or (100, 100))
     return facts
 
 
-def prepare(files, manifest, output, min_content=0.1):
-    """Write the slices of ``files`` as float16 in [0, 1] to an ``.npz``: ``slice_i``, ``subjects``, ``sources``."""
-    slices, subjects, sources = [], [], []
-    for path in tqdm(files, desc="Preparing", unit="volume"):
-        subject, (share_x, share_y) = manifest[path.name]
-        volume = sitk.GetArrayFromImage(sitk.ReadImage(str(path))).astype(np.float32)
-        rows, columns = volume.shape[1:]
-        size = 2 * round(rows * share_y / 2), 2 * round(columns * share_x / 2)
-        if size != (rows, columns) and (share_x, share_y) != (1.0, 1.0):
-            volume = kspace_crop(volume, size)
-        low, high = robust_range(volume)
-        volume = np.clip((volume - low) / (high - low), 0, 1)
-        for image in volume:
-            if (image > 0.1).mean() >= min_content:
-                slices.append(image.astype(np.float16))
-                subjects.append(subject)
-                sources.append(path.name)
-    arrays = {f"slice_{i:05d}": image for i, image in enumerate(slices)}
-    np.savez(output, subjects=np.array(subjects), sources=np.array(sources), **arrays)
-    print(f"{len(slices)} slices of {len(set(subjects))} subjects in {output}")
+def write_slices(path, volumes, validation, window):
+    """Write ``slice_00000...``, ``subjects`` and ``sources`` per slice, ``validation`` subjects and the ``window``."""
+    slices = [image for volume in volumes for image in volume.slices]
+    with atomic_output(path) as temporary:
+        np.savez(
+            temporary,
+            subjects=np.array([volume.subject for volume in volumes for _ in volume.slices]),
+            sources=np.array([volume.source for volume in volumes for _ in volume.slices]),
+            validation=np.array(validation, dtype=str),
+            window=np.array(window or []),
+            **{f"slice_{i:05d}": image for i, image in enumerate(slices)},
+        )
 
 
-if __name__ == "__main__":
-    import sys
+def contact_sheet(volumes):
+    """Figure with the middle slice of every volume."""
+    from matplotlib.figure import Figure
 
-    folder, pattern, output = sys.argv[1:]
-    prepare(sorted(Path(folder).glob(pattern)), read_manifest(Path(folder).parent / "MANIFEST.tsv"), output)
+    columns = min(8, len(volumes))
+    rows = -(-len(volumes) // columns)
+    figure = Figure(figsize=(2.2 * columns, 2.4 * rows), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axis in axes:
+        axis.axis("off")
+    for axis, volume in zip(axes, volumes):
+        axis.imshow(volume.slices[len(volume.slices) // 2].astype(np.float32), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(f"{volume.subject}\n{volume.source[:28]}", fontsize=7)
+    return figure
+
+
+def _find_all(folder):
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
+    sources = [source for path in folders for source in find_volumes(path)]
+    if not sources:
+        raise ValueError(f"There is no volume in {folder}.")
+    return sources
+
+
+def _subject_by_folder(source, folder):
+    """The first folder below ``folder``, or the name of a volume that lies in it directly."""
+    parts = Path(source.files[0]).relative_to(folder).parts
+    return parts[0] if len(parts) > 1 else source.name
+
+
+def _validation_subjects(named, subjects):
+    if named is None:
+        return subjects[6::7] or subjects[1:][-1:]
+    unknown = set(named) - set(subjects)
+    if unknown:
+        raise ValueError(f"There is no subject {', '.join(sorted(unknown))}: choose from {', '.join(subjects)}.")
+    return named
+
+
+def _print_summary(volumes, validation):
+    rows = [
+        [
+            volume.source,
+            volume.subject,
+            "validation" if volume.subject in validation else "training",
+            f"{len(volume.slices)} of {volume.total}",
+            " x ".join(str(n) for n in volume.slices[0].shape) if volume.slices else "-",
+            f"{volume.intensity_range[0]:.4g} to {volume.intensity_range[1]:.4g}",
+        ]
+        for volume in volumes
+    ]
+    print(markdown_table(["Volume", "Subject", "Part", "Slices", "Size", "Intensities"], rows))

@@ -1,28 +1,48 @@
 """``nexpr train``: Lightning's command line over our module and data."""
 
+import logging
+import warnings
+
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
-from .data import SliceData
+from .data_module import SliceData
 from .training_module import NExpRTraining
 
 
+class TrainingCommand(LightningCLI):
+    """Adds what every run has: averaged weights (``ema``) and checkpoints of the last and the best epoch."""
+
+    def add_arguments_to_parser(self, parser):
+        parser.add_lightning_class_args(EMAWeightAveraging, "ema")
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "ema.decay": 0.999,
+                "checkpoint.monitor": "psnr",
+                "checkpoint.mode": "max",
+                "checkpoint.filename": "best",
+                "checkpoint.save_last": True,
+                "checkpoint.enable_version_counter": False,
+            }
+        )
+
+
 def train(arguments):
-    """Run ``fit`` with the options of a configuration file and overrides, e.g. ``--trainer.devices 2``."""
-    LightningCLI(
+    """Run Lightning's ``fit`` with ``--config FILE`` and overrides, e.g. ``--trainer.devices 2``, ``--resume FILE``.
+
+    :raises ValueError: for data that cannot be used, and when the loss is no longer finite.
+    """
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    arguments = ["--ckpt_path" + a.removeprefix("--resume") if a.startswith("--resume") else a for a in arguments]
+    TrainingCommand(
         NExpRTraining,
         SliceData,
         args=["fit", *arguments],
         seed_everything_default=0,
         save_config_kwargs={"overwrite": True},
-        trainer_defaults={
-            "reload_dataloaders_every_n_epochs": 1,
-            "callbacks": [EMAWeightAveraging(decay=0.999), ModelCheckpoint(save_last=True)],
-        },
+        # Item i of the training data depends on the epoch, see TrainingCrops.
+        trainer_defaults={"reload_dataloaders_every_n_epochs": 1},
     )
-
-
-if __name__ == "__main__":
-    import sys
-
-    train(sys.argv[1:])

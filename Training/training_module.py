@@ -2,6 +2,7 @@
 
 import lightning
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from NExpRLib.explicit_image import ExplicitImage
@@ -56,16 +57,24 @@ class NExpRTraining(lightning.LightningModule):
             for i, truth in enumerate(truths)
         ]
         loss = torch.stack(losses).mean()
+        if not torch.isfinite(loss):
+            raise ValueError(
+                f"The loss is {loss.item()} at step {self.global_step}: resume from the last checkpoint with a lower "
+                "learning rate (--resume CHECKPOINT --model.learning_rate RATE)."
+            )
         self.log("loss", loss, prog_bar=True)
         return loss
 
-    def validation_step(self, samples):
+    def validation_step(self, samples, batch_index):
         for scale, sample in samples:
             image = self.explicit_image(sample.inputs)[0]
             result = self._exact(image.rasterize, rows=sample.rows[0], columns=sample.columns[0]).clamp(0, 1)
             psnr = peak_signal_noise_ratio(result, sample.truths[0], data_range=1.0)
             self.log(f"psnr_{scale:g}x", psnr, batch_size=1, sync_dist=True)
             self.log("psnr", psnr, batch_size=1, prog_bar=True, sync_dist=True)
+            if batch_index == 0 and isinstance(self.logger, TensorBoardLogger):
+                truth_and_result = torch.cat([sample.truths[0], result], dim=1)[None]
+                self.logger.experiment.add_image("truth, result", truth_and_result, self.global_step)
 
     def configure_optimizers(self):
         optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate)

@@ -1,0 +1,81 @@
+"""Lightning's view of the prepared slices: training and validation loaders."""
+
+import lightning
+import torch
+
+from .data import TrainingCrops, ValidationSlices, load_slices
+
+
+class SliceData(lightning.LightningDataModule):
+    """Prepared slices for training and validation, split by subject.
+
+    :param data: ``.npz`` written by ``nexpr prepare``.
+    :param validation_subjects: subjects that are kept out of training, instead of those chosen by ``nexpr prepare``.
+    :param degradation: ``kspace``, ``bicubic`` or ``paper``.
+    :param scales: range of training scales; each slice of a batch has its own.
+    :param crop_size: side of a training crop in low-resolution pixels.
+    :param slices_per_batch, crops_per_slice: their product is the batch size.
+    :param steps_per_epoch: optimizer steps per epoch; by default one pass over the slices.
+    :param workers: processes that prepare training crops.
+    :param seed: item i of the training data is a pure function of the seed and i.
+    """
+
+    def __init__(
+        self,
+        data: str,
+        validation_subjects: list[str] | None = None,
+        degradation: str = "kspace",
+        scales: tuple[float, float] = (1.0, 4.0),
+        crop_size: int = 32,
+        slices_per_batch: int = 4,
+        crops_per_slice: int = 4,
+        steps_per_epoch: int | None = None,
+        validation_scales: list[float] = [2.0, 3.0, 4.0],  # noqa: B006
+        slices_per_validation_volume: int = 4,
+        workers: int = 1,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.save_hyperparameters()
+
+    def setup(self, stage):
+        self.training, self.validation, self.facts = load_slices(self.hparams.data, self.hparams.validation_subjects)
+
+    def state_dict(self):
+        """What the model card says of the data travels in the checkpoint."""
+        return self.facts
+
+    def train_dataloader(self):
+        options = self.hparams
+        slices_per_step = options.slices_per_batch * self.trainer.world_size
+        steps = options.steps_per_epoch or -(-sum(map(len, self.training.values())) // slices_per_step)
+        items = steps * slices_per_step
+        crops = TrainingCrops(
+            self.training,
+            items,
+            degradation=options.degradation,
+            scales=options.scales,
+            crop_size=options.crop_size,
+            crops_per_slice=options.crops_per_slice,
+            seed=options.seed,
+            start=self.trainer.current_epoch * items,
+        )
+        return self._loader(crops, options.slices_per_batch)
+
+    def val_dataloader(self):
+        options = self.hparams
+        slices = ValidationSlices(
+            self.validation,
+            degradation=options.degradation,
+            scales=options.validation_scales,
+            slices_per_volume=options.slices_per_validation_volume,
+        )
+        return self._loader(slices, 1)
+
+    def _loader(self, dataset, batch_size):
+        return torch.utils.data.DataLoader(
+            dataset,
+            batch_size,
+            num_workers=self.hparams.workers,
+            collate_fn=list,
+        )
