@@ -217,7 +217,9 @@ def _looks_like_labels(pixels):
 
 
 def _outside(target, shape):
-    """Mask of output samples beyond the input's extent, or ``None`` when there are none."""
+    """Mask of samples on the grid of a reference beyond the input's extent, or ``None`` when there are none."""
+    if not target.of_reference:
+        return None
     beyond = [(u < -0.5 - 1e-6) | (u > n - 0.5 + 1e-6) for u, n in zip(target.positions, shape)]
     mask = beyond[0][:, None] | beyond[1][None, :]
     return mask if mask.any() else None

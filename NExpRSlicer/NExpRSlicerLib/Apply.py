@@ -1,0 +1,95 @@
+"""Apply: from the volume in the scene to a job without MRML, and from its results to volumes in the scene."""
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from .Output import copyContext, outputName, recordProvenance
+from .Sequences import addSequence, currentFrame, framesOf, sequenceOf
+from .UpsamplingJob import Frame, UpsamplingJob
+from .Volumes import geometryOf, setVolume, volumeProblem
+
+
+class ApplyRun:
+    """One run. Create and finish it in the main thread; run its job in any thread. Only finish() changes the scene."""
+
+    def __init__(self, inputVolume, outputVolume, settings, models):
+        """
+        :param outputVolume: volume node to overwrite, or None for a new one.
+        :param settings: Settings.
+        :param models: ModelCache.
+        :raises ValueError: if the input cannot be super-resolved to the target, with what to do instead.
+        """
+        if inputVolume is not None and inputVolume is outputVolume:
+            raise ValueError(_("The output volume is the input volume: select another one, or none for a new volume."))
+        self._inputVolume = inputVolume
+        self._outputVolume = outputVolume
+        self._settings = settings
+        self._sequence = sequenceOf(inputVolume)
+        volumeNodes = framesOf(self._sequence) if self._sequence else [inputVolume]
+        self._frames = [_frame(volumeNode, settings) for volumeNode in volumeNodes]
+        _checkMemory(self._frames)
+        self.job = UpsamplingJob(self._frames, settings, models)
+
+    @property
+    def inputPresent(self):
+        """Whether the input, and the sequence that it is a frame of, are still in the scene."""
+        nodes = [self._inputVolume, *(self._sequence or ())]
+        return all(_inScene(node) for node in nodes)
+
+    def finish(self, results):
+        """Bring the results of the job into the scene.
+
+        :return: the output volume node, or None if the input was removed from the scene in the meantime.
+        """
+        if not self.inputPresent:
+            return None
+        current = currentFrame(self._sequence) if self._sequence else 0
+        target = self._frames[current].target
+        added = []
+        try:
+            outputVolume = self._outputVolume
+            if not _inScene(outputVolume):
+                name = outputName(self._inputVolume, target)
+                outputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+                added.append(outputVolume)
+            setVolume(outputVolume, results[current], target.geometry)
+            if self._sequence:
+                added.append(addSequence(self._sequence, self._frameNodes(results), outputVolume))
+        except Exception:
+            for node in added:
+                slicer.mrmlScene.RemoveNode(node)
+            raise
+        copyContext(self._inputVolume, outputVolume)
+        recordProvenance(self._inputVolume, outputVolume, self._settings, target)
+        return outputVolume
+
+    def _frameNodes(self, results):
+        for frame, pixels in zip(self._frames, results):
+            volumeNode = slicer.vtkMRMLScalarVolumeNode()
+            setVolume(volumeNode, pixels, frame.target.geometry)
+            yield volumeNode
+
+
+def _frame(volumeNode, settings):
+    from NExpRLib.volumes import check_values
+
+    problem = volumeProblem(volumeNode)
+    if problem:
+        raise ValueError(problem)
+    target = settings.target(geometryOf(volumeNode))
+    # A copy, because the user may change the volume while another thread computes.
+    pixels = np.array(slicer.util.arrayFromVolume(volumeNode))
+    check_values(pixels)
+    return Frame(pixels, target)
+
+
+def _checkMemory(frames):
+    from NExpRLib.volumes import check_memory
+
+    largest = max(frames, key=lambda frame: np.prod(frame.target.geometry.size))
+    check_memory(largest.target, largest.pixels.dtype, len(frames))
+
+
+def _inScene(node):
+    return node is not None and slicer.mrmlScene.IsNodePresent(node)

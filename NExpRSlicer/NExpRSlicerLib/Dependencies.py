@@ -1,0 +1,62 @@
+"""PyTorch comes from the PyTorch extension and is asked for when it is needed for the first time."""
+
+import importlib.util
+import sys
+
+from slicer.i18n import tr as _
+
+MINIMUM_TORCH = (2, 2)
+
+
+class DependencyError(RuntimeError):
+    """PyTorch is not there; the message says what to do."""
+
+
+def torchInstalled():
+    """Whether PyTorch is installed; it is not imported."""
+    return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
+
+
+def ensureTorch():
+    """Import PyTorch; the user is asked for permission to install it if it is missing.
+
+    :raises DependencyError: if it cannot be had or the user declined.
+    """
+    torch = _importTorch() if torchInstalled() else _installTorch()
+    version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+    if version < MINIMUM_TORCH:
+        raise DependencyError(
+            _(
+                "PyTorch {version} is too old, {minimum} or later is needed: open the module PyTorch Utils, uninstall "
+                "PyTorch, restart Slicer, and try again."
+            ).format(version=torch.__version__, minimum=".".join(map(str, MINIMUM_TORCH)))
+        )
+
+
+def _importTorch():
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        raise DependencyError(
+            _(
+                "PyTorch is installed but does not start ({error}): open the module PyTorch Utils, uninstall PyTorch, "
+                "restart Slicer, and try again."
+            ).format(error=error)
+        ) from error
+    return torch
+
+
+def _installTorch():
+    try:
+        import PyTorchUtils
+    except ImportError as error:
+        raise DependencyError(
+            _(
+                "NExpR needs the extension PyTorch: install it in the Extensions Manager, restart Slicer, and try again."
+            )
+        ) from error
+    minimum = ".".join(map(str, MINIMUM_TORCH))
+    torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=f">={minimum}")
+    if torch is None:
+        raise DependencyError(_("PyTorch was not installed. Nothing was changed; you will be asked again next time."))
+    return torch

@@ -1,0 +1,41 @@
+"""Which trained model is used, and loading it once."""
+
+from NExpRLib.model_card import read_card
+
+from .Settings import Settings
+
+
+def modelProblem(settings):
+    """Why the chosen model cannot be used; empty if it can."""
+    try:
+        read_card(settings.model)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def modelKey(settings: Settings):
+    """Identifies the weights and the device that they are loaded on; changes when the files of a model do."""
+    return settings.model, settings.device, read_card(settings.model).get("sha256")
+
+
+class ModelCache:
+    """Keeps the model that was used last. Used by one thread at a time."""
+
+    def __init__(self):
+        self._key = None
+        self._model = None
+
+    def get(self, settings):
+        """Loaded NExpRLib.model.Model.
+
+        :raises ValueError: if the model or the device is not there.
+        """
+        from NExpRLib import load_model
+
+        key = modelKey(settings)
+        if key != self._key:
+            self._key = self._model = None
+            self._model = load_model(settings.model, settings.device)
+            self._key = key
+        return self._model

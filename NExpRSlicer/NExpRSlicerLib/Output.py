@@ -1,0 +1,48 @@
+"""What a result takes over from its input: name, display, transform, place in the subject hierarchy, and where it is from."""
+
+import slicer
+
+import NExpRLib
+from NExpRLib.model_card import read_card
+
+from .Settings import scaleOf
+
+
+def outputName(inputVolume, target):
+    """Name of a new output volume, for example "MRHead NExpR 2x"."""
+    rows, columns = (f"{scale:.3g}" for scale in scaleOf(target))
+    scale = f"{rows}x" if rows == columns else f"{rows}x{columns}"
+    return slicer.mrmlScene.GenerateUniqueName(f"{inputVolume.GetName()} NExpR {scale}")
+
+
+def copyContext(inputVolume, outputVolume):
+    """Let the output appear like the input: display, units, parent transform, place in the subject hierarchy."""
+    outputVolume.CreateDefaultDisplayNodes()
+    inputDisplay, outputDisplay = inputVolume.GetDisplayNode(), outputVolume.GetDisplayNode()
+    if inputDisplay is not None and outputDisplay is not None:
+        outputDisplay.CopyContent(inputDisplay)
+        outputDisplay.SetAutoWindowLevel(False)
+        outputDisplay.SetAndObserveColorNodeID(inputDisplay.GetColorNodeID())
+    outputVolume.SetVoxelValueQuantity(inputVolume.GetVoxelValueQuantity())
+    outputVolume.SetVoxelValueUnits(inputVolume.GetVoxelValueUnits())
+    outputVolume.SetAndObserveTransformNodeID(inputVolume.GetTransformNodeID())
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    if hierarchy is not None:
+        parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(inputVolume))
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(outputVolume), parent)
+
+
+def recordProvenance(inputVolume, outputNode, settings, target):
+    """Say in the attributes of a node how it was computed."""
+    card = read_card(settings.model)
+    attributes = {
+        "Version": NExpRLib.__version__,
+        "Model": card.get("name", settings.model),
+        "ModelSHA256": card.get("sha256", ""),
+        "InputVolume": inputVolume.GetName(),
+        "Plane": settings.plane,
+        "Scale": " x ".join(f"{scale:.6g}" for scale in scaleOf(target)),
+        "DataConsistency": str(settings.dataConsistency).lower(),
+    }
+    for name, value in attributes.items():
+        outputNode.SetAttribute(f"NExpR.{name}", value)

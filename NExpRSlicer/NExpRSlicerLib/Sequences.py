@@ -1,0 +1,44 @@
+"""Volumes that are one frame of a sequence."""
+
+import slicer
+
+
+def sequenceOf(volumeNode):
+    """(browser node, sequence node) that replay frames through this volume node, or None."""
+    for browserNode in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode"):
+        sequenceNode = browserNode.GetSequenceNode(volumeNode)
+        if sequenceNode is not None and sequenceNode.GetNumberOfDataNodes() > 0:
+            return browserNode, sequenceNode
+    return None
+
+
+def framesOf(sequence):
+    """Volume nodes of all frames; they are not in the scene."""
+    _browserNode, sequenceNode = sequence
+    return [sequenceNode.GetNthDataNode(index) for index in range(sequenceNode.GetNumberOfDataNodes())]
+
+
+def currentFrame(sequence):
+    """Index of the frame that is shown."""
+    browserNode, sequenceNode = sequence
+    indexValue = browserNode.GetMasterSequenceNode().GetNthIndexValue(browserNode.GetSelectedItemNumber())
+    return max(0, sequenceNode.GetItemNumberFromIndexValue(indexValue, False))
+
+
+def addSequence(sequence, frameNodes, proxyNode):
+    """Add frames as a sequence that is replayed in step with the input, through the proxy node.
+
+    :param sequence: of the input.
+    :param frameNodes: volume nodes, not in the scene, one for each frame of the input.
+    :return: the new sequence node.
+    """
+    browserNode, inputSequence = sequence
+    sequenceNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", proxyNode.GetName())
+    sequenceNode.SetIndexName(inputSequence.GetIndexName())
+    sequenceNode.SetIndexUnit(inputSequence.GetIndexUnit())
+    sequenceNode.SetIndexType(inputSequence.GetIndexType())
+    for index, frameNode in enumerate(frameNodes):
+        sequenceNode.SetDataNodeAtValue(frameNode, inputSequence.GetNthIndexValue(index))
+    browserNode.AddSynchronizedSequenceNodeID(sequenceNode.GetID())
+    browserNode.AddProxyNode(proxyNode, sequenceNode, False)
+    return sequenceNode

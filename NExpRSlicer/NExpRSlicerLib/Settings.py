@@ -1,0 +1,58 @@
+"""What is computed, as plain values: the common language of panel, preview and Apply."""
+
+from dataclasses import dataclass
+
+from NExpRLib.geometry import plan_target, slice_axis
+
+from .Choices import ModelChoice, TargetMode
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    scale - Factor for rows and columns, or None.
+    spacing - Pixel spacing in mm, or None. Exactly one of scale and spacing is given.
+    plane - auto, axial, sagittal or coronal.
+    model - Name of a model in the package, or path of a model's folder or of a file in it.
+    device - auto, cuda, mps or cpu.
+    """
+
+    scale: float | None = None
+    spacing: float | None = None
+    plane: str = "auto"
+    model: str = "mri"
+    device: str = "auto"
+    dataConsistency: bool = False
+
+    def target(self, geometry):
+        """Output grid for a volume, see NExpRLib.geometry.plan_target.
+
+        :raises ValueError: if there is no such grid, with the reason.
+        """
+        return plan_target(geometry, scale=self.scale, spacing=self.spacing, plane=self.plane)
+
+
+def settingsFromParameterNode(parameterNode, geometry):
+    """Settings that the user chose for a volume of this geometry."""
+    scale = spacing = None
+    if parameterNode.targetMode == TargetMode.SCALE:
+        scale = parameterNode.scale
+    elif parameterNode.targetMode == TargetMode.SPACING:
+        spacing = parameterNode.spacing
+    else:
+        across = slice_axis(geometry, parameterNode.plane.value)
+        spacing = min(s for axis, s in enumerate(geometry.spacing) if axis != across)
+    fromFile = parameterNode.model == ModelChoice.FILE
+    return Settings(
+        scale=scale,
+        spacing=spacing,
+        plane=parameterNode.plane.value,
+        model=str(parameterNode.modelPath) if fromFile else parameterNode.model.value,
+        device=parameterNode.device.value,
+        dataConsistency=parameterNode.dataConsistency,
+    )
+
+
+def scaleOf(target):
+    """Factors along rows and columns, from the integer sizes."""
+    return tuple(1 / step for step in target.step)

@@ -1,0 +1,80 @@
+"""MRML volumes as arrays and geometries of NExpRLib, and the other way round. All geometry is in RAS."""
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from NExpRLib.geometry import Geometry
+
+
+def volumeProblem(volumeNode):
+    """Why a node cannot be super-resolved and what to do instead; empty if it can."""
+    if volumeNode is None:
+        return _("Select an input volume.")
+    name = volumeNode.GetName()
+    if volumeNode.IsA("vtkMRMLSegmentationNode") or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        return _(
+            "{name} holds labels, not intensities. Super-resolve the image volume, then resample the segmentation to the "
+            "result in the Segment Editor (Specify geometry, with the result as source geometry)."
+        ).format(name=name)
+    if not volumeNode.IsA("vtkMRMLScalarVolumeNode"):
+        return _("{name} is not a volume: select a scalar volume.").format(name=name)
+    imageData = volumeNode.GetImageData()
+    if imageData is None or 0 in imageData.GetDimensions():
+        return _("{name} has no voxels: load or create its image first.").format(name=name)
+    if imageData.GetNumberOfScalarComponents() != 1 or volumeNode.IsA("vtkMRMLTensorVolumeNode"):
+        return _(
+            "{name} has several values per voxel (color, vector or diffusion): extract one of them with the module "
+            "Vector to Scalar Volume first."
+        ).format(name=name)
+    return ""
+
+
+def geometryOf(volumeNode):
+    """NExpRLib.geometry.Geometry of a volume node, in RAS, without parent transforms."""
+    matrix = ijkToRAS(volumeNode)
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    size = volumeNode.GetImageData().GetDimensions()
+    return Geometry(tuple(size), tuple(spacing.tolist()), tuple(matrix[:3, 3].tolist()), matrix[:3, :3] / spacing)
+
+
+def ijkToRAS(volumeNode):
+    """4x4 array from voxel indices to the volume's own coordinates, without parent transforms."""
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def ijkToWorld(volumeNode):
+    """4x4 array from voxel indices to world coordinates, parent transforms included.
+
+    :raises ValueError: if a parent transform is not linear.
+    """
+    transformNode = volumeNode.GetParentTransformNode()
+    if transformNode is None:
+        return ijkToRAS(volumeNode)
+    toWorld = vtk.vtkMatrix4x4()
+    if not transformNode.GetMatrixTransformToWorld(toWorld):
+        raise ValueError(_("The input volume is under a nonlinear transform: harden the transform first."))
+    return slicer.util.arrayFromVTKMatrix(toWorld) @ ijkToRAS(volumeNode)
+
+
+def slicesOf(pixels, sliceAxis):
+    """View (slices, rows, columns) of an array in the order of slicer.util.arrayFromVolume (k, j, i)."""
+    return np.moveaxis(pixels, 2 - sliceAxis, 0)
+
+
+def volumeOf(slices, sliceAxis):
+    """The inverse of slicesOf."""
+    return np.moveaxis(slices, 0, 2 - sliceAxis)
+
+
+def setVolume(volumeNode, pixels, geometry):
+    """Store voxels (k, j, i) and their geometry in a volume node."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = geometry.direction * geometry.spacing
+    matrix[:3, 3] = geometry.origin
+    with slicer.util.NodeModify(volumeNode):
+        volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+        slicer.util.updateVolumeFromArray(volumeNode, pixels)
