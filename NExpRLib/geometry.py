@@ -37,6 +37,7 @@ class Target:
     :ivar plane_axes: (row axis, column axis).
     :ivar first, step: position of the first sample and distance of samples along rows and columns, in input pixels.
     :ivar geometry: of the output image.
+    :ivar of_reference: whether the grid is that of a reference image, which may reach beyond the input.
     """
 
     slice_axis: int | None
@@ -44,6 +45,7 @@ class Target:
     first: tuple
     step: tuple
     geometry: Geometry
+    of_reference: bool = False
 
     @property
     def shape(self):
@@ -158,4 +160,5 @@ def _target_like(geometry, across, plane_axes, like):
     old = [geometry.size[axis] for axis in axes]
     if any(u > n - 0.5 or u + (m - 1) * du < -0.5 for u, du, m, n in zip(first, step, shape, old)):
         raise ValueError("The in-plane grid of the reference does not overlap the input.")
-    return Target(across, plane_axes, first, step, _output_geometry(geometry, plane_axes, first, step, shape))
+    output = _output_geometry(geometry, plane_axes, first, step, shape)
+    return Target(across, plane_axes, first, step, output, of_reference=True)
