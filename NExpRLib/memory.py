@@ -4,6 +4,9 @@ import ctypes
 import os
 import sys
 
+# In the messages of torch: CUDA and MPS; the CPU on Linux, on Windows; cuDNN and cuBLAS.
+_OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+
 
 def available_memory():
     """Bytes of main memory that a program may still take, or ``None`` where the system does not say."""
@@ -45,7 +48,7 @@ def is_out_of_memory(error):
     """Whether an exception says that main memory or device memory ran out."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and ("out of memory" in text or "allocate memory" in text)
+        isinstance(error, RuntimeError) and any(words in text for words in _OUT_OF_MEMORY)
     )
 
 
