@@ -16,6 +16,9 @@ from NExpRLib.network import NetworkConfig, NExpRNetwork
 REAL_DATA = Path(os.environ.get("NEXPR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 TINY = NetworkConfig(blocks=1, features=8, hidden=16, frequencies=2, basis="full", skip="bspline", blend=True)
 
+# The models of most tests are tiny: more threads would only wait for each other, for long on a busy machine.
+torch.set_num_threads(1)
+
 
 def write_model(folder, config, last_layer):
     """Write a model of random weights, its last layer having the standard deviation ``last_layer``."""

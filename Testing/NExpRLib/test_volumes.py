@@ -1,0 +1,222 @@
+"""Upsampling of volumes: batches and tiles, running out of memory, consistency, cancelling, and what is refused."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from NExpRLib import load_model, upsample, volumes
+from NExpRLib.kspace import kspace_crop
+from NExpRLib.memory import is_out_of_memory
+from NExpRLib.network import NExpRNetwork
+
+
+def noise(shape, high=100.0):
+    return sitk.GetImageFromArray(np.random.default_rng(0).uniform(0, high, shape).astype(np.float32))
+
+
+def upsampled(image, model, scale=1.6, **options):
+    return sitk.GetArrayFromImage(upsample(image, scale, model=model, plane=2, **options))
+
+
+@pytest.mark.parametrize("grid", ["fov", "kspace"])
+@pytest.mark.parametrize("scale", [1, 2, 3.4])
+def test_every_slice_is_its_function_on_the_whole_grid(tiny_model, grid, scale):
+    image = noise((3, 11, 14))
+    pixels = sitk.GetArrayFromImage(image)
+    functions = tiny_model.represent(pixels[:, None], tiny_model.intensity_range(pixels))
+    expected = functions.rasterize(scale, grid=grid)[:, 0]
+    assert np.abs(upsampled(image, tiny_model, scale, grid=grid) - expected).max() < 1e-5 * 100
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 100])
+def test_result_does_not_depend_on_the_batch_size(tiny_model, monkeypatch, batch_size):
+    image = noise((7, 20, 23))
+    expected = np.concatenate([upsampled(image[:, :, k : k + 1], _with_range_of(image, tiny_model)) for k in range(7)])
+    monkeypatch.setitem(volumes._PIXELS_PER_BATCH, "cpu", batch_size * 20 * 23)
+    assert np.abs(upsampled(image, tiny_model) - expected).max() < 1e-5 * 100
+
+
+def _with_range_of(image, model):
+    """The model with the intensity range of a whole volume, to upsample one of its slices."""
+    window = model.intensity_range(sitk.GetArrayFromImage(image))
+    return type(model)(model.network, {**model.card, "window": window}, model.device)
+
+
+class LimitedMemory:
+    """The network on a device that holds a limited number of input pixels."""
+
+    def __init__(self, pixels, error):
+        self.pixels, self.error, self.forward, self.passed = pixels, error, NExpRNetwork.forward, []
+
+    def __call__(self, network, x):
+        if x.numel() > self.pixels:
+            raise self.error
+        self.passed.append(tuple(x.shape))
+        return self.forward(network, x)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:119] . DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:75] . DefaultCPUAllocator: not enough memory: you tried to ..."),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        torch.cuda.OutOfMemoryError("Allocation on device 0 would exceed allowed memory. (out of memory)"),
+        MemoryError(),
+    ],
+    ids=lambda error: f"{type(error).__name__} {error}"[:60],
+)
+def test_what_running_out_of_memory_looks_like(error):
+    assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "pixels", "largest"),
+    [((5, 40, 30), 3 * 40 * 30, (3, 1, 40, 30)), ((2, 150, 140), 19_000, (1, 1, 132, 132))],
+    ids=["smaller batches", "tiles"],
+)
+def test_less_at_once_when_memory_runs_out(tiny_model, monkeypatch, shape, pixels, largest):
+    image = noise(shape)
+    expected = upsampled(image, tiny_model)
+    limited = LimitedMemory(pixels, RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."))
+    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x: limited(network, x))
+    assert np.abs(upsampled(image, tiny_model) - expected).max() < 1e-5 * 100
+    assert largest in limited.passed
+
+
+def test_too_little_memory_for_anything(tiny_model, monkeypatch):
+    limited = LimitedMemory(10, torch.cuda.OutOfMemoryError("CUDA out of memory."))
+    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x: limited(network, x))
+    with pytest.raises(MemoryError, match="not enough memory"):
+        upsampled(noise((2, 20, 20)), tiny_model)
+
+
+def test_other_errors_are_not_taken_for_lack_of_memory(tiny_model, monkeypatch):
+    limited = LimitedMemory(10, RuntimeError("Given groups=1, expected input to have 1 channels"))
+    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x: limited(network, x))
+    with pytest.raises(RuntimeError, match="Given groups"):
+        upsampled(noise((2, 20, 20)), tiny_model)
+
+
+def test_lower_precision_is_close(tiny_model, tiny_model_folder):
+    image = noise((2, 40, 40))
+    lower = load_model(tiny_model_folder, "cpu", "bfloat16")
+    error = np.abs(upsampled(image, lower) - upsampled(image, tiny_model)).max() / 100
+    assert 0 < error < 1e-2
+
+
+@pytest.mark.parametrize("grid", ["fov", "kspace"])
+@pytest.mark.parametrize("shape", [(2, 16, 20), (2, 15, 17)])
+@pytest.mark.parametrize("scale", [2, 2.5, (1, 3.3)])
+def test_data_consistency(tiny_model, grid, shape, scale):
+    image = noise(shape)
+    measured = sitk.GetArrayFromImage(image).astype(np.float64)
+
+    def consistency(**options):
+        result = upsampled(image, tiny_model, scale, grid=grid, **options).astype(np.float64)
+        steps = [n / m for n, m in zip(shape[1:], result.shape[1:])]
+        first = [(step - 1) / 2 if grid == "fov" else 0 for step in steps]
+        error = kspace_crop(result, shape[1:], first) - measured
+        return 10 * np.log10(100**2 / np.mean(error**2))
+
+    assert consistency(data_consistency=True) > 120
+    assert consistency() < 60
+
+
+def test_progress_rises_to_one_and_may_cancel(tiny_model, monkeypatch):
+    monkeypatch.setitem(volumes._PIXELS_PER_BATCH, "cpu", 2 * 20 * 20)
+    image, fractions = noise((5, 20, 20)), []
+    upsampled(image, tiny_model, progress=fractions.append)
+    assert fractions == [2 / 5, 4 / 5, 1]
+
+    class Cancelled(Exception):
+        pass
+
+    def cancel(fraction):
+        if fraction > 0.5:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        upsampled(image, tiny_model, progress=cancel)
+
+
+def test_input_is_left_as_it_was(tiny_model):
+    image = noise((3, 10, 12))
+    before = sitk.GetArrayFromImage(image)
+    upsampled(image, tiny_model, data_consistency=True)
+    assert np.array_equal(sitk.GetArrayFromImage(image), before)
+
+
+def test_model_by_its_folder(tiny_model, tiny_model_folder):
+    image = noise((2, 10, 12))
+    for model in (tiny_model_folder, str(tiny_model_folder)):
+        assert np.array_equal(upsampled(image, model, device="cpu"), upsampled(image, tiny_model))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 8), (9, 1, 1), (3, 2, 2), (1, 1)])
+def test_smallest_volumes(tiny_model, shape):
+    image = upsample(noise(shape), 3, model=tiny_model)
+    assert np.isfinite(sitk.GetArrayFromImage(image)).all()
+    assert image.GetNumberOfPixels() == 9 * np.prod(shape)
+
+
+def test_beyond_the_extent_of_the_input_lies_its_minimum(tiny_model):
+    image = noise((1, 10, 10)) + 5
+    reference = sitk.Image((40, 30, 1), sitk.sitkUInt8)
+    reference.SetSpacing((0.5, 0.5, 1))
+    reference.SetOrigin((-5, 0, 0))
+    result = sitk.GetArrayFromImage(upsample(image, like=reference, plane=2, model=tiny_model))[0]
+    inside = np.zeros((30, 40), bool)
+    inside[:20, 9:30] = True
+    minimum = sitk.GetArrayFromImage(image).min()
+    assert (result[~inside] == minimum).all()
+    assert np.ptp(result[inside]) > 50
+
+
+def with_voxel(value, pixel_type=sitk.sitkFloat32):
+    image = sitk.Image((10, 10, 3), pixel_type)
+    image[2, 3, 1] = value
+    return image
+
+
+def labels():
+    pixels = np.zeros((4, 40, 40), np.uint8)
+    pixels[:, 5:20, 8:30], pixels[2, 15:30, 2:20] = 1, 3
+    return sitk.GetImageFromArray(pixels)
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (with_voxel(np.nan), "1 NaN or infinite"),
+        (with_voxel(-np.inf, sitk.sitkFloat64), "1 NaN or infinite"),
+        (sitk.Image((0, 10, 3), sitk.sitkInt16), "empty"),
+        (sitk.Image((10, 10, 3), sitk.sitkVectorUInt8, 3), "one scalar channel"),
+        (sitk.Image((10, 10, 3), sitk.sitkLabelUInt8), "label map"),
+        (labels(), "label map"),
+        (sitk.Image((10, 10, 3, 2), sitk.sitkFloat32), "4 dimensions"),
+        (sitk.Image((10, 10, 3), sitk.sitkComplexFloat32), "magnitude"),
+    ],
+    ids=["NaN", "infinite", "empty", "RGB", "label type", "labels", "4D", "complex"],
+)
+def test_images_that_are_refused(tiny_model, image, said):
+    with pytest.raises(ValueError, match=said):
+        upsample(image, 2, model=tiny_model)
+
+
+def test_labels_as_floating_point_values_are_upsampled(tiny_model):
+    assert upsample(sitk.Cast(labels(), sitk.sitkFloat32), 2, model=tiny_model).GetSize() == (80, 80, 4)
+
+
+def test_result_that_does_not_fit_into_memory(tiny_model):
+    with pytest.raises(ValueError, match=r"10000000 x 10000000 x 3 voxels would take 1,200 TB of memory"):
+        upsample(sitk.Image((10, 10, 3), sitk.sitkUInt16), 1e6, plane=2, model=tiny_model)
+
+
+def test_data_consistency_needs_the_whole_slice(tiny_model):
+    with pytest.raises(ValueError, match="scale, spacing or size"):
+        upsample(noise((3, 10, 10)), like=noise((3, 10, 10)), data_consistency=True, model=tiny_model)
