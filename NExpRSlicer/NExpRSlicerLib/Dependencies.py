@@ -51,9 +51,7 @@ def _installTorch():
         import PyTorchUtils
     except ImportError as error:
         raise DependencyError(
-            _(
-                "NExpR needs the extension PyTorch: install it in the Extensions Manager, restart Slicer, and try again."
-            )
+            _("NExpR needs the extension PyTorch: install it in the Extensions Manager, restart Slicer, and try again.")
         ) from error
     minimum = ".".join(map(str, MINIMUM_TORCH))
     torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=f">={minimum}")

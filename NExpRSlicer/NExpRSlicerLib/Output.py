@@ -27,9 +27,9 @@ def copyContext(inputVolume, outputVolume):
     outputVolume.SetVoxelValueUnits(inputVolume.GetVoxelValueUnits())
     outputVolume.SetAndObserveTransformNodeID(inputVolume.GetTransformNodeID())
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    if hierarchy is not None:
-        parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(inputVolume))
-        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(outputVolume), parent)
+    inputItem = hierarchy.GetItemByDataNode(inputVolume) if hierarchy is not None else 0
+    if inputItem:
+        hierarchy.CreateItem(hierarchy.GetItemParent(inputItem), outputVolume)
 
 
 def recordProvenance(inputVolume, outputNode, settings, target):

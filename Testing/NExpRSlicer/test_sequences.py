@@ -1,0 +1,78 @@
+"""Apply on a frame of a sequence processes every frame."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
+import slicer
+import slicer.util
+from NExpRSlicer import NExpRSlicerLogic
+
+from .volumes import add_volume, matrix_of, scene_content, smooth_pixels
+
+
+@pytest.fixture()
+def sequence(scene):
+    """A browser, its sequence of three frames, and the proxy volume node that shows the second one."""
+    sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Beating")
+    sequenceNode.SetIndexName("time")
+    sequenceNode.SetIndexUnit("ms")
+    for seed in range(3):
+        frame = slicer.vtkMRMLScalarVolumeNode()
+        frame.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix_of("oblique")))
+        slicer.util.updateVolumeFromArray(frame, smooth_pixels((2, 8, 9), "int16", seed))
+        sequenceNode.SetDataNodeAtValue(frame, str(40 * seed))
+    browserNode = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
+    browserNode.SetAndObserveMasterSequenceNodeID(sequenceNode.GetID())
+    proxy = add_volume(smooth_pixels((2, 8, 9), "int16", 1), matrix_of("oblique"), "Beating")
+    browserNode.AddProxyNode(proxy, sequenceNode, False)
+    browserNode.SetSelectedItemNumber(1)
+    return browserNode, sequenceNode, proxy
+
+
+def test_every_frame_is_processed_and_replayed_with_the_input(scene, sequence, tiny_model_folder):
+    browserNode, sequenceNode, proxy = sequence
+    calls = []
+    logic = NExpRSlicerLogic()
+    output = logic.process(proxy, scale=2, model=tiny_model_folder, progress=lambda *state: calls.append(state))
+
+    outputSequence = browserNode.GetSequenceNode(output)
+    assert outputSequence.GetNumberOfDataNodes() == 3
+    assert (outputSequence.GetIndexName(), outputSequence.GetIndexUnit()) == ("time", "ms")
+    assert [calls[-1][0], calls[-1][1]] == [6, 6]
+    for index in range(3):
+        frame = add_volume(smooth_pixels((2, 8, 9), "int16", index), matrix_of("oblique"), "Frame")
+        expected = slicer.util.arrayFromVolume(logic.process(frame, scale=2, model=tiny_model_folder))
+        assert outputSequence.GetNthIndexValue(index) == sequenceNode.GetNthIndexValue(index)
+        assert np.array_equal(slicer.util.arrayFromVolume(outputSequence.GetNthDataNode(index)), expected)
+        if index == 1:
+            assert np.array_equal(slicer.util.arrayFromVolume(output), expected)
+
+    browserNode.SetSelectedItemNumber(2)
+    slicer_logic = slicer.vtkSlicerSequencesLogic()
+    slicer_logic.SetMRMLScene(scene)
+    slicer_logic.UpdateProxyNodesFromSequences(browserNode)
+    shown = slicer.util.arrayFromVolume(output)
+    assert np.array_equal(shown, slicer.util.arrayFromVolume(outputSequence.GetNthDataNode(2)))
+
+
+def test_cancel_in_the_second_frame_leaves_the_scene_as_it_was(scene, sequence, tiny_model_folder):
+    before = scene_content(scene)
+
+    def cancel(done, _total, _remaining):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        NExpRSlicerLogic().process(sequence[2], scale=2, model=tiny_model_folder, progress=cancel)
+    assert scene_content(scene) == before
+
+
+def test_sequence_removed_during_a_run(scene, sequence, tiny_model_folder):
+    def remove(done, _total, _remaining):
+        if done == 1:
+            scene.RemoveNode(sequence[1])
+
+    output = NExpRSlicerLogic().process(sequence[2], scale=2, model=tiny_model_folder, progress=remove)
+    assert output is None
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 0
