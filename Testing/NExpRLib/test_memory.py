@@ -1,0 +1,44 @@
+"""Peak memory of upsampling a large volume."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# The network of the paper's size encodes the first slice only, a small one with as many coefficients the rest, to be
+# quick: slices are encoded one after another (512 x 512 pixels are a whole batch), so what the first one needs, every
+# other one needs again and no more. Everything else is the full volume.
+PROGRAM = """
+import numpy as np
+import SimpleITK as sitk
+import torch
+from NExpRLib import upsample
+from NExpRLib.model import Model
+from NExpRLib.network import NetworkConfig, NExpRNetwork
+
+options = dict(basis="full", frequencies=4, skip="bspline", blend=True)
+small = NExpRNetwork(NetworkConfig(blocks=1, features=8, hidden=16, **options))
+model = Model(NExpRNetwork(NetworkConfig(**options)), {"scales": [1, 4]}, torch.device("cpu"))
+calls = []
+
+def progress(fraction):
+    calls.append(fraction)
+    model.network = small
+
+pixels = np.random.default_rng(0).integers(-1000, 2000, (60, 512, 512), dtype=np.int16)
+output = upsample(sitk.GetImageFromArray(pixels), 2, model=model, progress=progress)
+assert output.GetSize() == (1024, 1024, 60) and output.GetPixelID() == sitk.sitkInt16
+assert len(calls) == 60
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(int(peak.split()[1]) * 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_peak_memory_of_a_large_volume():
+    finished = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    output_array = 2 * 1024 * 1024 * 60
+    assert int(finished.stdout) - output_array < 3e9
