@@ -7,9 +7,8 @@ import numpy as np
 import torch
 
 from .explicit_image import ExplicitImage
-from .intensity import robust_range
 from .interpolation import prefilter
-from .model_card import model_folder, read_card
+from .model_card import intensity_range, model_folder, read_card
 from .network import NetworkConfig, NExpRNetwork
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -35,7 +34,7 @@ class Model:
 
     def intensity_range(self, image):
         """Intensities of a slice or volume that the network sees as 0 and 1: the model's window, or a robust range."""
-        return tuple(self.card["window"]) if self.card.get("window") else robust_range(image)
+        return intensity_range(self.card, image)
 
     @torch.inference_mode()
     def represent(self, slices, intensity_range=None, tile=None):

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from .intensity import robust_range
+
 MODELS_FOLDER = Path(__file__).parent / "Models"
 
 
@@ -43,3 +45,8 @@ def read_card(model):
         return card
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"The model card {path} is not readable ({error}).") from error
+
+
+def intensity_range(card, image):
+    """Intensities of a slice or volume that the network sees as 0 and 1: the model's window, or a robust range."""
+    return tuple(card["window"]) if card.get("window") else robust_range(image)
