@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,10 +146,16 @@ def _stem(path):
 
 @contextlib.contextmanager
 def _quiet_itk():
-    """ITK prints warnings by itself; errors arrive as exceptions."""
+    """ITK and the libraries inside it print warnings by themselves, the latter past Python; errors are exceptions."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     try:
         yield
     finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
