@@ -1,0 +1,47 @@
+"""Fixtures of the command line's tests."""
+
+import signal
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from Training.cli import main
+
+
+@pytest.fixture
+def nexpr(capfd):
+    """Run the ``nexpr`` command with these arguments: ``(exit status, stdout, stderr)``."""
+
+    def run(*arguments):
+        status = 0
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            status = end.code or 0
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        return status, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def upsample(nexpr, tiny_model_folder):
+    """Run ``nexpr upsample`` with the tiny model."""
+
+    def run(*arguments, model=tiny_model_folder):
+        return nexpr("upsample", "--model", model, "--device", "cpu", *arguments)
+
+    return run
+
+
+@pytest.fixture
+def volume():
+    """Oblique int16 volume of noise, coarse across k."""
+    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(-200, 900, (4, 15, 18), dtype=np.int16))
+    image.SetSpacing((0.75, 0.5, 4.0))
+    image.SetOrigin((10.5, -20.25, 30.0))
+    image.SetDirection((0.8, 0, 0.6, 0, -1, 0, 0.6, 0, -0.8))
+    return image
