@@ -1,4 +1,4 @@
-"""What a result takes over from its input: name, display, transform, place in the subject hierarchy, and where it is from."""
+"""What a result takes over from its input, and how it records where it is from."""
 
 import slicer
 

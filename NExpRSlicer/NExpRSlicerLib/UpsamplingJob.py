@@ -1,4 +1,4 @@
-"""Super-resolution of all slices of one or several volumes. Knows neither MRML nor Qt, so that any thread can run it."""
+"""Super-resolution of all slices of one or several volumes. Knows neither MRML nor Qt: any thread can run it."""
 
 import time
 from dataclasses import dataclass

@@ -15,8 +15,8 @@ def volumeProblem(volumeNode):
     name = volumeNode.GetName()
     if volumeNode.IsA("vtkMRMLSegmentationNode") or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         return _(
-            "{name} holds labels, not intensities. Super-resolve the image volume, then resample the segmentation to the "
-            "result in the Segment Editor (Specify geometry, with the result as source geometry)."
+            "{name} holds labels, not intensities. Super-resolve the image volume, then resample the segmentation to "
+            "the result in the Segment Editor (Specify geometry, with the result as source geometry)."
         ).format(name=name)
     if not volumeNode.IsA("vtkMRMLScalarVolumeNode"):
         return _("{name} is not a volume: select a scalar volume.").format(name=name)

@@ -17,7 +17,7 @@ slicer_stand_ins.install()
 sys.path.insert(0, str(MODULE_FOLDER))
 
 
-@pytest.fixture()
+@pytest.fixture
 def scene():
     """An empty MRML scene that the module sees as slicer.mrmlScene."""
     slicer = pytest.importorskip("slicer")

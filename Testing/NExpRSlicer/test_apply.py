@@ -7,9 +7,9 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import SimpleITK as sitk
 import slicer
 import slicer.util
-from NExpRSlicer import NExpRSlicerLogic
 
 from NExpRLib import load_model, upsample
+from NExpRSlicer import NExpRSlicerLogic
 
 from .volumes import (
     DIRECTIONS,
@@ -23,12 +23,12 @@ from .volumes import (
 )
 
 
-@pytest.fixture()
+@pytest.fixture
 def logic(scene):
     return NExpRSlicerLogic()
 
 
-@pytest.fixture()
+@pytest.fixture
 def volume(scene):
     return add_volume(smooth_pixels((3, 12, 10)), matrix_of("axial"))
 

@@ -6,12 +6,13 @@ import pytest
 pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import slicer
 import slicer.util
+
 from NExpRSlicer import NExpRSlicerLogic
 
 from .volumes import add_volume, matrix_of, scene_content, smooth_pixels
 
 
-@pytest.fixture()
+@pytest.fixture
 def sequence(scene):
     """A browser, its sequence of three frames, and the proxy volume node that shows the second one."""
     sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Beating")

@@ -1,0 +1,55 @@
+"""A slice as an explicit function, ready to be drawn at any size. Knows neither MRML nor Qt."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .Settings import Settings
+
+
+@dataclass
+class SliceContent:
+    """What is needed to encode a slice.
+
+    :ivar pixels: array (rows, columns), a copy.
+    :ivar intensityRange: of the whole volume, so that the preview equals the result.
+    """
+
+    pixels: np.ndarray
+    intensityRange: tuple
+    settings: Settings
+
+
+@dataclass
+class EncodedSlice:
+    """:ivar image: NExpRLib.ExplicitImage of the slice."""
+
+    pixels: np.ndarray
+    image: object
+
+    def draw(self, grid, dataConsistency=False, inferredDetail=False):
+        """Pixels of a preview.
+
+        :param grid: PreviewGrid.
+        :param dataConsistency: keep the measured spatial frequencies; for grids over the whole slice.
+        :param inferredDetail: draw what the network added to the band-limited input.
+        :return: float32 array (rows, columns) of the preview.
+        """
+        rows, columns = grid.positions
+        values = self.image.rasterize(rows=rows, columns=columns)
+        if dataConsistency:
+            from NExpRLib.kspace import enforce_data_consistency
+
+            values = enforce_data_consistency(values, self.pixels, (grid.rows[0], grid.columns[0]))
+        if inferredDetail:
+            from NExpRLib.kspace import band_limited
+
+            values = values - band_limited(self.pixels, rows, columns)
+        return np.ascontiguousarray(values.T if grid.transposed else values)
+
+
+def encodeSlice(models, content):
+    """EncodedSlice of a SliceContent."""
+    model = models.get(content.settings)
+    pixels = content.pixels.astype(np.float32)
+    return EncodedSlice(pixels, model.represent(content.pixels, content.intensityRange))

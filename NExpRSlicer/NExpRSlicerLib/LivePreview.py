@@ -1,0 +1,171 @@
+"""Live preview in the scene: watches the view and the volume, and draws the current slice super-resolved."""
+
+from functools import partial
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from NExpRLib.model_card import intensity_range, read_card
+
+from .EncodedSlice import SliceContent, encodeSlice
+from .Models import modelKey
+from .PreviewGrid import NotShowable, sliceIndex, visibleGrid, wholeSliceGrid
+from .PreviewNode import PreviewNode
+from .Settings import settingsFromParameterNode
+from .SliceEncoder import SliceEncoder
+from .SliceViews import rotateToPlane, viewOf, viewSize, xyToWorld
+from .Volumes import geometryOf, ijkToWorld, slicesOf, volumeProblem
+
+
+class LivePreview(VTKObservationMixin):
+    """All methods are called in the main thread; only encoding runs in the worker's.
+
+    :ivar text: what the preview shows, or why it shows nothing.
+    :ivar canRotate: whether rotateView() would make it show something.
+    """
+
+    def __init__(self, worker, models, onChanged):
+        """
+        :param onChanged: called when something changed in the scene that update() should look at.
+        """
+        super().__init__()
+        self._encoder = SliceEncoder(worker, partial(encodeSlice, models))
+        self._onChanged = onChanged
+        self._node = PreviewNode()
+        self._drawn = None
+        self._range = (None, None)
+        self._observed = ()
+        self.text = ""
+        self.canRotate = False
+
+    @property
+    def encoding(self):
+        """Whether poll() should be called until a slice is encoded."""
+        return self._encoder.pending
+
+    def update(self, parameterNode):
+        """Bring the preview into line with the parameters and the scene."""
+        self.canRotate = False
+        if not parameterNode.livePreview or parameterNode.inputVolume is None:
+            self.stop()
+            return
+        try:
+            self.text = self._update(parameterNode, parameterNode.inputVolume)
+        except NotShowable as reason:
+            self._hide()
+            self.canRotate = reason.rotatable
+            self.text = str(reason)
+        except ValueError as error:
+            self._hide()
+            self.text = str(error)
+
+    def poll(self, timeout=0):
+        """Take over an encoded slice; update() draws it. See Worker.poll."""
+        self._encoder.poll(timeout)
+
+    def rotateView(self, parameterNode):
+        """Turn the slice view to the plane that is refined."""
+        inputVolume = parameterNode.inputVolume
+        target = self._target(parameterNode)[1]
+        matrix = ijkToWorld(inputVolume)
+        view = viewOf(inputVolume, matrix, target.slice_axis)
+        if view is not None:
+            rotateToPlane(view[0], matrix, target.slice_axis)
+
+    def stop(self):
+        """Leave nothing behind."""
+        self.removeObservers()
+        self._observed = ()
+        self._encoder.release()
+        self._node.remove()
+        self._drawn = None
+        self._range = (None, None)
+        self.text = ""
+        self.canRotate = False
+
+    def _target(self, parameterNode):
+        problem = volumeProblem(parameterNode.inputVolume)
+        if problem:
+            raise ValueError(problem)
+        geometry = geometryOf(parameterNode.inputVolume)
+        settings = settingsFromParameterNode(parameterNode, geometry)
+        return settings, settings.target(geometry)
+
+    def _update(self, parameterNode, inputVolume):
+        settings, target = self._target(parameterNode)
+        matrix = ijkToWorld(inputVolume)
+        view = viewOf(inputVolume, matrix, target.slice_axis)
+        self._observe(inputVolume, *(view or ()))
+        if view is None:
+            raise ValueError(_("Show the input volume in the background of a slice view to see the preview."))
+        sliceNode, compositeNode = view
+        sizes = inputVolume.GetImageData().GetDimensions()
+        xyToIJK = np.linalg.inv(matrix) @ xyToWorld(sliceNode)
+        index = sliceIndex(xyToIJK, viewSize(sliceNode), target.slice_axis, sizes[target.slice_axis])
+        key = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), target.slice_axis, index, modelKey(settings))
+        self._encoder.request(key, partial(self._content, inputVolume, settings, target.slice_axis, index))
+        if self._encoder.error is not None:
+            raise ValueError(str(self._encoder.error))
+        if self._encoder.key != key:
+            self._hide()
+            return _("Encoding slice {number}...").format(number=index + 1)
+        if parameterNode.liveZoom:
+            shape = tuple(sizes[axis] for axis in target.plane_axes)
+            grid = visibleGrid(target, shape, xyToIJK, xyToWorld(sliceNode), viewSize(sliceNode))
+        else:
+            grid = wholeSliceGrid(target, matrix, index)
+        self._draw(key, grid, compositeNode, parameterNode)
+        self._node.showLike(inputVolume, parameterNode.inferredDetail)
+        self._observe(inputVolume, *view, self._node.displayNode)
+        return _describe(grid, index, sizes[target.slice_axis], parameterNode)
+
+    def _content(self, inputVolume, settings, sliceAxis, index):
+        pixels = slicer.util.arrayFromVolume(inputVolume)
+        rangeKey = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), settings.model)
+        if self._range[0] != rangeKey:
+            self._range = (rangeKey, intensity_range(read_card(settings.model), pixels))
+        return SliceContent(np.array(slicesOf(pixels, sliceAxis)[index]), self._range[1], settings)
+
+    def _draw(self, key, grid, compositeNode, parameterNode):
+        consistent = parameterNode.dataConsistency and not parameterNode.liveZoom
+        drawn = (key, grid, compositeNode.GetID(), consistent, parameterNode.inferredDetail)
+        if drawn == self._drawn:
+            return
+        pixels = self._encoder.value.draw(grid, consistent, parameterNode.inferredDetail)
+        self._node.show(compositeNode, pixels, grid.ijkToWorld)
+        self._drawn = drawn
+
+    def _hide(self):
+        self._node.hide()
+        self._drawn = None
+
+    def _observe(self, *nodes):
+        if nodes == self._observed:
+            return
+        self.removeObservers()
+        self._observed = nodes
+        for node in nodes:
+            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._onEvent)
+            if node.IsA("vtkMRMLVolumeNode"):
+                for event in (
+                    slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+                    slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+                    slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent,
+                ):
+                    self.addObserver(node, event, self._onEvent)
+
+    def _onEvent(self, _caller, _event):
+        self._onChanged()
+
+
+def _describe(grid, index, slices, parameterNode):
+    height, width = (grid.columns[2], grid.rows[2]) if grid.transposed else (grid.rows[2], grid.columns[2])
+    text = _("Slice {number} of {slices} with {width} x {height} pixels.").format(
+        number=index + 1, slices=slices, width=width, height=height
+    )
+    if parameterNode.liveZoom and parameterNode.dataConsistency:
+        text += " " + _("Live zoom is shown without data consistency.")
+    return text

@@ -1,0 +1,110 @@
+"""Where the preview's pixels lie: on the slice, and in space. Plain arithmetic on 4x4 arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from slicer.i18n import tr as _
+
+# Deviation over the whole view, in voxels of the input, up to which a view counts as parallel.
+_TOLERANCE = 0.25
+
+
+class NotShowable(ValueError):
+    """The slice view does not show a slice of the volume in the plane that is refined.
+
+    :ivar rotatable: whether turning the view to the plane helps.
+    """
+
+    def __init__(self, message, rotatable=False):
+        super().__init__(message)
+        self.rotatable = rotatable
+
+
+@dataclass(frozen=True)
+class PreviewGrid:
+    """Pixels of a preview.
+
+    :ivar rows, columns: (first, step, number) of positions in pixels of the input slice.
+    :ivar transposed: whether the preview's rows run along the columns of the slice.
+    :ivar ijkToWorld: of the preview as a volume of one slice, 16 numbers row by row.
+    """
+
+    rows: tuple
+    columns: tuple
+    transposed: bool
+    ijkToWorld: tuple
+
+    @property
+    def positions(self):
+        """Arrays of row and column positions in pixels of the input slice."""
+        return tuple(first + step * np.arange(number) for first, step, number in (self.rows, self.columns))
+
+
+def sliceIndex(xyToIJK, viewSize, sliceAxis, size):
+    """Which slice of the volume a slice view shows.
+
+    :param xyToIJK: 4x4 array from the view's pixels to the volume's voxel indices.
+    :param viewSize: (width, height) of the view in pixels.
+    :param sliceAxis: volume axis across the plane that is refined.
+    :param size: number of voxels along that axis.
+    :raises NotShowable: if the view is not parallel to the plane, or outside of the volume.
+    """
+    across = xyToIJK[sliceAxis]
+    if abs(across[0] * viewSize[0]) + abs(across[1] * viewSize[1]) > _TOLERANCE:
+        raise NotShowable(_("The slice view is not parallel to the plane that is refined."), rotatable=True)
+    index = int(np.floor(across[3] + 0.5))
+    if not 0 <= index < size:
+        raise NotShowable(_("The slice view shows no slice of the input volume."))
+    return index
+
+
+def wholeSliceGrid(target, ijkToWorld, index):
+    """The whole slice on the grid of the result.
+
+    :param target: NExpRLib.geometry.Target.
+    :param ijkToWorld: 4x4 array of the input.
+    """
+    row, column = target.plane_axes
+    origin = np.zeros(4)
+    origin[[row, column, target.slice_axis, 3]] = *target.first, index, 1
+    matrix = np.eye(4)
+    matrix[:, 0] = ijkToWorld[:, column] * target.step[1]
+    matrix[:, 1] = ijkToWorld[:, row] * target.step[0]
+    matrix[:, 2] = ijkToWorld[:, target.slice_axis]
+    matrix[:, 3] = ijkToWorld @ origin
+    rows, columns = zip(target.first, target.step, target.shape)
+    return PreviewGrid(rows, columns, False, tuple(matrix.ravel()))
+
+
+def visibleGrid(target, sliceShape, xyToIJK, xyToWorld, viewSize):
+    """The visible part of the slice on the pixels of the view.
+
+    :param sliceShape: (rows, columns) of the input slice.
+    :raises NotShowable: if the view is turned within the plane, or shows nothing of the slice.
+    """
+    row, column = target.plane_axes
+    swapped = abs(xyToIJK[row, 0]) > abs(xyToIJK[row, 1])
+    rowAxis, columnAxis = (0, 1) if swapped else (1, 0)
+    turn = max(abs(xyToIJK[row, columnAxis] * viewSize[columnAxis]), abs(xyToIJK[column, rowAxis] * viewSize[rowAxis]))
+    if turn > _TOLERANCE:
+        raise NotShowable(
+            _("The slice view is turned within its plane, so that live zoom cannot follow."), rotatable=True
+        )
+    rowStart, rowRange = _visible(xyToIJK[row, 3], xyToIJK[row, rowAxis], viewSize[rowAxis], sliceShape[0])
+    columnStart, columnRange = _visible(
+        xyToIJK[column, 3], xyToIJK[column, columnAxis], viewSize[columnAxis], sliceShape[1]
+    )
+    start = np.array([0.0, 0.0, 0.0, 1.0])
+    start[rowAxis], start[columnAxis] = rowStart, columnStart
+    matrix = xyToWorld.copy()
+    matrix[:, 3] = xyToWorld @ start
+    return PreviewGrid(rowRange, columnRange, swapped, tuple(matrix.ravel()))
+
+
+def _visible(offset, step, number, size):
+    """First view pixel that lies on the slice, and (first position, step, number) of those that do."""
+    positions = offset + step * np.arange(number)
+    inside = np.flatnonzero((positions >= -0.5) & (positions <= size - 0.5))
+    if inside.size == 0:
+        raise NotShowable(_("The slice view shows nothing of the slice."))
+    return int(inside[0]), (float(positions[inside[0]]), float(step), int(inside.size))

@@ -1,0 +1,104 @@
+"""The volume that shows the preview: one slice, in the foreground of one slice view, not part of the user's data."""
+
+import numpy as np
+import slicer
+
+NAME = "NExpR preview"
+DETAIL_COLOR_NODE_ID = "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"
+DETAIL_OPACITY = 0.6
+
+
+class PreviewNode:
+    """Creates the volume when it is shown and removes it when it is hidden for good."""
+
+    def __init__(self):
+        self._node = None
+        self._compositeNode = None
+        self._previousForeground = None
+        self._display = None
+
+    @property
+    def displayNode(self):
+        """Display node of the preview, or None while there is no preview."""
+        return self._node.GetDisplayNode() if self._node is not None else None
+
+    def show(self, compositeNode, pixels, ijkToWorld):
+        """Put pixels (rows, columns) into the foreground of a slice view."""
+        self._ensureNode()
+        matrix = np.reshape(ijkToWorld, (4, 4))
+        with slicer.util.NodeModify(self._node):
+            self._node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+            slicer.util.updateVolumeFromArray(self._node, pixels[None])
+        self._setForeground(compositeNode)
+
+    def showLike(self, inputVolume, inferredDetail):
+        """Take over the display of the input volume, or set a symmetric color scale for inferred detail.
+
+        If the user changed the window of the preview, the input volume follows.
+        """
+        inputDisplay, display = inputVolume.GetDisplayNode(), self._node.GetDisplayNode()
+        if inputDisplay is None:
+            return
+        windowLevel = (display.GetWindow(), display.GetLevel())
+        if self._display and windowLevel != self._display[-1] and not inferredDetail:
+            inputDisplay.SetAutoWindowLevel(False)
+            inputDisplay.SetWindowLevel(*windowLevel)
+        # Compare first: copying fires an event even if nothing changes.
+        if self._display and self._display[:-1] == (inputDisplay.GetMTime(), inferredDetail):
+            return
+        with slicer.util.NodeModify(display):
+            display.CopyContent(inputDisplay)
+            display.SetAutoWindowLevel(False)
+            display.SetInterpolate(False)
+            display.SetAndObserveColorNodeID(inputDisplay.GetColorNodeID())
+            if inferredDetail:
+                display.SetApplyThreshold(False)
+                display.SetWindowLevel(inputDisplay.GetWindow() / 2, 0)
+                display.SetAndObserveColorNodeID(DETAIL_COLOR_NODE_ID)
+        self._compositeNode.SetForegroundOpacity(DETAIL_OPACITY if inferredDetail else 1)
+        self._display = (inputDisplay.GetMTime(), inferredDetail, (display.GetWindow(), display.GetLevel()))
+
+    def hide(self):
+        """Give the slice view back its foreground; the volume is kept for the next slice."""
+        compositeNode, self._compositeNode = self._compositeNode, None
+        if compositeNode is None or not slicer.mrmlScene.IsNodePresent(compositeNode):
+            return
+        if self._node is not None and compositeNode.GetForegroundVolumeID() == self._node.GetID():
+            volumeID, opacity = self._previousForeground
+            compositeNode.SetForegroundVolumeID(volumeID)
+            compositeNode.SetForegroundOpacity(opacity)
+
+    def remove(self):
+        """Leave the scene as if there had been no preview."""
+        self.hide()
+        node, self._node, self._display = self._node, None, None
+        if node is not None and slicer.mrmlScene.IsNodePresent(node):
+            displayNode = node.GetDisplayNode()
+            slicer.mrmlScene.RemoveNode(node)
+            if displayNode is not None:
+                slicer.mrmlScene.RemoveNode(displayNode)
+
+    def _ensureNode(self):
+        if self._node is not None and slicer.mrmlScene.IsNodePresent(self._node):
+            return
+        display = slicer.vtkMRMLScalarVolumeDisplayNode()
+        self._node = slicer.vtkMRMLScalarVolumeNode()
+        for node, name in ((display, f"{NAME} display"), (self._node, NAME)):
+            # Before the node is added, so that no list of nodes ever shows it.
+            node.SetName(name)
+            node.SetHideFromEditors(True)
+            node.SetSaveWithScene(False)
+            node.SetUndoEnabled(False)
+        slicer.mrmlScene.AddNode(display)
+        slicer.mrmlScene.AddNode(self._node)
+        self._node.SetAndObserveDisplayNodeID(display.GetID())
+        self._display = None
+
+    def _setForeground(self, compositeNode):
+        if compositeNode is self._compositeNode and compositeNode.GetForegroundVolumeID() == self._node.GetID():
+            return
+        self.hide()
+        self._compositeNode = compositeNode
+        self._previousForeground = (compositeNode.GetForegroundVolumeID(), compositeNode.GetForegroundOpacity())
+        compositeNode.SetForegroundVolumeID(self._node.GetID())
+        self._display = None  # sets the opacity

@@ -1,0 +1,42 @@
+"""Which slice view shows a volume in the plane that is refined, and where."""
+
+import numpy as np
+import slicer
+
+
+def viewOf(volumeNode, ijkToWorld, sliceAxis):
+    """The slice node whose view is closest to the plane, among those that show the volume in the background.
+
+    :param ijkToWorld: 4x4 array of the volume.
+    :param sliceAxis: volume axis across the plane that is refined.
+    :return: (slice node, slice composite node), or None if no view shows the volume.
+    """
+    views = []
+    for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        compositeNode = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
+        if sliceNode.IsMappedInLayout() and compositeNode is not None:
+            if compositeNode.GetBackgroundVolumeID() == volumeNode.GetID():
+                views.append((sliceNode, compositeNode))
+    normal = np.cross(*np.delete(ijkToWorld[:3, :3], sliceAxis, axis=1).T)
+    return max(views, key=lambda view: abs(normal @ _normal(view[0])), default=None)
+
+
+def xyToWorld(sliceNode):
+    """4x4 array from the view's pixels to world coordinates."""
+    return slicer.util.arrayFromVTKMatrix(sliceNode.GetXYToRAS())
+
+
+def rotateToPlane(sliceNode, ijkToWorld, sliceAxis):
+    """Turn a slice view so that it is parallel to the plane across a volume axis."""
+    axes = np.eye(4)
+    axes[:3, :3] = ijkToWorld[:3, :3] / np.linalg.norm(ijkToWorld[:3, :3], axis=0)
+    sliceNode.RotateToAxes(slicer.util.vtkMatrixFromArray(axes), sliceAxis)
+
+
+def viewSize(sliceNode):
+    """(width, height) in pixels."""
+    return tuple(sliceNode.GetDimensions()[:2])
+
+
+def _normal(sliceNode):
+    return slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, 2]

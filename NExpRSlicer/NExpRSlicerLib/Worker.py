@@ -1,0 +1,58 @@
+"""One persistent thread for what takes long. It runs functions that touch neither MRML nor Qt."""
+
+import queue
+import threading
+
+
+class Worker:
+    """Runs one function at a time. All methods are called in the main thread, and so are the callbacks."""
+
+    def __init__(self):
+        self._tasks = self._results = self._onDone = None
+
+    @property
+    def busy(self):
+        return self._onDone is not None
+
+    def submit(self, function, onDone):
+        """Start function() in the thread; poll() then calls onDone(value, error).
+
+        :raises RuntimeError: while another function is running.
+        """
+        if self.busy:
+            raise RuntimeError("The worker is busy.")
+        if self._tasks is None:
+            self._tasks, self._results = queue.SimpleQueue(), queue.SimpleQueue()
+            threading.Thread(target=_loop, args=(self._tasks, self._results), name="NExpR", daemon=True).start()
+        self._onDone = onDone
+        self._tasks.put(function)
+
+    def poll(self, timeout=0):
+        """Deliver the result if there is one.
+
+        :param timeout: seconds to wait for it. Slicer's main thread may keep Python's global lock while it is in Qt's
+            event loop; waiting here lets the worker thread go on.
+        """
+        if not self.busy:
+            return
+        try:
+            value, error = self._results.get(timeout=timeout) if timeout else self._results.get_nowait()
+        except queue.Empty:
+            return
+        onDone, self._onDone = self._onDone, None
+        onDone(value, error)
+
+    def stop(self):
+        """End the thread after the function that it runs; its result is dropped."""
+        if self._tasks is not None:
+            self._tasks.put(None)
+        self._tasks = self._results = self._onDone = None
+
+
+def _loop(tasks, results):
+    while (function := tasks.get()) is not None:
+        try:
+            results.put((function(), None))
+        except BaseException as error:
+            results.put((None, error))
+        function = None  # do not keep its data while waiting

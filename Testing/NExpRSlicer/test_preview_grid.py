@@ -1,0 +1,111 @@
+"""Geometry of the preview against closed forms."""
+
+import numpy as np
+import pytest
+from NExpRSlicerLib.PreviewGrid import NotShowable, sliceIndex, visibleGrid, wholeSliceGrid
+
+from NExpRLib.geometry import Geometry, plan_target
+
+SIZE = (10, 12, 5)
+SPACING = (0.9, 1.1, 3.0)
+
+
+def oblique(handedness=1):
+    rng = np.random.default_rng(3)
+    direction = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    direction *= handedness * np.sign(np.linalg.det(direction))
+    matrix = np.eye(4)
+    matrix[:3, :3] = direction * SPACING
+    matrix[:3, 3] = 4, -7, 20
+    return matrix
+
+
+def target_of(matrix, scale, plane="auto"):
+    direction = matrix[:3, :3] / SPACING
+    return plan_target(Geometry(SIZE, SPACING, tuple(matrix[:3, 3]), direction), scale=scale, plane=plane)
+
+
+@pytest.mark.parametrize("handedness", [1, -1])
+def test_whole_slice_is_the_input_with_columns_divided_by_the_scale(handedness):
+    matrix, scale, k = oblique(handedness), 4, 3
+    grid = wholeSliceGrid(target_of(matrix, scale), matrix, k)
+    expected = matrix.copy()
+    expected[:, :2] /= scale
+    expected[:, 3] = matrix @ [(1 / scale - 1) / 2, (1 / scale - 1) / 2, k, 1]
+    assert np.allclose(np.reshape(grid.ijkToWorld, (4, 4)), expected)
+    assert (grid.rows[2], grid.columns[2]) == (48, 40)
+
+
+@pytest.mark.parametrize("plane", [0, 1, 2])
+def test_whole_slice_lies_where_its_positions_say_in_every_plane(plane):
+    matrix = oblique(-1)
+    target = target_of(matrix, 2.3, plane)
+    grid = wholeSliceGrid(target, matrix, 1)
+    rows, columns = grid.positions
+    index = np.zeros(4)
+    index[[*target.plane_axes, target.slice_axis, 3]] = rows[4], columns[7], 1, 1
+    assert np.allclose(np.reshape(grid.ijkToWorld, (4, 4)) @ [7, 4, 0, 1], matrix @ index)
+
+
+def view(matrix, zoom, flips=(1, 1), swap=False, offset=(-20.0, -15.0), k=2):
+    """(xyToIJK, xyToWorld) of a view parallel to the slices, with so many view pixels per voxel."""
+    xyToIJK = np.zeros((4, 4))
+    axes = (1, 0) if swap else (0, 1)
+    for column, (axis, flip) in enumerate(zip(axes, flips)):
+        xyToIJK[axis, column] = flip / zoom
+        xyToIJK[axis, 3] = -flip * offset[column] / zoom if flip > 0 else SIZE[axis] - 1 + offset[column] / zoom
+    xyToIJK[2] = 0, 0, 0.3, k + 0.2
+    xyToIJK[3, 3] = 1
+    return xyToIJK, matrix @ xyToIJK
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("flips", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+@pytest.mark.parametrize("offset", [(-20.0, -15.0), (13.0, 25.0)])
+def test_visible_part_has_one_pixel_per_view_pixel(flips, swap, offset):
+    matrix = oblique()
+    viewSize = (90, 80)
+    xyToIJK, xyToWorld = view(matrix, zoom=9.0, flips=flips, swap=swap, offset=offset)
+    grid = visibleGrid(target_of(matrix, 2), (SIZE[1], SIZE[0]), xyToIJK, xyToWorld, viewSize)
+    rows, columns = grid.positions
+    preview = np.reshape(grid.ijkToWorld, (4, 4))
+    assert grid.transposed == swap
+    for i, j in [(0, 0), (3, 5)]:
+        # Voxel (i, j) of the preview, found through space, is the position that is drawn into it.
+        inInput = np.linalg.inv(matrix) @ preview @ [i, j, 0, 1]
+        row, column = (rows[i], columns[j]) if swap else (rows[j], columns[i])
+        assert np.allclose(inInput[:2], [column, row])
+        # It also is a pixel of the view.
+        inView = np.linalg.inv(xyToWorld) @ preview @ [i, j, 0, 1]
+        assert np.allclose(inView[:2], np.round(inView[:2]))
+    inside = [p[(p >= -0.5) & (p <= n - 0.5)] for p, n in zip((rows, columns), (SIZE[1], SIZE[0]))]
+    assert len(inside[0]) == len(rows) > 0
+    assert len(inside[1]) == len(columns) > 0
+
+
+def test_index_is_that_of_the_nearest_slice():
+    xyToIJK, _ = view(oblique(), 5.0, k=3)
+    assert sliceIndex(xyToIJK, (90, 80), 2, 5) == 3
+    with pytest.raises(NotShowable) as caught:
+        sliceIndex(view(oblique(), 5.0, k=5)[0], (90, 80), 2, 5)
+    assert not caught.value.rotatable
+
+
+def test_tilted_and_turned_views_are_told_apart():
+    tilted, _ = view(oblique(), 5.0)
+    tilted[2, 0] = 0.02
+    with pytest.raises(NotShowable, match="not parallel") as caught:
+        sliceIndex(tilted, (90, 80), 2, 5)
+    assert caught.value.rotatable
+    turned, world = view(oblique(), 5.0)
+    turned[0, 1] = turned[1, 0] = 0.05
+    sliceIndex(turned, (90, 80), 2, 5)
+    with pytest.raises(NotShowable, match="turned") as caught:
+        visibleGrid(target_of(oblique(), 2), (SIZE[1], SIZE[0]), turned, world, (90, 80))
+    assert caught.value.rotatable
+
+
+def test_nothing_visible():
+    xyToIJK, world = view(oblique(), 5.0, offset=(500.0, 0.0))
+    with pytest.raises(NotShowable, match="nothing"):
+        visibleGrid(target_of(oblique(), 2), (SIZE[1], SIZE[0]), xyToIJK, world, (90, 80))
