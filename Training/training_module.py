@@ -78,9 +78,11 @@ class NExpRTraining(lightning.LightningModule):
 
     def configure_optimizers(self):
         optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams.learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        total = self.trainer.estimated_stepping_batches
+        warmup, decay = self.hparams.warmup_steps, self.hparams.decay_steps
 
-    def _learning_rate_factor(self, step):
-        left = self.trainer.max_steps - step
-        return max(0.0, min(1.0, (step + 1) / self.hparams.warmup_steps, left / self.hparams.decay_steps))
+        def factor(step):
+            return max(0.0, min(1.0, (step + 1) / warmup, (total - step) / decay))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,131 @@
+"""Training on real Lightning: resuming, distribution, bad runs. Small networks, CPU."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from subprocess import DEVNULL
+
+import numpy as np
+import pytest
+import torch
+
+from NExpRLib.interpolation import interpolate
+from Training.cli import main
+from Training.data import TrainingCrops
+
+NEXPR = str(Path(sys.executable).parent / "nexpr")
+CONFIG = Path(__file__).parents[2] / "Training" / "configs" / "tiny.yaml"
+SMALL = [
+    *("--model.network.blocks", "1", "--model.network.features", "8", "--model.network.hidden", "16"),
+    *("--model.warmup_steps", "2", "--model.decay_steps", "4"),
+    *("--data.steps_per_epoch", "3", "--data.crop_size", "16", "--data.validation_scales", "[2.0]"),
+    *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
+]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Three subjects of smooth random slices, as ``nexpr prepare`` writes them."""
+    rng = np.random.default_rng(0)
+    rows = np.linspace(0, 6, 96)
+    arrays = {}
+    for i in range(6):
+        a, b, c = rng.uniform(0.5, 2, 3)
+        wave = np.sin(a * rows)[:, None] * np.cos(b * rows) + np.sin(c * rows[:, None] * rows)
+        arrays[f"slice_{i:05d}"] = ((wave - wave.min()) / np.ptp(wave)).astype(np.float16)
+    path = tmp_path_factory.mktemp("prepared") / "data.npz"
+    subjects = np.repeat(["ann", "bob", "eve"], 2)
+    np.savez(path, subjects=subjects, sources=subjects, validation=np.array(["eve"]), window=np.array([]), **arrays)
+    return path
+
+
+def options(prepared, folder, *more):
+    return ["train", "--config", str(CONFIG), *SMALL, "--data.data", str(prepared), *more, *_folder(folder)]
+
+
+def _folder(folder):
+    return ["--trainer.default_root_dir", str(folder)]
+
+
+def checkpoints(folder, version=0):
+    return folder / "lightning_logs" / f"version_{version}" / "checkpoints"
+
+
+def weights(path):
+    return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+
+
+@pytest.mark.slow
+def test_killed_run_resumes_bit_for_bit(prepared, tmp_path):
+    steps = ["--trainer.max_steps", "12"]
+    main(options(prepared, tmp_path / "whole", *steps))
+
+    run = subprocess.Popen([NEXPR, *options(prepared, tmp_path / "killed", *steps)], stdout=DEVNULL, stderr=DEVNULL)
+    last = checkpoints(tmp_path / "killed") / "last.ckpt"
+    while not last.exists() and run.poll() is None:
+        time.sleep(0.005)
+    run.kill()
+    run.wait()
+    assert torch.load(last, weights_only=True)["global_step"] < 12, "the run was to be killed half-way"
+
+    main(options(prepared, tmp_path / "killed", *steps, "--resume", str(last)))
+    whole = weights(checkpoints(tmp_path / "whole") / "last.ckpt")
+    resumed = weights(checkpoints(tmp_path / "killed", version=1) / "last.ckpt")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_step_of_one_with_twice_the_batch(prepared, tmp_path):
+    # One step of plain gradient descent: equal weights mean equal gradients.
+    one_step = [
+        *("--optimizer", "torch.optim.SGD", "--optimizer.lr", "0.1", "--ema.decay", "0"),
+        *("--data.steps_per_epoch", "1", "--trainer.max_steps", "1"),
+    ]
+    single = options(prepared, tmp_path / "single", *one_step, "--data.slices_per_batch", "4")
+    main(single)
+    double = options(prepared, tmp_path / "double", *one_step, "--data.slices_per_batch", "2")
+    distribution = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    subprocess.run([NEXPR, *double, *distribution], check=True, stdout=DEVNULL, stderr=DEVNULL, timeout=300)
+
+    expected = weights(checkpoints(tmp_path / "single") / "last.ckpt")
+    distributed = weights(checkpoints(tmp_path / "double") / "last.ckpt")
+    for name in expected:
+        torch.testing.assert_close(distributed[name], expected[name], rtol=1e-5, atol=1e-7)
+
+
+def test_exploding_loss_ends_the_run_with_advice_and_keeps_the_checkpoint(prepared, tmp_path, capsys):
+    huge = ["--model.learning_rate", "1e30", "--model.warmup_steps", "4", "--trainer.max_steps", "9"]
+    with pytest.raises(SystemExit) as stopped:
+        main(options(prepared, tmp_path, *huge))
+    assert stopped.value.code == 2
+    assert "lower learning rate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, b"no archive"])
+def test_unusable_data_is_named(content, tmp_path, capsys):
+    path = tmp_path / "data.npz"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit) as stopped:
+        main(options(path, tmp_path, "--trainer.max_steps", "1"))
+    assert stopped.value.code == 2
+    assert "data.npz is no data written by nexpr prepare" in capsys.readouterr().err
+
+
+def test_crops_hold_the_truth_at_their_positions():
+    """A linear image degrades to itself: pixel values of input and truth tell where they lie."""
+    high = (np.arange(60)[:, None] * 0.003 + np.arange(48) * 0.007).astype(np.float32)
+    crops = TrainingCrops(
+        {"ramp": [high]}, 20, degradation="bicubic", scales=(1.0, 2.5), crop_size=12, crops_per_slice=2, seed=3
+    )
+    for index in range(len(crops)):
+        sample = crops[index]
+        for i, truth in enumerate(sample.truths):
+            low = sample.inputs[i, 0].numpy()
+            rows, columns = sample.rows[i], sample.columns[i]
+            inside = np.ix_((rows > 0) & (rows < 11), (columns > 0) & (columns < 11))
+            interpolated = interpolate(low, rows, columns, "bicubic")[inside]
+            # The antialiasing filter reproduces a ramp up to the discretization of its weights; a tenth of a
+            # low-resolution pixel would be 7e-4 along columns.
+            assert np.median(np.abs(interpolated - truth.numpy()[inside])) < 2e-4
