@@ -32,9 +32,11 @@ def run(arguments):
         raise ValueError(f"The output folder {folder} cannot be made: {error.strerror}.") from error
 
     print("Reading the MNI152 T1 brain template (1 mm) that comes with nilearn.")
-    truth = template_slices()
+    template = template_slices()
     model = load_model(arguments.model, arguments.device)
-    truth_slices = normalized_slices(sitk.GetArrayFromImage(truth))
+    truth_slices = normalized_slices(sitk.GetArrayFromImage(template))
+    truth = sitk.GetImageFromArray(truth_slices)
+    truth.CopyInformation(template)
 
     print(f"Measuring {len(truth_slices)} axial slices as a scanner would at 1/{arguments.scale:g} of the resolution.")
     methods = classical_methods("kspace")
@@ -78,7 +80,7 @@ def run(arguments):
 
 
 def template_slices():
-    """Axial slices of the template every 5 mm, as a volume in [0, 1] with its true geometry."""
+    """Axial slices of the template every 5 mm, as a volume with its true geometry."""
     from nilearn.datasets import load_mni152_template
 
     template = load_mni152_template(resolution=1)
