@@ -1,0 +1,123 @@
+"""Files: damage that ITK does not notice, and outputs that appear only when they are complete."""
+
+import gzip
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from Training.files import atomic_output, extension_of, find_volumes, read_volume, write_volume
+from Training.integrity import is_complete
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [
+        ("a.nii.gz", ".nii.gz"),
+        ("A.NII.GZ", ".nii.gz"),
+        ("a.b.nii", ".nii"),
+        ("a.gz", ""),
+        ("nii", ""),
+        ("a.mhd", ".mhd"),
+    ],
+)
+def test_extension(name, extension):
+    assert extension_of(name) == extension
+
+
+@pytest.mark.parametrize("extension", [".nii", ".nii.gz", ".mha", ".nrrd"])
+@pytest.mark.parametrize("pixel_type", [sitk.sitkUInt8, sitk.sitkInt16, sitk.sitkFloat64])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_complete_files(volume, tmp_path, extension, pixel_type, compressed):
+    sitk.WriteImage(sitk.Cast(volume, pixel_type), tmp_path / f"in{extension}", compressed)
+    assert is_complete(tmp_path / f"in{extension}")
+
+
+def nifti2(volume, path, order):
+    """Write NIfTI-2 by its specification, with the bytes of a little- or big-endian machine."""
+    header = np.zeros(540, np.uint8)
+
+    def put(offset, values, kind):
+        encoded = np.array(values, order + kind).tobytes()
+        header[offset : offset + len(encoded)] = np.frombuffer(encoded, np.uint8)
+
+    pixels = sitk.GetArrayFromImage(volume)
+    put(0, 540, "i4")
+    header[4:12] = np.frombuffer(b"n+2\0\r\n\x1a\n", np.uint8)
+    put(12, [4, 16], "i2")
+    put(16, [3, *volume.GetSize(), 1, 1, 1, 1], "i8")
+    put(104, [1, *volume.GetSpacing(), 0, 0, 0, 0], "f8")
+    put(168, 544, "i8")
+    path.write_bytes(header.tobytes() + bytes(4) + pixels.astype(order + "i2").tobytes())
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_nifti2_of_either_byte_order(volume, tmp_path, order):
+    path = tmp_path / "in.nii"
+    nifti2(volume, path, order)
+    assert is_complete(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not is_complete(path)
+
+
+def test_nifti_in_several_gzip_members(volume, tmp_path):
+    """What parallel compressors write."""
+    sitk.WriteImage(volume, tmp_path / "in.nii")
+    content = (tmp_path / "in.nii").read_bytes()
+    path = tmp_path / "in.nii.gz"
+    path.write_bytes(gzip.compress(content[:700]) + gzip.compress(content[700:]))
+    assert np.array_equal(sitk.GetArrayFromImage(read_volume(path)), sitk.GetArrayFromImage(volume))
+    path.write_bytes(gzip.compress(content[:700]))
+    assert not is_complete(path)
+
+
+def test_volumes_of_a_folder(volume, tmp_path):
+    for name in ("b.nii.gz", "a.mha", "c.txt", ".d.nii"):
+        (tmp_path / name).touch()
+    (tmp_path / "e.nii").mkdir()
+    assert [source.name for source in find_volumes(tmp_path)] == ["a", "b"]
+    assert find_volumes(tmp_path / "a.mha")[0].files == (str(tmp_path / "a.mha"),)
+    with pytest.raises(ValueError, match="no file or folder"):
+        find_volumes(tmp_path / "nowhere")
+
+
+def test_where_one_volume_is_needed(volume, tmp_path):
+    sitk.WriteImage(volume, tmp_path / "a.mha")
+    assert read_volume(tmp_path).GetSize() == volume.GetSize()
+    sitk.WriteImage(volume, tmp_path / "b.mha")
+    with pytest.raises(ValueError, match="holds 2 volumes where one is needed"):
+        read_volume(tmp_path)
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit, RuntimeError, OSError("disk full")])
+def test_output_that_fails_leaves_what_was_there(tmp_path, failure):
+    path = tmp_path / "out.nii.gz"
+    path.write_text("before")
+
+    def write_half():
+        with atomic_output(path) as temporary:
+            temporary.write_text("half")
+            assert path.read_text() == "before"
+            raise failure
+
+    with pytest.raises(ValueError if isinstance(failure, OSError) else failure):
+        write_half()
+    assert [p.name for p in tmp_path.iterdir()] == ["out.nii.gz"]
+    assert path.read_text() == "before"
+
+
+def test_output_appears_under_its_name_when_it_is_complete(tmp_path):
+    path = tmp_path / "out.nii.gz"
+    with atomic_output(path) as temporary:
+        assert temporary.parent == tmp_path
+        assert extension_of(temporary) == ".nii.gz"
+        temporary.write_text("complete")
+        assert not path.exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["out.nii.gz"]
+    assert path.read_text() == "complete"
+
+
+def test_volume_that_cannot_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="cannot be written"):
+        write_volume(sitk.Image((3, 3), sitk.sitkLabelUInt8), tmp_path / "out.nrrd")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,57 @@
+"""An interrupted run leaves no partial output."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are sent as on POSIX")
+
+SLICES = 400  # several seconds of work
+
+
+@pytest.fixture
+def running(tiny_model_folder, tmp_path):
+    """``nexpr upsample`` in the middle of its work on a volume, and the folder that it writes to."""
+    pixels = np.random.default_rng(0).integers(0, 1000, (SLICES, 128, 128), dtype=np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(pixels), tmp_path / "in.nii")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    program = "from Training.cli import main; main()"
+    arguments = ["upsample", "in.nii", "out/out.nrrd", "--scale", "3", "--model", str(tiny_model_folder)]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", program, *arguments, "--device", "cpu"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if "->" in line:  # sizes are said just before the work begins
+            break
+    yield process, folder
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal(running, sent, status):
+    process, folder = running
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status, out + err
+    assert "Written" not in out
+    assert "Traceback" not in err
+    assert err.count("\n") == (1 if sent == signal.SIGINT else 0)
+    assert not list(folder.iterdir())
+
+
+def test_kill_leaves_nothing_under_the_name_of_the_output(running):
+    process, folder = running
+    process.kill()
+    process.communicate()
+    assert not (folder / "out.nrrd").exists()

@@ -1,0 +1,44 @@
+"""Quality of the shipped models on volumes that no training has seen."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from NExpRLib import load_model
+from NExpRLib.model_card import model_names
+
+pytest.importorskip("torchmetrics", reason="needs the extra train")
+
+from Training.evaluation import classical_methods, evaluate_slice, nexpr_method, normalized_slices  # noqa: E402
+
+SLICES_PER_VOLUME = 2
+
+
+@pytest.fixture(scope="module")
+def prostate_slices(real_data):
+    """Slices about the middle of each prostate volume of the test set, in [0, 1]."""
+    slices = []
+    for path in sorted((real_data / "test").glob("prostate_*")):
+        image = sitk.ReadImage(path)
+        volume = normalized_slices(sitk.GetArrayFromImage(image))
+        middle = len(volume) // 2
+        slices += list(volume[middle - 1 : middle - 1 + SLICES_PER_VOLUME])
+    return slices
+
+
+@pytest.fixture(scope="module")
+def mri_model():
+    if "mri" not in model_names():
+        pytest.skip("the model mri is not in the package")
+    return load_model("mri", "cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_mri_model_exceeds_zero_filling_and_splines(mri_model, prostate_slices, scale):
+    methods = {**classical_methods("kspace"), "NExpR": nexpr_method(mri_model, "kspace")}
+    results = [evaluate_slice(truth, scale, "kspace", methods)[1] for truth in prostate_slices]
+    psnr = {name: np.mean([result[name][1]["PSNR"] for result in results]) for name in methods}
+    assert psnr["NExpR"] > psnr["Zero-filling"] + 0.5
+    assert psnr["NExpR"] > psnr["Cubic B-spline"] + 0.5
+    assert psnr["NExpR"] > psnr["Bicubic"] + 0.5
