@@ -132,7 +132,7 @@ class LivePreview(VTKObservationMixin):
     def _draw(self, key, grid, compositeNode, parameterNode):
         consistent = parameterNode.dataConsistency and not parameterNode.liveZoom
         drawn = (key, grid, compositeNode.GetID(), consistent, parameterNode.inferredDetail)
-        if drawn == self._drawn:
+        if drawn == self._drawn and self._node.present:
             return
         pixels = self._encoder.value.draw(grid, consistent, parameterNode.inferredDetail)
         self._node.show(compositeNode, pixels, grid.ijkToWorld)

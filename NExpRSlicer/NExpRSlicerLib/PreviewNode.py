@@ -18,9 +18,14 @@ class PreviewNode:
         self._display = None
 
     @property
+    def present(self):
+        """Whether the volume is in the scene."""
+        return self._node is not None and slicer.mrmlScene.IsNodePresent(self._node) and self.displayNode is not None
+
+    @property
     def displayNode(self):
-        """Display node of the preview, or None while there is no preview."""
-        return self._node.GetDisplayNode() if self._node is not None else None
+        """Display node of the volume."""
+        return self._node.GetDisplayNode()
 
     def show(self, compositeNode, pixels, ijkToWorld):
         """Put pixels (rows, columns) into the foreground of a slice view."""
@@ -79,8 +84,9 @@ class PreviewNode:
                 slicer.mrmlScene.RemoveNode(displayNode)
 
     def _ensureNode(self):
-        if self._node is not None and slicer.mrmlScene.IsNodePresent(self._node):
+        if self.present:
             return
+        self.remove()
         display = slicer.vtkMRMLScalarVolumeDisplayNode()
         self._node = slicer.vtkMRMLScalarVolumeNode()
         for node, name in ((display, f"{NAME} display"), (self._node, NAME)):

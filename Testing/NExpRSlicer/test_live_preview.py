@@ -1,0 +1,376 @@
+"""Live preview on a real MRML scene with real slice nodes."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
+import slicer
+import slicer.util
+from NExpRSlicerLib.Choices import ModelChoice, Plane, TargetMode
+from NExpRSlicerLib.LivePreview import LivePreview
+from NExpRSlicerLib.Models import ModelCache
+from NExpRSlicerLib.Worker import Worker
+
+from NExpRLib import load_model
+from NExpRSlicer import NExpRSlicerLogic
+
+from .volumes import add_volume, matrix_of, matrix_of_node, scene_content, smooth_pixels
+
+PREVIEW = "NExpR preview"
+
+
+def add_view(scene, name, orientation):
+    """A slice view of the usual orientations, 300 x 200 pixels."""
+    sliceToRAS = {
+        "Axial": [[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+        "Sagittal": [[0, 0, 1, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]],
+        "Coronal": [[-1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]],
+    }[orientation]
+    sliceNode = slicer.vtkMRMLSliceNode()
+    sliceNode.SetName(name)
+    sliceNode.SetLayoutName(name)
+    sliceNode.SetMappedInLayout(1)
+    sliceNode = scene.AddNode(sliceNode)
+    sliceNode.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(np.array(sliceToRAS, float)))
+    sliceNode.SetDimensions(300, 200, 1)
+    sliceNode.SetFieldOfView(60, 40, 1)
+    sliceNode.UpdateMatrices()
+    compositeNode = slicer.vtkMRMLSliceCompositeNode()
+    compositeNode.SetLayoutName(name)
+    compositeNode = scene.AddNode(compositeNode)
+    return sliceNode, compositeNode
+
+
+class Stage:
+    """A scene with three slice views, a volume in all of them, and the preview of it."""
+
+    def __init__(self, scene, model, direction="axial", shape=(5, 20, 24)):
+        self.scene = scene
+        self.views = {
+            name: add_view(scene, name, orientation)
+            for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal"))
+        }
+        self.pixels = smooth_pixels(shape)
+        self.volume = add_volume(self.pixels, matrix_of(direction, origin=(0, 0, 0)))
+        self.parameters = NExpRSlicerLogic().getParameterNode()
+        self.parameters.model, self.parameters.modelPath = ModelChoice.FILE, model
+        self.parameters.inputVolume = self.volume
+        self.parameters.livePreview = True
+        self.model = load_model(model, "cpu")
+        self.changes = 0
+        self.worker = Worker()
+        self.preview = LivePreview(self.worker, ModelCache(), self.onChanged)
+        self.showEverywhere(self.volume)
+        self.center(self.volume)
+
+    def onChanged(self):
+        self.changes += 1
+
+    def showEverywhere(self, volume):
+        for _sliceNode, compositeNode in self.views.values():
+            compositeNode.SetBackgroundVolumeID(volume.GetID())
+
+    def center(self, volume, k=None):
+        """Move the views to the center of the volume, or to slice k."""
+        index = [(n - 1) / 2 for n in volume.GetImageData().GetDimensions()]
+        index[2] = index[2] if k is None else k
+        for sliceNode, _compositeNode in self.views.values():
+            sliceNode.JumpSliceByCentering(*(matrix_of_node(volume) @ [*index, 1])[:3])
+
+    def settle(self):
+        """What the widget's timers do, until nothing is left to do."""
+        for _ in range(20):
+            self.preview.update(self.parameters)
+            if not self.preview.encoding:
+                return self.node
+            self.preview.poll(timeout=10)
+        raise AssertionError("the preview does not settle")
+
+    @property
+    def node(self):
+        return slicer.util.getFirstNodeByName(PREVIEW, "vtkMRMLScalarVolumeNode")
+
+    def shownIn(self):
+        node = self.node
+        return [
+            name
+            for name, (_sliceNode, composite) in self.views.items()
+            if node is not None and composite.GetForegroundVolumeID() == node.GetID()
+        ]
+
+    def result(self, k, **target):
+        """The slice by the library alone."""
+        low, high = self.model.intensity_range(self.pixels)
+        return self.model.represent(self.pixels[k], (low, high)).rasterize(**target)
+
+
+@pytest.fixture
+def stage(scene, tiny_model_folder):
+    stage = Stage(scene, tiny_model_folder)
+    yield stage
+    stage.preview.stop()
+    stage.worker.stop()
+
+
+def test_shows_the_current_slice_as_the_library_computes_it(stage):
+    node = stage.settle()
+    assert stage.shownIn() == ["Red"]
+    assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(2, scale=2), atol=1e-2)
+    expected = matrix_of_node(stage.volume)
+    origin = expected @ [-0.25, -0.25, 2, 1]
+    expected[:, :2] /= 2
+    expected[:, 3] = origin
+    assert np.allclose(matrix_of_node(node), expected)
+    assert "Slice 3 of 5" in stage.preview.text
+    assert "48 x 40" in stage.preview.text
+
+
+def test_preview_is_not_part_of_the_users_data(stage):
+    node = stage.settle()
+    for each in (node, node.GetDisplayNode()):
+        assert each.GetHideFromEditors()
+        assert not each.GetSaveWithScene()
+    assert not stage.scene.GetSubjectHierarchyNode().GetItemByDataNode(node)
+    composite = stage.views["Red"][1]
+    assert composite.GetForegroundOpacity() == 1
+    assert not node.GetDisplayNode().GetInterpolate()
+
+
+def test_preview_equals_apply(stage):
+    stage.parameters.dataConsistency = True
+    node = stage.settle()
+    logic = NExpRSlicerLogic()
+    output = logic.process(stage.volume, scale=2, model=stage.parameters.modelPath, dataConsistency=True)
+    assert np.allclose(slicer.util.arrayFromVolume(node)[0], slicer.util.arrayFromVolume(output)[2], atol=1e-2)
+
+
+def test_moving_the_slider_never_encodes(stage, monkeypatch):
+    stage.settle()
+    monkeypatch.setattr(stage.worker, "submit", None)
+    for scale in (1.5, 3.0, 4.2):
+        stage.parameters.scale = scale
+        node = stage.settle()
+        assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(2, scale=scale), atol=1e-2)
+
+
+def test_an_update_without_change_draws_nothing(stage):
+    node = stage.settle()
+    before = scene_content(stage.scene)
+    stage.preview.update(stage.parameters)
+    stage.preview.update(stage.parameters)
+    assert scene_content(stage.scene) == before
+    assert node is stage.node
+
+
+def test_changing_slices_faster_than_encoding_shows_the_newest(stage):
+    for k in (0, 1, 3, 4):
+        stage.center(stage.volume, k)
+        stage.preview.update(stage.parameters)
+    node = stage.settle()
+    assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(4, scale=2), atol=1e-2)
+
+
+def test_scene_events_ask_for_an_update(stage):
+    stage.settle()
+    for change in (
+        lambda: stage.views["Red"][0].SetSliceOffset(3),
+        lambda: stage.views["Red"][0].SetFieldOfView(30, 20, 1),
+        lambda: stage.views["Red"][1].SetBackgroundVolumeID(None),
+        lambda: stage.volume.GetDisplayNode().SetWindowLevel(50, 60),
+        lambda: slicer.util.updateVolumeFromArray(stage.volume, stage.pixels + 1),
+        lambda: stage.volume.SetSpacing(1, 1, 3),
+    ):
+        before = stage.changes
+        change()
+        assert stage.changes > before
+
+
+@pytest.mark.parametrize("direction", ["oblique", "left-handed"])
+def test_oblique_volume_needs_a_turn_of_the_view(scene, tiny_model_folder, direction):
+    stage = Stage(scene, tiny_model_folder, direction)
+    stage.settle()
+    assert stage.shownIn() == []
+    assert stage.preview.canRotate
+    assert "not parallel" in stage.preview.text
+    stage.preview.rotateView(stage.parameters)
+    stage.settle()
+    assert len(stage.shownIn()) == 1
+    assert not stage.preview.canRotate
+    stage.preview.stop()
+    stage.worker.stop()
+
+
+def test_chosen_plane_is_shown_in_its_view(stage):
+    stage.parameters.plane = Plane.CORONAL
+    stage.settle()
+    assert stage.shownIn() == ["Green"]
+    stage.parameters.plane = Plane.SAGITTAL
+    stage.settle()
+    assert stage.shownIn() == ["Yellow"]
+
+
+@pytest.mark.parametrize("direction", ["axial", "sagittal", "coronal"])
+def test_live_zoom_has_the_pixels_of_the_view(scene, tiny_model_folder, direction):
+    stage = Stage(scene, tiny_model_folder, direction)
+    stage.parameters.liveZoom = True
+    node = stage.settle()
+    (name,) = stage.shownIn()
+    sliceNode = stage.views[name][0]
+    xyToRAS = slicer.util.arrayFromVTKMatrix(sliceNode.GetXYToRAS())
+    pixels = slicer.util.arrayFromVolume(node)[0]
+    inverse = np.linalg.inv(matrix_of_node(stage.volume))
+    for i, j in [(0, 0), (pixels.shape[1] - 1, pixels.shape[0] - 1), (17, 5)]:
+        point = matrix_of_node(node) @ [i, j, 0, 1]
+        xy = np.linalg.inv(xyToRAS) @ point
+        assert np.allclose(xy[:2], np.round(xy[:2]), atol=1e-6)
+        column, row, k, _one = inverse @ point
+        expected = stage.result(round(k), rows=[row], columns=[column])
+        assert pixels[j, i] == pytest.approx(expected.item(), abs=1e-2)
+    stage.preview.stop()
+    stage.worker.stop()
+
+
+def test_zooming_and_panning_never_encodes(stage, monkeypatch):
+    stage.parameters.liveZoom = True
+    stage.settle()
+    monkeypatch.setattr(stage.worker, "submit", None)
+    sliceNode = stage.views["Red"][0]
+    for width in (40, 12, 3):
+        sliceNode.SetFieldOfView(width, width * 2 / 3, 1)
+        node = stage.settle()
+        spacing = np.linalg.norm(matrix_of_node(node)[:3, :2], axis=0)
+        assert np.allclose(spacing, width / 300)
+
+
+def test_inferred_detail_is_the_result_minus_the_band_limited_input(stage):
+    from NExpRLib.kspace import zero_fill
+
+    stage.parameters.inferredDetail = True
+    node = stage.settle()
+    expected = stage.result(2, scale=2) - zero_fill(stage.pixels[2], (40, 48), (-0.25, -0.25))
+    assert np.allclose(slicer.util.arrayFromVolume(node)[0], expected, atol=1e-2)
+    assert node.GetDisplayNode().GetLevel() == 0
+    assert 0 < stage.views["Red"][1].GetForegroundOpacity() < 1
+    stage.parameters.inferredDetail = False
+    stage.settle()
+    assert node.GetDisplayNode().GetLevel() == stage.volume.GetDisplayNode().GetLevel()
+    assert stage.views["Red"][1].GetForegroundOpacity() == 1
+
+
+def test_window_follows_the_input_and_the_input_follows_the_preview(stage):
+    node = stage.settle()
+    inputDisplay = stage.volume.GetDisplayNode()
+    inputDisplay.SetAutoWindowLevel(False)
+    inputDisplay.SetWindowLevel(111, 222)
+    stage.settle()
+    assert (node.GetDisplayNode().GetWindow(), node.GetDisplayNode().GetLevel()) == (111, 222)
+    node.GetDisplayNode().SetWindowLevel(77, 88)
+    stage.settle()
+    assert (inputDisplay.GetWindow(), inputDisplay.GetLevel()) == (77, 88)
+
+
+def test_parent_transform_moves_the_preview(stage):
+    transform = stage.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = np.eye(4)
+    matrix[:3, 3] = 5, -4, 0
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    stage.volume.SetAndObserveTransformNodeID(transform.GetID())
+    node = stage.settle()
+    origin = matrix @ matrix_of_node(stage.volume) @ [-0.25, -0.25, 2, 1]
+    assert np.allclose(matrix_of_node(node)[:, 3], origin)
+
+
+def test_stop_leaves_nothing_behind(stage):
+    composite = stage.views["Red"][1]
+    other = add_volume(stage.pixels, matrix_of("axial"), "Other")
+    composite.SetForegroundVolumeID(other.GetID())
+    composite.SetForegroundOpacity(0.3)
+    nodes = stage.scene.GetNumberOfNodes()
+    stage.settle()
+    assert stage.scene.GetNumberOfNodes() == nodes + 2
+    stage.preview.stop()
+    assert stage.scene.GetNumberOfNodes() == nodes
+    assert composite.GetForegroundVolumeID() == other.GetID()
+    assert composite.GetForegroundOpacity() == pytest.approx(0.3)
+    before = stage.changes
+    stage.views["Red"][0].SetSliceOffset(1)
+    assert stage.changes == before, "nothing is observed any more"
+
+
+@pytest.mark.parametrize("encoding", [False, True])
+def test_input_removed(stage, encoding):
+    stage.preview.update(stage.parameters) if encoding else stage.settle()
+    stage.scene.RemoveNode(stage.volume)
+    stage.settle()
+    assert stage.node is None
+    stage.preview.poll(timeout=1)
+    assert stage.settle() is None
+
+
+@pytest.mark.parametrize("encoding", [False, True])
+def test_scene_closed(stage, encoding):
+    stage.preview.update(stage.parameters) if encoding else stage.settle()
+    stage.preview.stop()
+    stage.scene.Clear(0)
+    stage.preview.poll(timeout=10)
+    assert stage.node is None
+    assert not stage.preview.encoding
+
+
+def test_switching_volumes_while_encoding(stage):
+    stage.preview.update(stage.parameters)
+    stage.pixels = smooth_pixels((5, 16, 18), seed=9)
+    other = add_volume(stage.pixels, matrix_of("axial", origin=(0, 0, 0)), "Other")
+    stage.showEverywhere(other)
+    stage.parameters.inputVolume = other
+    node = stage.settle()
+    assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(2, scale=2), atol=1e-2)
+
+
+def test_preview_node_removed_by_someone_else(stage):
+    stage.scene.RemoveNode(stage.settle())
+    stage.parameters.scale = 3
+    assert stage.settle() is not None
+    assert stage.shownIn() == ["Red"]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda s: setattr(s.parameters, "modelPath", "nowhere"), "There is no model"),
+        (
+            lambda s: (setattr(s.parameters, "targetMode", TargetMode.SPACING), setattr(s.parameters, "spacing", 9)),
+            "refines",
+        ),
+        (lambda s: [composite.SetBackgroundVolumeID(None) for _node, composite in s.views.values()], "background"),
+        (lambda s: s.views["Red"][0].SetSliceOffset(500), "no slice"),
+        (lambda s: slicer.util.updateVolumeFromArray(s.volume, np.full((5, 20, 24), np.nan, np.float32)), "NaN"),
+    ],
+)
+def test_says_why_nothing_is_shown(stage, change, text):
+    stage.settle()
+    change(stage)
+    stage.settle()
+    assert stage.shownIn() == []
+    assert text in stage.preview.text
+
+
+def test_worker_thread_touches_no_mrml(stage):
+    calls = []
+
+    def profile(_frame, event, argument):
+        if event == "c_call":
+            owner = type(getattr(argument, "__self__", None)).__module__ or ""
+            calls.append(owner.split(".")[0])
+
+    threading.setprofile(profile)
+    try:
+        stage.settle()
+    finally:
+        threading.setprofile(None)
+    assert "torch" in sys.modules
+    assert len(calls) > 100, "the worker thread was watched"
+    assert not {"slicer_core", "vtkmodules", "vtk"} & set(calls)
