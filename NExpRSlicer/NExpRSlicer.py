@@ -1,11 +1,21 @@
+# ruff: noqa: E402, PT009
 import logging
 import sys
+import time
 from pathlib import Path
 
+import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.ScriptedLoadableModule import *
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
 
 # NExpRLib is installed beside this file; in the source tree it is one folder up.
 for _folder in (Path(__file__).parent, Path(__file__).parent.parent):
@@ -13,20 +23,314 @@ for _folder in (Path(__file__).parent, Path(__file__).parent.parent):
         sys.path.append(str(_folder))
 
 from NExpRSlicerLib.Apply import ApplyRun
+from NExpRSlicerLib.BackgroundRun import BackgroundRun
+from NExpRSlicerLib.Dependencies import DependencyError, ensureTorch, torchInstalled
+from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache
+from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
 from NExpRSlicerLib.ParameterNode import NExpRSlicerParameterNode
-from NExpRSlicerLib.Settings import Settings
+from NExpRSlicerLib.Sequences import framesOf, sequenceOf
+from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
+from NExpRSlicerLib.Volumes import geometryOf, volumeProblem, voxelTypeOf
+from NExpRSlicerLib.Worker import Worker
+
+from NExpRLib.memory import available_memory
+
+#
+# NExpRSlicer
+#
+
+
+class NExpRSlicer(ScriptedLoadableModule):
+    """Super-resolution of MRI and CT at any scale."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("NExpR")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Filtering")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["NExpR contributors"]
+        self.parent.helpText = _("""
+This module refines MRI and CT volumes in their acquisition plane to any resolution. A neural network turns each slice
+into an explicit function once; after that the slice is drawn at any scale without the network, live while a slider
+moves. For research use only. See more information in the
+<a href="https://github.com/NExpR/SlicerNExpR#readme">extension documentation</a>.
+""")
+        self.parent.acknowledgementText = _("""
+The method is described by Pang et al., Computers in Biology and Medicine 184 (2025) 109354. Please cite this paper if
+you use the module in your research.
+""")
+
+
+#
+# NExpRSlicerWidget
+#
+
+
+class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Connects the panel with the logic; what it says and allows is decided in NExpRSlicerLib."""
+
+    POLL_INTERVAL_MS = 10
+
+    def __init__(self, parent=None):
+        """Called when the user opens the module the first time and the widget is initialized."""
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)  # needed for parameter node observation
+        self.logic = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+        self._run = None
+        self._runStart = None
+        self._applyProblem = ""
+
+    def setup(self):
+        """Called when the user opens the module the first time and the widget is initialized."""
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/NExpRSlicer.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+
+        self.logic = NExpRSlicerLogic()
+        self._worker = Worker()
+        self._preview = LivePreview(self._worker, self.logic.models, self._scheduleUpdate)
+
+        # Many changes at once lead to one update.
+        self._updateTimer = qt.QTimer()
+        self._updateTimer.setSingleShot(True)
+        self._updateTimer.setInterval(0)
+        self._updateTimer.timeout.connect(self._update)
+        # Runs only while the worker does.
+        self._pollTimer = qt.QTimer()
+        self._pollTimer.setInterval(self.POLL_INTERVAL_MS)
+        self._pollTimer.timeout.connect(self._poll)
+
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartSaveEvent, self.onSceneStartSave)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndSaveEvent, self._scheduleUpdate)
+
+        self.ui.applyButton.clicked.connect(self.onApplyButton)
+        self.ui.livePreviewCheckBox.clicked.connect(self.onLivePreviewClicked)
+        self.ui.rotateViewButton.clicked.connect(self.onRotateViewButton)
+        self.ui.progressBar.hide()
+
+        # Make sure parameter node is initialized (needed for module reload)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """Called when the application closes and the module widget is destroyed."""
+        self.removeObservers()
+        self.setParameterNode(None)
+        self._updateTimer.stop()
+        self._pollTimer.stop()
+        if self._run:
+            self._run.cancel()
+        self._preview.stop()
+        self._worker.stop()
+
+    def enter(self):
+        """Called each time the user opens this module."""
+        self.initializeParameterNode()
+
+    def exit(self):
+        """Called each time the user opens a different module. A run goes on; the preview does not."""
+        self.setParameterNode(None)
+
+    def onReload(self):
+        """Reload the module together with its helpers."""
+        for name in list(sys.modules):
+            if name.split(".")[0] in ("NExpRSlicerLib", "NExpRLib"):
+                del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def onSceneStartClose(self, caller, event):
+        """Called just before the scene is closed."""
+        if self._run:
+            self._run.cancel()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        """Called just after the scene is closed."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneStartSave(self, caller, event):
+        """Called just before the scene is saved; the preview comes back when it is."""
+        self._preview.stop()
+
+    def initializeParameterNode(self):
+        """Ensure parameter node exists and observed."""
+        self.setParameterNode(self.logic.getParameterNode())
+        # Select a default input volume to save a few clicks for the user
+        if not self._parameterNode.inputVolume:
+            volumeNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if volumeNode and not volumeProblem(volumeNode):
+                self._parameterNode.inputVolume = volumeNode
+
+    def setParameterNode(self, inputParameterNode):
+        """Set and observe parameter node; without one, the preview ends."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
+        self._parameterNode = inputParameterNode
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
+            self._scheduleUpdate()
+        else:
+            self._preview.stop()
+
+    def onApplyButton(self, checked=False):
+        """Run processing when user clicks "Apply" button, which is "Cancel" during a run."""
+        if self._run:
+            self._run.cancel()
+            self._updateRun()
+            return
+        if not self._ensureTorch():
+            return
+        with slicer.util.tryWithErrorDisplay(_("The volume could not be super-resolved.")):
+            inputVolume = self._parameterNode.inputVolume
+            settings = settingsFromParameterNode(self._parameterNode, geometryOf(inputVolume))
+            logging.info(f"NExpR: super-resolving {inputVolume.GetName()} with {settings}")
+            run = ApplyRun(inputVolume, self._parameterNode.outputVolume, settings, self.logic.models)
+            self._run, self._runStart = BackgroundRun(run, self._worker), time.monotonic()
+            self._pollTimer.start()
+            self._updateRun()
+
+    def onLivePreviewClicked(self, checked):
+        """PyTorch is asked for when the user turns the preview on, not when a scene does."""
+        if checked and not self._ensureTorch():
+            self._parameterNode.livePreview = False
+
+    def onRotateViewButton(self, checked=False):
+        """Turn the slice view to the plane that is refined."""
+        self._preview.rotateView(self._parameterNode)
+
+    def _ensureTorch(self):
+        try:
+            ensureTorch()
+        except DependencyError as error:
+            logging.warning(f"NExpR: {error}")
+            self.ui.statusLabel.text = str(error)
+            return False
+        self.ui.statusLabel.text = ""
+        return True
+
+    def _scheduleUpdate(self, caller=None, event=None):
+        self._updateTimer.start()
+
+    def _update(self):
+        """Bring panel and preview into line with the parameter node and the scene."""
+        if self._parameterNode is None:
+            return
+        state = panelState(
+            self._parameterNode, self.logic.volumeFacts(self._parameterNode.inputVolume), available_memory()
+        )
+        for name, visible in visibleWidgets(self._parameterNode).items():
+            getattr(self.ui, name).setVisible(visible)
+        self.ui.sizeLabel.text = state.sizeText
+        self.ui.warningLabel.text = state.warning
+        self.ui.warningLabel.setVisible(bool(state.warning))
+        self._applyProblem = state.problem
+        self.ui.deviceLabel.text = deviceText(self._parameterNode.device.value)
+        self.ui.deviceLabel.setVisible(bool(self.ui.deviceLabel.text))
+        self.ui.liveZoomCheckBox.enabled = self.ui.inferredDetailCheckBox.enabled = self._parameterNode.livePreview
+        self._updatePreview()
+        self._updateRun()
+
+    def _updatePreview(self):
+        if not self.parent.isEntered:
+            return
+        if self._parameterNode.livePreview and not torchInstalled():
+            self._preview.stop()
+            self.ui.previewLabel.text = _("Turn live preview off and on to install PyTorch.")
+        else:
+            self._preview.update(self._parameterNode)
+            self.ui.previewLabel.text = self._preview.text
+        self.ui.rotateViewButton.setVisible(self._preview.canRotate)
+        if self._preview.encoding:
+            self._pollTimer.start()
+
+    def _poll(self):
+        """Let the worker go on, and take over what it has done."""
+        wasEncoding = self._preview.encoding
+        self._worker.poll(self.POLL_INTERVAL_MS / 1000)
+        if self._run:
+            self._run.advance()
+        self._preview.poll()
+        if wasEncoding and not self._preview.encoding:
+            self._scheduleUpdate()
+        if not self._run and not self._preview.encoding:
+            self._pollTimer.stop()
+        if self._run and self._run.finished:
+            self._finishRun()
+        elif self._run:
+            self._updateRun()
+
+    def _updateRun(self):
+        """Show whether and how far a run is."""
+        button = self.ui.applyButton
+        self.ui.progressBar.setVisible(self._run is not None)
+        if self._run is None:
+            button.text = _("Apply")
+            button.toolTip = self._applyProblem or _("Compute the super-resolved volume.")
+            button.enabled = not self._applyProblem
+            return
+        button.text = _("Cancelling...") if self._run.cancelled else _("Cancel")
+        button.toolTip = _("End the run after the current slice; nothing is changed.")
+        button.enabled = not self._run.cancelled
+        done, total, remainingSeconds = self._run.progress
+        self.ui.progressBar.maximum = total
+        self.ui.progressBar.value = done
+        self.ui.progressBar.format = progressText(done, total, remainingSeconds)
+
+    def _finishRun(self):
+        run, self._run = self._run, None
+        self._updateRun()
+        seconds = f"{time.monotonic() - self._runStart:.1f}"
+        if run.cancelled:
+            text = _("Cancelled. Nothing was changed.")
+        elif run.error:
+            text = _("The run failed. Nothing was changed.")
+        elif run.output is None:
+            text = _("The input volume was removed. Nothing was changed.")
+        else:
+            text = _("{name} was computed in {seconds} s.").format(name=run.output.GetName(), seconds=seconds)
+            if self._parameterNode:
+                self._parameterNode.livePreview = False
+            slicer.util.setSliceViewerLayers(background=run.output)
+        logging.info(f"NExpR: {text}")
+        self.ui.statusLabel.text = text
+        if run.error:
+            with slicer.util.tryWithErrorDisplay(_("The volume could not be super-resolved.")):
+                raise run.error
+
+
+#
+# NExpRSlicerLogic
+#
 
 
 class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
     """Everything that can be done without a graphical user interface."""
 
     def __init__(self):
+        """Called when the logic class is instantiated. Can be used for initializing member variables."""
         ScriptedLoadableModuleLogic.__init__(self)
         self.models = ModelCache()
 
     def getParameterNode(self):
         return NExpRSlicerParameterNode(super().getParameterNode())
+
+    def volumeFacts(self, volumeNode):
+        """What the panel needs to know of the input volume."""
+        problem = volumeProblem(volumeNode)
+        if problem:
+            return VolumeFacts(problem)
+        sequence = sequenceOf(volumeNode)
+        frames = len(framesOf(sequence)) if sequence else 1
+        return VolumeFacts("", geometryOf(volumeNode), voxelTypeOf(volumeNode), frames)
 
     def process(
         self,
@@ -53,9 +357,102 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         :param dataConsistency: keep the measured spatial frequencies of each slice exactly.
         :param progress: called as progress(done, total, remainingSeconds) after every slice; it may raise to cancel,
             which leaves the scene as it was.
-        :return: the output volume node.
+        :return: the output volume node, or None if the input was removed during the run.
         :raises ValueError: for a volume or a target that cannot be super-resolved, with what to do instead.
+        :raises DependencyError: if PyTorch is missing, with how to get it.
         """
         settings = Settings(scale, spacing, plane, str(model), device, dataConsistency)
         run = ApplyRun(inputVolume, outputVolume, settings, self.models)
+        ensureTorch()
         return run.finish(run.job.run(progress))
+
+
+#
+# NExpRSlicerTest
+#
+
+
+class NExpRSlicerTest(ScriptedLoadableModuleTest):
+    """Tests in the application; everything that needs no application is tested in Testing/NExpRSlicer."""
+
+    def setUp(self):
+        """Reset the state."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """Run all tests."""
+        for test in (self.test_panel, self.test_apply, self.test_livePreview):
+            self.setUp()
+            test()
+
+    def test_panel(self):
+        """Apply follows the selection of volumes."""
+        widget = self._widget()
+        self._wait(lambda: not widget.ui.applyButton.enabled)
+        self.assertIn(_("Select an input volume."), widget.ui.applyButton.toolTip)
+        widget._parameterNode.inputVolume = self._volume()
+        self._wait(lambda: "64 x 48" in widget.ui.sizeLabel.text)
+        widget._parameterNode.scale = 4
+        self._wait(lambda: "128 x 96" in widget.ui.sizeLabel.text)
+        self.delayDisplay("The panel follows the parameters.")
+
+    def test_apply(self):
+        """A run in the background gives the same volume as the logic."""
+        if not self._ready():
+            return
+        widget = self._widget()
+        volumeNode = self._volume()
+        expected = widget.logic.process(volumeNode, scale=2)
+        widget._parameterNode.inputVolume = volumeNode
+        self._wait(lambda: widget.ui.applyButton.enabled)
+        widget.ui.applyButton.click()
+        self._wait(lambda: widget._run is None)
+        output = slicer.util.getNode("Input NExpR 2x_1")
+        self.assertEqual(output.GetImageData().GetDimensions(), (64, 48, 3))
+        self.assertTrue((slicer.util.arrayFromVolume(output) == slicer.util.arrayFromVolume(expected)).all())
+        self.delayDisplay("Apply works.")
+
+    def test_livePreview(self):
+        """The preview appears in the axial view and leaves nothing behind."""
+        if not self._ready() or slicer.app.layoutManager() is None:
+            return
+        widget = self._widget()
+        volumeNode = self._volume()
+        slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
+        widget._parameterNode.inputVolume = volumeNode
+        nodes = slicer.mrmlScene.GetNumberOfNodes()
+        widget._parameterNode.livePreview = True
+        composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+        self._wait(lambda: composite.GetForegroundVolumeID() is not None)
+        widget._parameterNode.liveZoom = True
+        self._wait(lambda: _("Slice") in widget.ui.previewLabel.text)
+        widget._parameterNode.livePreview = False
+        self._wait(lambda: slicer.mrmlScene.GetNumberOfNodes() == nodes)
+        self.assertIsNone(composite.GetForegroundVolumeID())
+        self.delayDisplay("Live preview works.")
+
+    def _widget(self):
+        slicer.util.selectModule("NExpRSlicer")
+        return slicer.modules.NExpRSlicerWidget
+
+    def _ready(self):
+        if torchInstalled():
+            return True
+        self.delayDisplay("PyTorch is not installed: only the panel is tested.")
+        return False
+
+    def _volume(self):
+        """A smooth axial volume of 32 x 24 x 3 voxels."""
+        import numpy as np
+
+        k, j, i = np.mgrid[:3, :24, :32]
+        pixels = (500 + 200 * np.sin(0.4 * i + 0.1 * k) * np.cos(0.3 * j)).astype(np.int16)
+        return slicer.util.addVolumeFromArray(pixels, np.diag([-1, -1, 4, 1]), "Input")
+
+    def _wait(self, condition, seconds=60):
+        """Let the application run until a condition holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, "timeout")
+            slicer.app.processEvents()
+            time.sleep(0.01)

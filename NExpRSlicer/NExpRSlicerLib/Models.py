@@ -1,5 +1,7 @@
 """Which trained model is used, and loading it once."""
 
+from slicer.i18n import tr as _
+
 from NExpRLib.model_card import read_card
 
 from .Settings import Settings
@@ -7,6 +9,8 @@ from .Settings import Settings
 
 def modelProblem(settings):
     """Why the chosen model cannot be used; empty if it can."""
+    if settings.model in ("", "."):
+        return _("Select the folder of a model, or a file in it.")
     try:
         read_card(settings.model)
     except ValueError as error:

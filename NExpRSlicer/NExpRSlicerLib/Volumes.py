@@ -4,6 +4,7 @@ import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
 
 from NExpRLib.geometry import Geometry
 
@@ -29,6 +30,11 @@ def volumeProblem(volumeNode):
             "Vector to Scalar Volume first."
         ).format(name=name)
     return ""
+
+
+def voxelTypeOf(volumeNode):
+    """NumPy dtype of the voxels."""
+    return vtk_to_numpy(volumeNode.GetImageData().GetPointData().GetScalars()).dtype
 
 
 def geometryOf(volumeNode):

@@ -6,6 +6,8 @@ import types
 import typing
 from pathlib import Path
 
+from . import gui_stand_ins
+
 
 class ScriptedLoadableModule:
     def __init__(self, parent):
@@ -15,6 +17,17 @@ class ScriptedLoadableModule:
 class ScriptedLoadableModuleWidget:
     def __init__(self, parent=None):
         self.parent = parent
+        self.layout = parent.layout()
+        self.reloads = 0
+
+    def setup(self):
+        pass
+
+    def resourcePath(self, filename):
+        return str(Path(sys.modules[type(self).__module__].__file__).parent / "Resources" / filename)
+
+    def onReload(self):
+        self.reloads += 1
 
 
 class ScriptedLoadableModuleLogic:
@@ -59,9 +72,18 @@ def parameterNodeWrapper(cls):
     cls.AddObserver = observe
     cls.RemoveObserver = lambda self, tag: self.parameterNode.RemoveObserver(tag)
     cls.Modified = lambda self: self.parameterNode.Modified()
+    cls.connectGui = _connected
+    cls.disconnectGui = lambda self, tag: None
     for name, hint in hints.items():
         setattr(cls, name, _stored(name, hint, defaults.get(name)))
     return cls
+
+
+def _connected(self, ui):
+    """Check that parameters and widgets match; values are set by the tests through the parameter node."""
+    connected = {widget.property("SlicerParameterName") for widget in vars(ui).values()} - {None}
+    assert connected == set(self.allParameters)
+    return 0
 
 
 def _stored(name, hint, default):
@@ -97,6 +119,7 @@ def install():
         import slicer
     except ImportError:
         slicer = sys.modules["slicer"] = types.ModuleType("slicer")
+        slicer.__path__ = []
         slicer.vtkMRMLScalarVolumeNode = type("vtkMRMLScalarVolumeNode", (), {"IsTypeOf": None})
     if "slicer.i18n" in sys.modules:
         return
@@ -109,6 +132,7 @@ def install():
     )
     base.__all__ = [name for name in vars(base) if name.startswith("Scripted")]
     _module("slicer.i18n", tr=lambda text: text, translate=lambda context, text: text)
+    gui_stand_ins.install(slicer)
     _module("slicer.parameterNodeWrapper", parameterNodeWrapper=parameterNodeWrapper, WithinRange=WithinRange)
 
 

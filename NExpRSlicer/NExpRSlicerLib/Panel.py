@@ -1,0 +1,131 @@
+"""What the panel says and allows, decided without Qt."""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from slicer.i18n import tr as _
+
+from NExpRLib.memory import readable_bytes
+from NExpRLib.model_card import read_card
+
+from .Choices import ModelChoice, TargetMode
+from .Models import modelProblem
+from .Settings import scaleOf, settingsFromParameterNode
+
+
+@dataclass(frozen=True)
+class VolumeFacts:
+    """What the panel needs to know of the input.
+
+    :ivar problem: why it cannot be super-resolved; empty if it can.
+    :ivar geometry: NExpRLib.geometry.Geometry, None if there is a problem.
+    :ivar voxelType: NumPy dtype, None if there is a problem.
+    :ivar frames: number of volumes of its sequence, or 1.
+    """
+
+    problem: str = ""
+    geometry: object = None
+    voxelType: object = None
+    frames: int = 1
+
+
+@dataclass(frozen=True)
+class PanelState:
+    """
+    :ivar problem: why Apply is disabled; empty if it is enabled.
+    :ivar sizeText: size, spacing and memory of the result.
+    :ivar warning: what the user should know before running.
+    """
+
+    problem: str = ""
+    sizeText: str = ""
+    warning: str = ""
+
+
+def panelState(parameterNode, volume, freeMemory):
+    """
+    :param volume: VolumeFacts of the input.
+    :param freeMemory: bytes, or None if unknown.
+    """
+    if volume.problem:
+        return PanelState(problem=volume.problem)
+    try:
+        settings = settingsFromParameterNode(parameterNode, volume.geometry)
+        target = settings.target(volume.geometry)
+    except ValueError as error:
+        return PanelState(problem=str(error), warning=str(error))
+    sizeText, memory = _sizeText(target, volume)
+    problem = _applyProblem(parameterNode, settings, target)
+    warnings = [problem] if problem else []
+    trained = None if modelProblem(settings) else read_card(settings.model)["scales"][1]
+    if trained is not None and max(scaleOf(target)) > trained + 0.01:
+        warnings.append(
+            _("The model was trained for scales up to {trained}: finer detail is extrapolated.").format(trained=trained)
+        )
+    if freeMemory is not None and memory > freeMemory:
+        tooLarge = _("The run takes about {needed} of memory, but only {free} is free: choose a smaller scale.").format(
+            needed=readable_bytes(memory), free=readable_bytes(freeMemory)
+        )
+        warnings.append(tooLarge)
+        problem = problem or tooLarge
+    return PanelState(problem, sizeText, " ".join(warnings))
+
+
+def visibleWidgets(parameterNode):
+    """Names of widgets that only make sense for some choices, and whether they are shown."""
+    fromFile = parameterNode.model == ModelChoice.FILE
+    byScale = parameterNode.targetMode == TargetMode.SCALE
+    bySpacing = parameterNode.targetMode == TargetMode.SPACING
+    return {
+        "modelPathLabel": fromFile,
+        "modelPathLineEdit": fromFile,
+        "scaleLabel": byScale,
+        "scaleSliderWidget": byScale,
+        "spacingLabel": bySpacing,
+        "spacingSpinBox": bySpacing,
+    }
+
+
+def deviceText(device):
+    """A line for users whose slices are encoded on the CPU; empty otherwise, or before PyTorch is loaded."""
+    torch = sys.modules.get("torch")
+    hasGPU = torch is not None and (torch.cuda.is_available() or torch.backends.mps.is_available())
+    if device == "cpu" or (device == "auto" and torch is not None and not hasGPU):
+        return _("Slices are encoded on the CPU, which is much slower than a GPU.")
+    return ""
+
+
+def progressText(done, total, remainingSeconds):
+    """Text for the progress bar."""
+    if remainingSeconds is None:
+        return _("Starting...")
+    text = _("Slice {done} of {total}").format(done=done, total=total)
+    if remainingSeconds >= 90:
+        return text + ", " + _("about {minutes} min left").format(minutes=round(remainingSeconds / 60))
+    return text + ", " + _("about {seconds} s left").format(seconds=max(1, round(remainingSeconds)))
+
+
+def _applyProblem(parameterNode, settings, target):
+    if parameterNode.outputVolume is not None and parameterNode.outputVolume is parameterNode.inputVolume:
+        return _("The output volume is the input volume: select another one, or none for a new volume.")
+    if all(abs(scale - 1) < 1e-9 for scale in scaleOf(target)):
+        return _("The result would have the pixels of the input: choose a finer target.")
+    return modelProblem(settings)
+
+
+def _sizeText(target, volume):
+    memory = 2 * volume.frames * np.prod(target.geometry.size, dtype=float) * np.dtype(volume.voxelType).itemsize
+    rows, columns = target.plane_axes
+    size, spacing = target.geometry.size, target.geometry.spacing
+    text = _("{slices} slices of {width} x {height} pixels, {x:.3g} x {y:.3g} mm, {memory} of memory").format(
+        slices=size[target.slice_axis],
+        width=size[columns],
+        height=size[rows],
+        x=spacing[columns],
+        y=spacing[rows],
+        memory=readable_bytes(memory),
+    )
+    if volume.frames > 1:
+        text = _("{frames} frames: {text}").format(frames=volume.frames, text=text)
+    return text, memory
