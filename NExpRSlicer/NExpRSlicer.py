@@ -120,8 +120,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """Called when the application closes and the module widget is destroyed."""
-        self.removeObservers()
         self.setParameterNode(None)
+        self.removeObservers()
         self._updateTimer.stop()
         self._pollTimer.stop()
         if self._run:

@@ -1,7 +1,6 @@
 """PyTorch comes from the PyTorch extension and is asked for when it is needed for the first time."""
 
 import importlib.util
-import sys
 
 from slicer.i18n import tr as _
 
@@ -14,7 +13,10 @@ class DependencyError(RuntimeError):
 
 def torchInstalled():
     """Whether PyTorch is installed; it is not imported."""
-    return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
+    try:
+        return importlib.util.find_spec("torch") is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def ensureTorch():

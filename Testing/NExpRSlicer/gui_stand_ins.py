@@ -1,7 +1,7 @@
 """Stand-ins for Qt, CTK and the application, as far as the module's widget uses them.
 
-Widgets are read from the module's .ui file. Properties are attributes, as in PythonQt; signals call back at once; timers
-fire when the test calls ``process_events``.
+Widgets are read from the module's .ui file. Properties are attributes, as in PythonQt; signals call back at once;
+timers fire when the test calls ``process_events``.
 """
 
 import sys

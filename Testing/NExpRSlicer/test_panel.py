@@ -1,0 +1,123 @@
+"""What the panel says and allows."""
+
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from NExpRSlicerLib.Choices import Device, ModelChoice, Plane, TargetMode
+from NExpRSlicerLib.Panel import VolumeFacts, panelState, progressText, visibleWidgets
+
+from NExpRLib.geometry import Geometry
+
+
+@pytest.fixture
+def parameters(tiny_model_folder):
+    return types.SimpleNamespace(
+        inputVolume=object(),
+        outputVolume=None,
+        model=ModelChoice.FILE,
+        modelPath=tiny_model_folder,
+        targetMode=TargetMode.SCALE,
+        scale=2.0,
+        spacing=0.5,
+        plane=Plane.AUTO,
+        device=Device.AUTO,
+        dataConsistency=False,
+    )
+
+
+@pytest.fixture
+def volume():
+    geometry = Geometry((200, 100, 30), (0.5, 0.8, 4.0), (0, 0, 0), np.eye(3))
+    return VolumeFacts("", geometry, np.dtype("int16"))
+
+
+def test_size_spacing_and_memory_of_the_result(parameters, volume):
+    state = panelState(parameters, volume, None)
+    # 400 x 200 x 30 voxels of 2 bytes, twice
+    assert state.sizeText == "30 slices of 400 x 200 pixels, 0.25 x 0.4 mm, 9.6 MB of memory"
+    assert (state.problem, state.warning) == ("", "")
+
+
+def test_sequences_multiply_the_memory(parameters, volume):
+    state = panelState(parameters, VolumeFacts("", volume.geometry, volume.voxelType, frames=10), None)
+    assert state.sizeText.startswith("10 frames: 30 slices")
+    assert "96 MB" in state.sizeText
+
+
+def test_target_by_spacing(parameters, volume):
+    parameters.targetMode, parameters.spacing = TargetMode.SPACING, 0.25
+    assert "400 x 320 pixels, 0.25 x 0.25 mm" in panelState(parameters, volume, None).sizeText
+
+
+def test_target_of_square_pixels(parameters, volume):
+    parameters.targetMode = TargetMode.SQUARE_PIXELS
+    assert "200 x 160 pixels, 0.5 x 0.5 mm" in panelState(parameters, volume, None).sizeText
+    parameters.plane = Plane.CORONAL
+    assert "200 x 240 pixels, 0.5 x 0.5 mm" in panelState(parameters, volume, None).sizeText
+
+
+def test_square_pixels_that_already_are(parameters):
+    geometry = Geometry((64, 64, 9), (1.0, 1.0, 3.0), (0, 0, 0), np.eye(3))
+    parameters.targetMode = TargetMode.SQUARE_PIXELS
+    assert "pixels of the input" in panelState(parameters, VolumeFacts("", geometry, np.dtype("u1")), None).problem
+
+
+def test_scales_beyond_training_are_warned_of_but_allowed(parameters, volume):
+    parameters.scale = 4.0
+    assert panelState(parameters, volume, None).warning == ""
+    parameters.scale = 4.5
+    state = panelState(parameters, volume, None)
+    assert "up to 4" in state.warning
+    assert state.problem == ""
+
+
+def test_more_memory_than_free(parameters, volume):
+    state = panelState(parameters, volume, 5_000_000)
+    assert "9.6 MB" in state.warning
+    assert "5 MB" in state.warning
+    assert state.problem
+    assert panelState(parameters, volume, 50_000_000).problem == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda p: setattr(p, "scale", 1.0), "pixels of the input"),
+        (lambda p: (setattr(p, "targetMode", TargetMode.SPACING), setattr(p, "spacing", 2.0)), "only refines"),
+        (lambda p: setattr(p, "outputVolume", p.inputVolume), "is the input volume"),
+        (lambda p: setattr(p, "modelPath", Path()), "Select the folder"),
+        (lambda p: setattr(p, "modelPath", Path("nowhere")), "There is no model"),
+    ],
+)
+def test_apply_is_refused_with_a_reason_that_is_shown(parameters, volume, change, text):
+    change(parameters)
+    state = panelState(parameters, volume, None)
+    assert text in state.problem
+    assert text in state.warning
+
+
+def test_problem_of_the_volume_comes_first(parameters):
+    parameters.modelPath = Path("nowhere")
+    assert panelState(parameters, VolumeFacts("not a volume"), None).problem == "not a volume"
+
+
+def test_only_the_widgets_of_the_choice_are_shown(parameters):
+    shown = {name for name, visible in visibleWidgets(parameters).items() if visible}
+    assert shown == {"modelPathLabel", "modelPathLineEdit", "scaleLabel", "scaleSliderWidget"}
+    parameters.model, parameters.targetMode = ModelChoice.CT, TargetMode.SPACING
+    assert {n for n, v in visibleWidgets(parameters).items() if v} == {"spacingLabel", "spacingSpinBox"}
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ((0, 30, None), "Starting..."),
+        ((3, 30, 41.7), "Slice 3 of 30, about 42 s left"),
+        ((3, 30, 300.0), "Slice 3 of 30, about 5 min left"),
+        ((30, 30, 0.0), "Slice 30 of 30, about 1 s left"),
+    ],
+)
+def test_progress(state, text):
+    assert progressText(*state) == text

@@ -1,0 +1,270 @@
+"""The widget with stand-ins for Qt and the application, on a real MRML scene with a real model and thread."""
+
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
+import slicer
+import slicer.util
+from NExpRSlicerLib.Choices import ModelChoice
+
+import NExpRSlicer
+
+from .conftest import MODULE_FOLDER
+from .gui_stand_ins import Parent, Timer, process_events
+from .test_live_preview import PREVIEW, add_view
+from .volumes import add_volume, matrix_of, smooth_pixels
+
+
+@pytest.fixture
+def widget(scene, tiny_model_folder):
+    """The module as the user finds it after loading a volume and choosing a model."""
+    Timer.active.clear()
+    add_view(scene, "Red", "Axial")
+    volume = add_volume(smooth_pixels((4, 20, 24)), matrix_of("axial", origin=(0, 0, 0)))
+    slicer.util.setSliceViewerLayers(background=volume)
+    widget = opened(scene, tiny_model_folder)
+    yield widget
+    widget.cleanup()
+
+
+def opened(scene, model):
+    widget = NExpRSlicer.NExpRSlicerWidget(Parent())
+    widget.setup()
+    widget.enter()
+    parameters = widget.logic.getParameterNode()
+    parameters.model, parameters.modelPath = ModelChoice.FILE, model
+    process_events()
+    return widget
+
+
+def wait(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "timeout"
+        process_events()
+
+
+def outputs(scene):
+    return [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if "NExpR 2x" in node.GetName()]
+
+
+def preview():
+    return slicer.util.getFirstNodeByName(PREVIEW, "vtkMRMLScalarVolumeNode")
+
+
+def test_module_describes_itself():
+    parent = Parent(str(MODULE_FOLDER / "NExpRSlicer.py"))
+    NExpRSlicer.NExpRSlicer(parent)
+    assert parent.title == "NExpR"
+    assert parent.categories == ["Filtering"]
+    assert "109354" in parent.acknowledgementText
+    assert "research" in parent.helpText
+
+
+def test_first_volume_is_selected_and_apply_is_ready(widget):
+    assert widget.ui.applyButton.enabled
+    assert widget.ui.sizeLabel.text.startswith("4 slices of 48 x 40 pixels")
+    assert not widget.ui.warningLabel.visible
+    assert not widget.ui.progressBar.visible
+    assert Timer.active == [], "nothing runs while nothing happens"
+
+
+def test_apply_creates_the_volume_of_the_logic_and_shows_it(widget, scene, tiny_model_folder):
+    widget.ui.applyButton.click()
+    assert widget.ui.applyButton.text == "Cancel"
+    assert widget.ui.progressBar.visible
+    wait(lambda: widget.ui.applyButton.text == "Apply")
+    (output,) = outputs(scene)
+    expected = widget.logic.process(widget._parameterNode.inputVolume, scale=2, model=tiny_model_folder)
+    assert np.array_equal(slicer.util.arrayFromVolume(output), slicer.util.arrayFromVolume(expected))
+    assert scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetBackgroundVolumeID() == output.GetID()
+    assert output.GetName() in widget.ui.statusLabel.text
+    process_events(3)
+    assert Timer.active == []
+
+
+def test_two_runs(widget, scene):
+    for _ in range(2):
+        widget.ui.applyButton.click()
+        wait(lambda: widget.ui.applyButton.text == "Apply")
+    assert len(outputs(scene)) == 2
+
+
+def test_cancel(widget, scene):
+    nodes = scene.GetNumberOfNodes()
+    widget.ui.applyButton.click()
+    widget.ui.applyButton.click()
+    wait(lambda: widget.ui.applyButton.text == "Apply")
+    assert scene.GetNumberOfNodes() == nodes
+    assert "Cancelled" in widget.ui.statusLabel.text
+    widget.ui.applyButton.click()
+    wait(lambda: widget.ui.applyButton.text == "Apply")
+    assert len(outputs(scene)) == 1
+
+
+@pytest.mark.parametrize("event", ["close", "remove"])
+def test_scene_closed_or_input_removed_during_a_run(widget, scene, event):
+    widget.ui.applyButton.click()
+    process_events()
+    scene.Clear(0) if event == "close" else scene.RemoveNode(widget._parameterNode.inputVolume)
+    wait(lambda: widget.ui.applyButton.text == "Apply")
+    process_events(3)
+    assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
+    assert not widget.ui.applyButton.enabled
+    assert "Select an input volume" in widget.ui.applyButton.toolTip
+
+
+def test_leaving_the_module_lets_a_run_finish(widget, scene):
+    widget.ui.applyButton.click()
+    widget.exit()
+    wait(lambda: outputs(scene))
+    widget.enter()
+    process_events()
+    assert widget.ui.applyButton.enabled
+
+
+def test_error_of_a_run_is_reported_and_the_module_goes_on(widget, scene, tiny_model_folder, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in tiny_model_folder.iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    (broken / "weights.pt").write_bytes(b"no weights")
+    widget._parameterNode.modelPath = broken
+    process_events()
+    widget.ui.applyButton.click()
+    with pytest.raises(ValueError, match="SHA-256"):
+        wait(lambda: False)
+    assert widget.ui.applyButton.text == "Apply"
+    assert "failed" in widget.ui.statusLabel.text
+    widget._parameterNode.modelPath = tiny_model_folder
+    process_events()
+    widget.ui.applyButton.click()
+    wait(lambda: outputs(scene))
+
+
+def test_live_preview_appears_and_goes(widget, scene):
+    nodes = scene.GetNumberOfNodes()
+    assert not widget.ui.liveZoomCheckBox.enabled
+    widget._parameterNode.livePreview = True
+    widget.ui.livePreviewCheckBox.click(True)
+    wait(lambda: preview() is not None)
+    assert widget.ui.liveZoomCheckBox.enabled
+    wait(lambda: "Slice" in widget.ui.previewLabel.text and "48 x 40" in widget.ui.previewLabel.text)
+    widget._parameterNode.scale = 3
+    process_events()
+    assert preview().GetImageData().GetDimensions() == (72, 60, 1)
+    widget._parameterNode.livePreview = False
+    process_events()
+    assert scene.GetNumberOfNodes() == nodes
+    process_events(3)
+    assert Timer.active == []
+
+
+def test_zooming_the_view_updates_the_preview(widget, scene):
+    widget._parameterNode.livePreview = widget._parameterNode.liveZoom = True
+    wait(lambda: preview() is not None)
+    sliceNode = scene.GetFirstNodeByClass("vtkMRMLSliceNode")
+    sliceNode.SetFieldOfView(6, 4, 1)
+    process_events()
+    assert preview().GetSpacing()[0] == pytest.approx(6 / 300)
+
+
+def test_view_that_is_not_parallel_offers_rotation(widget, scene):
+    widget._parameterNode.livePreview = True
+    wait(lambda: preview() is not None)
+    assert not widget.ui.rotateViewButton.visible
+    sliceNode = scene.GetFirstNodeByClass("vtkMRMLSliceNode")
+    sliceNode.SetSliceToRASByNTP(0.1, 0, 1, 1, 0, 0, 0, 0, 0, 0)
+    process_events()
+    assert widget.ui.rotateViewButton.visible
+    assert scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetForegroundVolumeID() is None
+    widget.ui.rotateViewButton.click()
+    wait(lambda: "48 x 40" in widget.ui.previewLabel.text)
+    assert not widget.ui.rotateViewButton.visible
+
+
+def test_preview_ends_with_the_module_and_comes_back(widget):
+    widget._parameterNode.livePreview = True
+    wait(lambda: preview() is not None)
+    widget.exit()
+    assert preview() is None
+    widget.enter()
+    wait(lambda: preview() is not None)
+
+
+def test_preview_is_out_of_the_way_while_the_scene_is_saved(widget, scene):
+    widget._parameterNode.livePreview = True
+    wait(lambda: preview() is not None)
+    composite = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    scene.InvokeEvent(slicer.vtkMRMLScene.StartSaveEvent)
+    assert preview() is None
+    assert composite.GetForegroundVolumeID() is None
+    scene.InvokeEvent(slicer.vtkMRMLScene.EndSaveEvent)
+    wait(lambda: preview() is not None)
+
+
+def test_scene_close_ends_the_preview(widget, scene):
+    widget._parameterNode.livePreview = True
+    process_events()
+    scene.Clear(0)
+    process_events(5)
+    assert preview() is None
+    assert not widget._parameterNode.livePreview
+
+
+def test_apply_during_the_preview_waits_for_its_slice_and_ends_it(widget, scene):
+    widget._parameterNode.livePreview = True
+    process_events()
+    widget.ui.applyButton.click()
+    wait(lambda: outputs(scene))
+    process_events(3)
+    assert preview() is None
+    assert not widget._parameterNode.livePreview
+
+
+def test_reload_twice(widget, scene, tiny_model_folder):
+    """Slicer cleans up the old widget and sets up a new one."""
+    for _ in range(2):
+        widget._parameterNode.livePreview = True
+        wait(lambda: preview() is not None)
+        widget.cleanup()
+        assert preview() is None
+        assert Timer.active == []
+        widget = opened(scene, tiny_model_folder)
+    wait(lambda: preview() is not None)
+    widget.cleanup()
+
+
+def test_reload_forgets_the_helpers(widget):
+    modules = dict(sys.modules)
+    try:
+        widget.onReload()
+        assert not [name for name in sys.modules if name.startswith(("NExpRSlicerLib", "NExpRLib"))]
+        assert widget.reloads == 1
+    finally:
+        sys.modules.update(modules)
+
+
+def test_declined_installation_is_calm(widget, monkeypatch):
+    def decline():
+        raise NExpRSlicer.DependencyError("PyTorch was not installed.")
+
+    monkeypatch.setattr(NExpRSlicer, "ensureTorch", decline)
+    widget._parameterNode.livePreview = True
+    widget.ui.livePreviewCheckBox.click(True)
+    assert not widget._parameterNode.livePreview
+    assert widget.ui.statusLabel.text == "PyTorch was not installed."
+    widget.ui.applyButton.click()
+    assert widget.ui.applyButton.text == "Apply"
+
+
+def test_preview_of_a_loaded_scene_does_not_ask_for_pytorch(widget, monkeypatch):
+    monkeypatch.setattr(NExpRSlicer, "torchInstalled", lambda: False)
+    widget._parameterNode.livePreview = True
+    process_events()
+    assert preview() is None
+    assert "PyTorch" in widget.ui.previewLabel.text

@@ -1,0 +1,109 @@
+"""Slicer loads the module on a computer without PyTorch: nothing fails until it is needed, and then it says so."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
+
+from .conftest import MODULE_FOLDER, REPOSITORY
+
+PREPARE = f"""
+import importlib.abc, sys, types
+
+class NoTorch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+sys.meta_path.insert(0, NoTorch())
+sys.path[:0] = [{str(REPOSITORY)!r}]
+from Testing.NExpRSlicer import gui_stand_ins, slicer_stand_ins, volumes
+slicer_stand_ins.install()
+sys.path = [{str(MODULE_FOLDER)!r}] + [path for path in sys.path if path != {str(REPOSITORY)!r}]
+import slicer, slicer.util
+before = set(sys.modules)
+import NExpRSlicer
+assert "NExpRLib" in sys.modules, "found beside the module's folder"
+slicer.mrmlScene = slicer.vtkMRMLScene()
+NExpRSlicer.NExpRSlicer(gui_stand_ins.Parent("x"))
+widget = NExpRSlicer.NExpRSlicerWidget(gui_stand_ins.Parent())
+widget.setup()
+widget.enter()
+volume = volumes.add_volume(volumes.smooth_pixels((2, 8, 9)), volumes.matrix_of("axial"))
+widget._parameterNode.inputVolume = volume
+widget._parameterNode.modelPath = sys.argv[1]
+import NExpRSlicerLib.Choices as Choices
+widget._parameterNode.model = Choices.ModelChoice.FILE
+gui_stand_ins.process_events(3)
+"""
+
+
+def run(code, tiny_model_folder):
+    result = subprocess.run(
+        [sys.executable, "-c", PREPARE + code, str(tiny_model_folder)], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_nothing_fails_until_pytorch_is_needed(tiny_model_folder):
+    run(
+        """
+assert "torch" not in sys.modules
+assert widget.ui.applyButton.enabled, widget.ui.applyButton.toolTip
+assert "18 x 16" in widget.ui.sizeLabel.text
+""",
+        tiny_model_folder,
+    )
+
+
+def test_apply_and_preview_say_which_extension_is_missing(tiny_model_folder):
+    run(
+        """
+widget.ui.applyButton.click()
+assert "extension PyTorch" in widget.ui.statusLabel.text, widget.ui.statusLabel.text
+assert "Extensions Manager" in widget.ui.statusLabel.text
+assert widget.ui.applyButton.text == "Apply"
+widget._parameterNode.livePreview = True
+widget.ui.statusLabel.text = ""
+widget.ui.livePreviewCheckBox.click(True)
+assert "extension PyTorch" in widget.ui.statusLabel.text
+assert not widget._parameterNode.livePreview
+""",
+        tiny_model_folder,
+    )
+
+
+def test_declining_to_install_changes_nothing(tiny_model_folder):
+    run(
+        """
+asked = []
+class PyTorchUtilsLogic:
+    def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None):
+        asked.append((askConfirmation, torchVersionRequirement))
+        return None
+sys.modules["PyTorchUtils"] = types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic)
+nodes = slicer.mrmlScene.GetNumberOfNodes()
+widget.ui.applyButton.click()
+assert asked == [(True, ">=2.2")]
+assert "was not installed" in widget.ui.statusLabel.text
+assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+""",
+        tiny_model_folder,
+    )
+
+
+def test_script_gets_the_same_explanation(tiny_model_folder):
+    run(
+        """
+try:
+    widget.logic.process(volume, scale=2, model=sys.argv[1])
+except RuntimeError as error:
+    assert "extension PyTorch" in str(error)
+else:
+    raise AssertionError
+""",
+        tiny_model_folder,
+    )
