@@ -1,0 +1,26 @@
+set(_modules_dir lib/Slicer/qt-scripted-modules)
+
+# Files go to the build tree by their relative path; only the module's own folder is installed. A path that leads out of
+# it (../x.py) is copied but not installed, as in Slicer.
+macro(slicerMacroBuildScriptedModule)
+  cmake_parse_arguments(MODULE "WITH_GENERIC_TESTS;WITH_SUBDIR" "NAME" "SCRIPTS;RESOURCES" ${ARGN})
+  if(MODULE_UNPARSED_ARGUMENTS OR NOT MODULE_NAME)
+    message(FATAL_ERROR "slicerMacroBuildScriptedModule: wrong arguments ${ARGN}")
+  endif()
+  set(_build_dir ${CMAKE_BINARY_DIR}/modules/${MODULE_NAME})
+  set(_install_dir ${_modules_dir})
+  if(MODULE_WITH_SUBDIR)
+    get_filename_component(_folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+    set(_install_dir ${_modules_dir}/${_folder})
+  endif()
+  foreach(_file ${MODULE_SCRIPTS} ${MODULE_RESOURCES})
+    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${_file})
+      message(FATAL_ERROR "slicerMacroBuildScriptedModule: ${_file} does not exist")
+    endif()
+    configure_file(${_file} ${_build_dir}/${_file} COPYONLY)
+  endforeach()
+  install(DIRECTORY ${_build_dir}/ DESTINATION ${_install_dir})
+endmacro()
+
+function(slicer_add_python_unittest)
+endfunction()
