@@ -86,4 +86,8 @@ def _take(data, indices, axis):
     tail = (slice(None),) * (-axis - 1)
     if np.array_equal(indices, np.arange(indices[0], indices[0] + len(indices))):
         return data[(..., slice(int(indices[0]), int(indices[0]) + len(indices)), *tail)]
-    return data[(..., indices, *tail)]
+    if isinstance(data, np.ndarray):
+        return data.take(indices, axis)
+    import torch  # Loaded already, since the data is a tensor; copies whole blocks, which indexing does not.
+
+    return data.index_select(data.ndim + axis, torch.as_tensor(indices, device=data.device))
