@@ -54,12 +54,15 @@ def load_slices(path, validation_subjects=None):
 class TrainingCrops(torch.utils.data.Dataset):
     """Endless training data: item i is a pure function of the seed and i.
 
-    Volumes are drawn with equal probability, then a slice, then a scale uniformly in ``scales``. The whole slice is
-    degraded before cropping, so no crop border rings. Crops are flipped and transposed at random.
+    Volumes are drawn in proportion to the square root of their number of slices, which are alike; then a slice, then a
+    scale uniformly in ``scales``. The whole slice is degraded before cropping, so no crop border rings. Crops are
+    flipped and transposed at random.
     """
 
     def __init__(self, volumes, length, *, degradation, scales, crop_size, crops_per_slice, seed=0, start=0):
         self.volumes = list(volumes.values())
+        weights = np.sqrt([len(volume) for volume in self.volumes])
+        self.probabilities = weights / weights.sum()
         self.length = length
         self.degradation = degradation
         self.scales = scales
@@ -73,7 +76,7 @@ class TrainingCrops(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         rng = np.random.default_rng((self.seed, self.start + index))
-        volume = self.volumes[rng.integers(len(self.volumes))]
+        volume = self.volumes[rng.choice(len(self.volumes), p=self.probabilities)]
         image = volume[rng.integers(len(volume))].astype(np.float32)
         largest = min(self.scales[1], min(image.shape) / self.crop_size)
         scale = rng.uniform(min(self.scales[0], largest), largest)

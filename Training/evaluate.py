@@ -28,6 +28,13 @@ def add_arguments(parser):
     parser.add_argument("--model", default="mri", help="name or folder of a model (default: mri)")
     parser.add_argument("--scales", type=float, nargs="+", default=[2, 3, 4], help="default: 2 3 4")
     parser.add_argument("--degradation", choices=DEGRADATIONS, default="kspace", help="default: kspace")
+    parser.add_argument(
+        "--window",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="intensities that become 0 and 1, the rest is clipped (default: 0.1 and 99.9 percentiles of each volume)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--update-card", action="store_true", help="write the means and this command to the model card")
 
@@ -39,7 +46,7 @@ def run(arguments):
     sources = [source for path in arguments.inputs for source in find_volumes(path)]
     if any(scale <= 1 for scale in arguments.scales):
         raise ValueError("The scales to evaluate must be above 1.")
-    tables = evaluate_volumes(sources, arguments.scales, arguments.degradation, methods)
+    tables = evaluate_volumes(sources, arguments.scales, arguments.degradation, methods, arguments.window)
     for metric, table in tables.items():
         print(f"\n{metric}\n{table}")
     if arguments.update_card:
@@ -48,13 +55,13 @@ def run(arguments):
         write_card({**model.card, "metrics": metrics}, folder)
 
 
-def evaluate_volumes(sources, scales, degradation, methods):
+def evaluate_volumes(sources, scales, degradation, methods, window=None):
     """Mean over the slices of all volumes, and of each volume: ``{metric: Markdown table}``."""
     measured = {}
     with tqdm(sources, unit="volume", disable=None) as bar:
         for source in bar:
             bar.set_description(source.name)
-            for truth in normalized_slices(sitk.GetArrayFromImage(read_volume(source))):
+            for truth in normalized_slices(sitk.GetArrayFromImage(read_volume(source)), window):
                 for scale in scales:
                     _, results = evaluate_slice(truth, scale, degradation, methods)
                     for name, (_, values) in results.items():
@@ -69,6 +76,8 @@ def _command(arguments):
     scales = [f"{scale:g}" for scale in arguments.scales]
     model = Path(arguments.model).name
     options = ["--model", model, "--scales", *scales, "--degradation", arguments.degradation]
+    if arguments.window:
+        options += ["--window", *(f"{value:g}" for value in arguments.window)]
     return shlex.join(["nexpr", "evaluate", *names, *options])
 
 

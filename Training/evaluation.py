@@ -44,9 +44,9 @@ def nexpr_method(model, degradation):
     return restore
 
 
-def normalized_slices(volume):
-    """Slices (n, H, W) of a volume as float32 in [0, 1]: its robust range, clipped."""
-    low, high = robust_range(volume)
+def normalized_slices(volume, window=None):
+    """Slices (n, H, W) of a volume as float32 in [0, 1]: ``window`` (low, high) or its robust range, clipped."""
+    low, high = window or robust_range(volume)
     return np.clip((volume.astype(np.float32) - low) / (high - low), 0, 1)
 
 

@@ -21,7 +21,7 @@ _CONTENT_LEVEL = 0.1
 
 @dataclass(frozen=True)
 class PreparedVolume:
-    """Slices of one volume as float16 (H, W) in [0, 1], and what the summary says of it."""
+    """Slices of one volume in one window as float16 (H, W) in [0, 1], and what the summary says of it."""
 
     source: str
     subject: str
@@ -40,8 +40,10 @@ def add_arguments(parser):
         "--window",
         type=float,
         nargs=2,
+        action="append",
         metavar=("LOW", "HIGH"),
-        help="intensities that become 0 and 1, e.g. -140 260 for CT (default: 0.1 and 99.9 percent of each volume)",
+        help="intensities that become 0 and 1, e.g. -140 260 for CT; given several times, every slice is prepared in "
+        "each window (default: the 0.1 and 99.9 percentiles of each volume)",
     )
     parser.add_argument(
         "--min-content",
@@ -54,8 +56,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--effective-resolution",
         metavar="TABLE",
-        help="table with columns file, x and y: percent of k-space that was measured along the first two axes of images "
-        "that the scanner zero-filled; the rest is cropped",
+        help="table with columns file, x and y: percent of k-space that was measured along the first two axes of "
+        "images that the scanner zero-filled; the rest is cropped",
     )
     parser.add_argument(
         "--validation",
@@ -74,6 +76,9 @@ def run(arguments):
         raise ValueError(f"The output {output} must end in .npz.")
     if not output.parent.is_dir():
         raise ValueError(f"The output folder {output.parent} does not exist.")
+    for low, high in arguments.window or []:
+        if not low < high:
+            raise ValueError(f"The window {low:g} {high:g} must go from a lower to a higher intensity.")
     sources = _find_all(Path(arguments.folder))
     subjects = read_table(arguments.subjects, "subject") if arguments.subjects else {}
     shares = read_table(arguments.effective_resolution, "resolution") if arguments.effective_resolution else {}
@@ -82,14 +87,14 @@ def run(arguments):
         name = Path(source.files[0]).name
         subject = subjects.get(name) or _subject_by_folder(source, Path(arguments.folder))
         try:
-            volumes.append(prepare_volume(source, subject, arguments, shares.get(name, (1.0, 1.0))))
+            volumes += prepare_volume(source, subject, arguments, shares.get(name, (1.0, 1.0)))
         except ValueError as error:
             failures.append(str(error))
     kept = [volume for volume in volumes if volume.slices]
     if not kept:
         raise ValueError(f"No slice of {arguments.folder} could be used. " + " ".join(failures))
     validation = _validation_subjects(arguments.validation, sorted({volume.subject for volume in kept}))
-    write_slices(output, kept, validation, arguments.window)
+    write_slices(output, kept, validation, arguments.window or [])
     _print_summary(volumes, validation)
     sheet = output.with_suffix(".png")
     with atomic_output(sheet) as temporary:
@@ -104,6 +109,7 @@ def prepare_volume(source, subject, options, shares):
 
     :param options: with ``plane``, ``window`` and ``min_content`` as on the command line.
     :param shares: measured share of k-space along the image axes x and y.
+    :return: a :class:`PreparedVolume` per window.
     :raises ValueError: if the volume cannot be read or used.
     """
     image = read_volume(source)
@@ -116,10 +122,13 @@ def prepare_volume(source, subject, options, shares):
     if min(in_plane_shares) < 1:
         size = [n if share == 1 else 2 * round(n * share / 2) for n, share in zip(slices.shape[1:], in_plane_shares)]
         slices = kspace_crop(slices, size)
-    low, high = options.window or robust_range(slices)
-    normalized = np.clip((slices - low) / (high - low), 0, 1)
-    kept = [s.astype(np.float16) for s in normalized if (s > _CONTENT_LEVEL).mean() >= options.min_content]
-    return PreparedVolume(source.name, subject, kept, len(slices), (low, high))
+    prepared = []
+    for low, high in options.window or [robust_range(slices)]:
+        normalized = np.clip((slices - low) / (high - low), 0, 1)
+        kept = [s.astype(np.float16) for s in normalized if (s > _CONTENT_LEVEL).mean() >= options.min_content]
+        name = source.name if len(options.window or []) < 2 else f"{source.name} {low:g}..{high:g}"
+        prepared.append(PreparedVolume(name, subject, kept, len(slices), (low, high)))
+    return prepared
 
 
 def read_table(path, what):
@@ -152,8 +161,11 @@ def read_table(path, what):
     return facts
 
 
-def write_slices(path, volumes, validation, window):
-    """Write ``slice_00000...``, ``subjects`` and ``sources`` per slice, ``validation`` subjects and the ``window``."""
+def write_slices(path, volumes, validation, windows):
+    """Write ``slice_00000...``, ``subjects`` and ``sources`` per slice, ``validation`` subjects and the ``window``.
+
+    A model that was trained in one window uses it always; after several, it takes the robust range of each volume.
+    """
     slices = [image for volume in volumes for image in volume.slices]
     with atomic_output(path) as temporary:
         np.savez(
@@ -161,7 +173,7 @@ def write_slices(path, volumes, validation, window):
             subjects=np.array([volume.subject for volume in volumes for _ in volume.slices]),
             sources=np.array([volume.source for volume in volumes for _ in volume.slices]),
             validation=np.array(validation, dtype=str),
-            window=np.array(window or []),
+            window=np.array(windows[0] if len(windows) == 1 else []),
             **{f"slice_{i:05d}": image for i, image in enumerate(slices)},
         )
 
