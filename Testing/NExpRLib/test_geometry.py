@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from NExpRLib import upsample
@@ -15,7 +15,8 @@ from NExpRLib.geometry import Geometry, plan_target, slice_axis
 MARGIN = 5
 TOLERANCE = 2e-4  # of the intensity range; the contract asks for 1e-3
 
-examples = settings(max_examples=40, deadline=None, derandomize=True)
+# Failing examples are not simplified: that takes minutes and explains little here.
+examples = settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
 
 
 @dataclass

@@ -91,14 +91,26 @@ def written(image, path):
 FORMATS = [".nii", ".nii.gz", ".mha", ".raw.mha", ".nrrd", ".raw.nrrd", ".dcm"]
 
 
+def noise_file(path):
+    pixels = np.random.default_rng(0).integers(0, 4000, (1, 60, 60), dtype=np.uint16)
+    return written(image_of(pixels), path)
+
+
 @pytest.mark.parametrize("extension", FORMATS)
 @pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.97])
-def test_empty_and_truncated_files(refused, volume, output, tmp_path, extension, share):
-    noise = image_of(np.random.default_rng(0).integers(0, 4000, (1, 60, 60), dtype=np.uint16))
-    path = written(noise, tmp_path / f"in{extension}")
+def test_empty_and_truncated_files(refused, output, tmp_path, extension, share):
+    path = noise_file(tmp_path / f"in{extension}")
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     assert "in" + extension in refused(path, output, "--scale", 2)
+
+
+# The last bytes of a compressed .nrrd are no voxels and no checksum but a length that nothing needs.
+@pytest.mark.parametrize("extension", [e for e in FORMATS if e != ".nrrd"])
+def test_files_that_lack_the_last_two_bytes(refused, output, tmp_path, extension):
+    path = noise_file(tmp_path / f"in{extension}")
+    path.write_bytes(path.read_bytes()[:-2])
+    assert "cannot be read" in refused(path, output, "--scale", 2)
 
 
 @pytest.mark.parametrize("extension", FORMATS)
