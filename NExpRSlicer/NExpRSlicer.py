@@ -29,7 +29,7 @@ from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache
 from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
 from NExpRSlicerLib.ParameterNode import NExpRSlicerParameterNode
-from NExpRSlicerLib.Sequences import framesOf, sequenceOf
+from NExpRSlicerLib.Sequences import sequenceOf
 from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
 from NExpRSlicerLib.Volumes import geometryOf, volumeProblem, voxelTypeOf
 from NExpRSlicerLib.Worker import Worker
@@ -70,7 +70,9 @@ you use the module in your research.
 class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Connects the panel with the logic; what it says and allows is decided in NExpRSlicerLib."""
 
-    POLL_INTERVAL_MS = 10
+    # The worker thread goes on while the main thread waits for it, so the main thread waits whenever it has nothing else
+    # to do, for at most one frame of the screen.
+    POLL_SECONDS = 0.015
 
     def __init__(self, parent=None):
         """Called when the user opens the module the first time and the widget is initialized."""
@@ -102,7 +104,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._updateTimer.timeout.connect(self._update)
         # Runs only while the worker does.
         self._pollTimer = qt.QTimer()
-        self._pollTimer.setInterval(self.POLL_INTERVAL_MS)
+        self._pollTimer.setInterval(0)
         self._pollTimer.timeout.connect(self._poll)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
@@ -248,6 +250,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         else:
             self._preview.update(self._parameterNode)
             self.ui.previewLabel.text = self._preview.text
+        self.ui.previewLabel.setVisible(bool(self.ui.previewLabel.text))
         self.ui.rotateViewButton.setVisible(self._preview.canRotate)
         if self._preview.encoding:
             self._pollTimer.start()
@@ -255,7 +258,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _poll(self):
         """Let the worker go on, and take over what it has done."""
         wasEncoding = self._preview.encoding
-        self._worker.poll(self.POLL_INTERVAL_MS / 1000)
+        self._worker.poll(self.POLL_SECONDS)
         if self._run:
             self._run.advance()
         self._preview.poll()
@@ -329,7 +332,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         if problem:
             return VolumeFacts(problem)
         sequence = sequenceOf(volumeNode)
-        frames = len(framesOf(sequence)) if sequence else 1
+        frames = sequence[1].GetNumberOfDataNodes() if sequence else 1
         return VolumeFacts("", geometryOf(volumeNode), voxelTypeOf(volumeNode), frames)
 
     def process(

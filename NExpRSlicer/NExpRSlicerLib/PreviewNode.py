@@ -15,7 +15,7 @@ class PreviewNode:
         self._node = None
         self._compositeNode = None
         self._previousForeground = None
-        self._display = None
+        self._display = None  # (time stamp of the input's display, inferred detail, window and level) last taken over
 
     @property
     def present(self):
@@ -45,7 +45,7 @@ class PreviewNode:
         if inputDisplay is None:
             return
         windowLevel = (display.GetWindow(), display.GetLevel())
-        if self._display and windowLevel != self._display[-1] and not inferredDetail:
+        if self._display and not self._display[1] and windowLevel != self._display[-1]:
             inputDisplay.SetAutoWindowLevel(False)
             inputDisplay.SetWindowLevel(*windowLevel)
         # Compare first: copying fires an event even if nothing changes.

@@ -8,7 +8,7 @@ class Worker:
     """Runs one function at a time. All methods are called in the main thread, and so are the callbacks."""
 
     def __init__(self):
-        self._tasks = self._results = self._onDone = None
+        self._thread = self._tasks = self._results = self._onDone = None
 
     @property
     def busy(self):
@@ -23,7 +23,9 @@ class Worker:
             raise RuntimeError("The worker is busy.")
         if self._tasks is None:
             self._tasks, self._results = queue.SimpleQueue(), queue.SimpleQueue()
-            threading.Thread(target=_loop, args=(self._tasks, self._results), name="NExpR", daemon=True).start()
+            arguments = (self._tasks, self._results)
+            self._thread = threading.Thread(target=_loop, args=arguments, name="NExpR", daemon=True)
+            self._thread.start()
         self._onDone = onDone
         self._tasks.put(function)
 
@@ -42,11 +44,15 @@ class Worker:
         onDone, self._onDone = self._onDone, None
         onDone(value, error)
 
-    def stop(self):
-        """End the thread after the function that it runs; its result is dropped."""
-        if self._tasks is not None:
+    def stop(self, timeout=5):
+        """End the thread after the function that it runs; its result is dropped.
+
+        :param timeout: seconds to wait for the end, so that the application does not exit under a running thread.
+        """
+        if self._thread is not None:
             self._tasks.put(None)
-        self._tasks = self._results = self._onDone = None
+            self._thread.join(timeout)
+        self._thread = self._tasks = self._results = self._onDone = None
 
 
 def _loop(tasks, results):

@@ -272,6 +272,18 @@ def test_window_follows_the_input_and_the_input_follows_the_preview(stage):
     assert (inputDisplay.GetWindow(), inputDisplay.GetLevel()) == (77, 88)
 
 
+def test_window_of_inferred_detail_stays_its_own(stage):
+    stage.parameters.inferredDetail = True
+    node = stage.settle()
+    inputDisplay = stage.volume.GetDisplayNode()
+    before = (inputDisplay.GetWindow(), inputDisplay.GetLevel())
+    node.GetDisplayNode().SetWindowLevel(5, 1)
+    stage.settle()
+    stage.parameters.inferredDetail = False
+    stage.settle()
+    assert (inputDisplay.GetWindow(), inputDisplay.GetLevel()) == before
+
+
 def test_parent_transform_moves_the_preview(stage):
     transform = stage.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     matrix = np.eye(4)

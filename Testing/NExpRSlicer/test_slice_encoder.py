@@ -43,9 +43,9 @@ def slow():
 def worker(slow):
     worker = Worker()
     yield worker
-    worker.stop()
     for _ in range(10):
         slow.finishOne()
+    worker.stop()
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_stopped_worker_drops_its_result_and_ends_its_thread(worker):
 
     worker.submit(function, lambda value, error: results.append(value))
     assert started.wait(10)
-    worker.stop()
+    worker.stop(timeout=0)
     gate.set()
     threads[0].join(10)
     assert not threads[0].is_alive()
