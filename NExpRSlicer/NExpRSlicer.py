@@ -70,8 +70,8 @@ you use the module in your research.
 class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Connects the panel with the logic; what it says and allows is decided in NExpRSlicerLib."""
 
-    # The worker thread goes on while the main thread waits for it, so the main thread waits whenever it has nothing else
-    # to do, for at most one frame of the screen.
+    # The worker thread goes on while the main thread waits for it. It waits whenever it has nothing else to do, for at
+    # most one frame of the screen.
     POLL_SECONDS = 0.015
 
     def __init__(self, parent=None):
