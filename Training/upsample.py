@@ -111,6 +111,11 @@ def _outputs(arguments, sources):
         check_output(path)
         if path.resolve() in inputs:
             raise ValueError(f"The output {path} is an input: choose another name or folder.")
+        if path.resolve().parent == Path(arguments.input).resolve():
+            raise ValueError(
+                f"The output {path} lies among the inputs, where the next run would take it for one: "
+                "choose another folder."
+            )
         if outputs.count(path) > 1:
             raise ValueError(f"Two volumes of {arguments.input} would both be written to {path}: rename one.")
     return outputs
