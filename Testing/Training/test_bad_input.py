@@ -178,6 +178,13 @@ def test_output_folder_that_is_the_input_folder(refused, source, tmp_path):
     assert "is an input" in refused(folder, folder, "--scale", 2)
 
 
+def test_output_among_the_inputs(refused, source, tmp_path):
+    folder = tmp_path / "volumes"
+    folder.mkdir()
+    shutil.copy(source, folder / "a.nrrd")
+    assert "among the inputs" in refused(folder, folder / "out.nrrd", "--scale", 2)
+
+
 def test_file_as_output_of_a_folder(refused, source, output, tmp_path):
     folder = tmp_path / "volumes"
     folder.mkdir()

@@ -17,7 +17,6 @@ def few_slices(monkeypatch):
     monkeypatch.setattr(demo, "SLICE_SPACING", 60)
 
 
-@pytest.mark.slow
 def test_demo(nexpr, few_slices, tiny_model_folder, tmp_path):
     folder = tmp_path / "results"
     status, out, err = nexpr("demo", "--model", tiny_model_folder, "--device", "cpu", "--output", folder)
