@@ -9,7 +9,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from NExpRLib import upsample
-from NExpRLib.geometry import Geometry, plan_target, slice_axis
+
+from .rotation import rotation
 
 # The cubic B-spline's mirrored borders disturb an affine image by less than 1e-4 of its range this far inside.
 MARGIN = 5
@@ -59,17 +60,6 @@ def assert_affine(output, volume):
     assert interior.sum() > 20
     error = np.abs(sitk.GetArrayFromImage(output) - volume.expected(output))[interior].max()
     assert error < TOLERANCE * np.ptp(volume.expected(volume.image()))
-
-
-def rotation(quaternion):
-    w, x, y, z = np.array(quaternion) / np.linalg.norm(quaternion)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 numbers = st.floats(-1, 1).filter(lambda x: abs(x) > 0.01)
@@ -230,63 +220,3 @@ def test_slices_are_independent_of_each_other(tiny_model, volume):
     changed.CopyInformation(volume)
     change = sitk.GetArrayFromImage(upsample(changed, 2.5, model=tiny_model) - expected)
     assert [bool(np.abs(s).max() > 1e-3) for s in change] == [False, False, True, False]
-
-
-def geometry(size=(10, 10, 10), spacing=(1, 1, 1), direction=None):
-    return Geometry(size, spacing, (0, 0, 0), np.eye(3) if direction is None else direction)
-
-
-def test_acquisition_plane_lies_across_the_coarsest_axis():
-    assert slice_axis(geometry(spacing=(1, 1, 5))) == 2
-    assert slice_axis(geometry(spacing=(5, 1, 1))) == 0
-    assert slice_axis(geometry(spacing=(1, 3.3, 0.6))) == 1
-    assert slice_axis(geometry(spacing=(1, 1, 1))) == 2
-    assert slice_axis(geometry(size=(10, 1, 10), spacing=(1, 1, 5))) == 1
-    assert slice_axis(Geometry((10, 10), (1, 1), (0, 0), np.eye(2))) is None
-
-
-def test_anatomical_planes():
-    for turn, axes in (
-        (np.eye(3), {"sagittal": 0, "coronal": 1, "axial": 2}),
-        (np.eye(3)[:, [2, 0, 1]], {"axial": 0, "sagittal": 1, "coronal": 2}),
-        (-np.eye(3)[:, [1, 2, 0]], {"coronal": 0, "axial": 1, "sagittal": 2}),
-    ):
-        tilted = rotation((1, 0.1, 0.12, -0.1)) @ turn
-        for plane, axis in axes.items():
-            assert slice_axis(geometry(direction=tilted), plane) == axis
-
-
-def test_three_planes_of_an_oblique_volume_are_three_axes():
-    oblique = geometry(direction=rotation((0.9, 0.35, 0.35, 0.2)))
-    assert sorted(slice_axis(oblique, plane) for plane in ("axial", "sagittal", "coronal")) == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("target", "said"),
-    [
-        ({}, "none was given"),
-        ({"scale": 2, "size": (20, 20)}, "scale and size"),
-        ({"scale": 0}, "positive"),
-        ({"scale": -2}, "positive"),
-        ({"scale": np.nan}, "positive"),
-        ({"scale": np.inf}, "below a billion"),
-        ({"scale": (2, 2, 2)}, "one or two"),
-        ({"scale": (2, 0)}, "positive"),
-        ({"scale": 0.5}, "only refines"),
-        ({"spacing": 0}, "positive"),
-        ({"spacing": 2}, "only refines"),
-        ({"size": (20.5, 20)}, "whole numbers"),
-        ({"size": (20, 5)}, "only refines"),
-        ({"scale": 2, "plane": "sideways"}, "sideways"),
-        ({"scale": 2, "plane": 3}, "Unknown plane"),
-        ({"scale": 2, "grid": "other"}, "other"),
-        ({"like": Geometry((10, 10), (1, 1), (0, 0), np.eye(2))}, "2 dimensions"),
-        ({"like": geometry(direction=rotation((1, 0.1, 0, 0)))}, "resample it first"),
-        ({"like": geometry(spacing=(2, 2, 2))}, "coarser"),
-        ({"like": Geometry((10, 10, 10), (1, 1, 1), (99, 0, 0), np.eye(3))}, "does not overlap"),
-    ],
-    ids=str,
-)
-def test_bad_targets(target, said):
-    with pytest.raises(ValueError, match=said):
-        plan_target(geometry(), **target)

@@ -45,3 +45,39 @@ def volume():
     image.SetOrigin((10.5, -20.25, 30.0))
     image.SetDirection((0.8, 0, 0.6, 0, -1, 0, 0.6, 0, -0.8))
     return image
+
+
+@pytest.fixture
+def refused(upsample, tmp_path):
+    """Run ``nexpr upsample`` and return what it says.
+
+    A user's mistake ends with status 2, one clear line on stderr, and no file that was not there before.
+    """
+
+    def run(*arguments, **options):
+        before = contents(tmp_path)
+        status, _, err = upsample(*arguments, **options)
+        assert status == 2, err
+        assert err.endswith("\n")
+        assert err.count("\n") == 1, err
+        assert "Traceback" not in err
+        assert contents(tmp_path) == before
+        return err
+
+    return run
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def source(volume, tmp_path):
+    path = tmp_path / "in.nrrd"
+    sitk.WriteImage(volume, path)
+    return path
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "out.nrrd"

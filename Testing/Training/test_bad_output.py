@@ -1,0 +1,79 @@
+"""Outputs that cannot be written; see the fixture ``refused`` for what each has to end with."""
+
+import os
+import shutil
+
+import pytest
+import SimpleITK as sitk
+
+
+def test_output_that_is_an_input(refused, source, tmp_path):
+    assert "is an input" in refused(source, source, "--scale", 2)
+    (tmp_path / "sub").mkdir()
+    assert "is an input" in refused(source, tmp_path / "sub" / ".." / "in.nrrd", "--scale", 2)
+
+
+def test_output_that_is_an_input_by_a_link(refused, source, tmp_path):
+    try:
+        (tmp_path / "link.nrrd").symlink_to(source)
+    except OSError:
+        pytest.skip("no symbolic links here")
+    assert "is an input" in refused(source, tmp_path / "link.nrrd", "--scale", 2)
+
+
+def test_output_folder_that_is_the_input_folder(refused, source, tmp_path):
+    folder = tmp_path / "volumes"
+    folder.mkdir()
+    for name in ("a.nrrd", "b.nrrd"):
+        shutil.copy(source, folder / name)
+    assert "is an input" in refused(folder, folder, "--scale", 2)
+
+
+def test_output_among_the_inputs(refused, source, tmp_path):
+    folder = tmp_path / "volumes"
+    folder.mkdir()
+    shutil.copy(source, folder / "a.nrrd")
+    assert "among the inputs" in refused(folder, folder / "out.nrrd", "--scale", 2)
+
+
+def test_file_as_output_of_a_folder(refused, source, output, tmp_path):
+    folder = tmp_path / "volumes"
+    folder.mkdir()
+    for name in ("a.nrrd", "b.nrrd"):
+        shutil.copy(source, folder / name)
+    assert "must be a folder" in refused(folder, output, "--scale", 2)
+    assert "must be a folder" in refused(folder, source, "--scale", 2)
+
+
+def test_two_volumes_for_one_output(refused, volume, tmp_path):
+    folder = tmp_path / "volumes"
+    folder.mkdir()
+    sitk.WriteImage(volume, folder / "a.mha")
+    sitk.WriteImage(volume, folder / "a.mhd")
+    assert "both" in refused(folder, tmp_path / "out", "--scale", 2)
+
+
+@pytest.mark.parametrize("name", ["out", "out.dcm", "out.png", "out.nii.zip", "out.mhd"])
+def test_output_of_an_unknown_format(refused, source, tmp_path, name):
+    assert ".nii, .nii.gz, .nrrd, .mha" in refused(source, tmp_path / name, "--scale", 2)
+
+
+def test_output_folder_that_is_missing_or_a_file(refused, source, tmp_path):
+    assert "does not exist" in refused(source, tmp_path / "nowhere" / "out.nrrd", "--scale", 2)
+    assert str(source) in refused(source, source / "out.nrrd", "--scale", 2)
+    folder = tmp_path / "volumes"
+    folder.mkdir()
+    for name in ("a.nrrd", "b.nrrd"):
+        shutil.copy(source, folder / name)
+    assert "cannot be made" in refused(folder, source / "out", "--scale", 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_output_folder_without_permission(refused, source, tmp_path):
+    (tmp_path / "sub").mkdir(mode=0o500)
+    assert "cannot be written" in refused(source, tmp_path / "sub" / "out.nrrd", "--scale", 2)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a file system that takes no files")
+def test_output_that_cannot_be_written_in_the_end(refused, source):
+    assert "cannot be written" in refused(source, "/proc/out.nrrd", "--scale", 2)
