@@ -81,6 +81,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
+        self._observedInput = None
         self._run = None
         self._runStart = None
         self._applyProblem = ""
@@ -175,6 +176,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
+            self._observeInput(None)
         self._parameterNode = inputParameterNode
         if self._parameterNode:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
@@ -226,6 +228,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Bring panel and preview into line with the parameter node and the scene."""
         if self._parameterNode is None:
             return
+        self._observeInput(self._parameterNode.inputVolume)
         state = panelState(
             self._parameterNode, self.logic.volumeFacts(self._parameterNode.inputVolume), available_memory()
         )
@@ -240,6 +243,18 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.liveZoomCheckBox.enabled = self.ui.inferredDetailCheckBox.enabled = self._parameterNode.livePreview
         self._updatePreview()
         self._updateRun()
+
+    def _observeInput(self, volumeNode):
+        """Follow changes of the selected volume, for example of its spacing."""
+        if volumeNode is self._observedInput:
+            return
+        events = (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent)
+        for event in events:
+            if self._observedInput is not None:
+                self.removeObserver(self._observedInput, event, self._scheduleUpdate)
+            if volumeNode is not None:
+                self.addObserver(volumeNode, event, self._scheduleUpdate)
+        self._observedInput = volumeNode
 
     def _updatePreview(self):
         if not self.parent.isEntered:

@@ -11,7 +11,7 @@ class ModelChoice(enum.Enum):
     FILE = "file"
 
     def label(self):
-        return {self.MRI: _("MRI"), self.CT: _("CT"), self.FILE: _("From folder or file")}[self]
+        return {ModelChoice.MRI: _("MRI"), ModelChoice.CT: _("CT"), ModelChoice.FILE: _("From folder or file")}[self]
 
 
 class TargetMode(enum.Enum):
@@ -21,9 +21,9 @@ class TargetMode(enum.Enum):
 
     def label(self):
         labels = {
-            self.SCALE: _("Scale factor"),
-            self.SPACING: _("Pixel spacing"),
-            self.SQUARE_PIXELS: _("Make in-plane isotropic"),
+            TargetMode.SCALE: _("Scale factor"),
+            TargetMode.SPACING: _("Pixel spacing"),
+            TargetMode.SQUARE_PIXELS: _("Make in-plane isotropic"),
         }
         return labels[self]
 
@@ -36,10 +36,10 @@ class Plane(enum.Enum):
 
     def label(self):
         labels = {
-            self.AUTO: _("Acquisition plane"),
-            self.AXIAL: _("Axial"),
-            self.SAGITTAL: _("Sagittal"),
-            self.CORONAL: _("Coronal"),
+            Plane.AUTO: _("Acquisition plane"),
+            Plane.AXIAL: _("Axial"),
+            Plane.SAGITTAL: _("Sagittal"),
+            Plane.CORONAL: _("Coronal"),
         }
         return labels[self]
 
@@ -52,9 +52,9 @@ class Device(enum.Enum):
 
     def label(self):
         labels = {
-            self.AUTO: _("Fastest available"),
-            self.CUDA: _("NVIDIA or AMD GPU (CUDA)"),
-            self.MPS: _("Apple GPU (MPS)"),
-            self.CPU: _("CPU"),
+            Device.AUTO: _("Fastest available"),
+            Device.CUDA: _("NVIDIA or AMD GPU (CUDA)"),
+            Device.MPS: _("Apple GPU (MPS)"),
+            Device.CPU: _("CPU"),
         }
         return labels[self]

@@ -295,6 +295,14 @@ def test_parent_transform_moves_the_preview(stage):
     assert np.allclose(matrix_of_node(node)[:, 3], origin)
 
 
+def test_nonlinear_transform_is_explained(stage):
+    transform = stage.scene.AddNewNodeByClass("vtkMRMLGridTransformNode")
+    stage.volume.SetAndObserveTransformNodeID(transform.GetID())
+    stage.settle()
+    assert stage.shownIn() == []
+    assert "harden" in stage.preview.text
+
+
 def test_stop_leaves_nothing_behind(stage):
     composite = stage.views["Red"][1]
     other = add_volume(stage.pixels, matrix_of("axial"), "Other")

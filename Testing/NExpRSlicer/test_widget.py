@@ -73,6 +73,16 @@ def test_first_volume_is_selected_and_apply_is_ready(widget):
     assert Timer.active == [], "nothing runs while nothing happens"
 
 
+def test_panel_follows_changes_of_the_volume(widget):
+    volume = widget._parameterNode.inputVolume
+    volume.SetSpacing(2.0, 2.0, 3.0)
+    process_events()
+    assert "1 x 1 mm" in widget.ui.sizeLabel.text
+    slicer.util.updateVolumeFromArray(volume, smooth_pixels((6, 10, 8)))
+    process_events()
+    assert widget.ui.sizeLabel.text.startswith("6 slices of 16 x 20 pixels")
+
+
 def test_apply_creates_the_volume_of_the_logic_and_shows_it(widget, scene, tiny_model_folder):
     widget.ui.applyButton.click()
     assert widget.ui.applyButton.text == "Cancel"
