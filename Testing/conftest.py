@@ -17,7 +17,9 @@ REAL_DATA = Path(os.environ.get("NEXPR_DATA", Path(__file__).parents[2] / "share
 TINY = NetworkConfig(blocks=1, features=8, hidden=16, frequencies=2, basis="full", skip="bspline", blend=True)
 
 # The models of most tests are tiny: more threads would only wait for each other, for long on a busy machine.
+# Programs that tests start take the same number, so that they round sums as the tests do.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def write_model(folder, config, last_layer):
