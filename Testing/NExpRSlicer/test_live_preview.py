@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
+import SimpleITK as sitk
 import slicer
 import slicer.util
 from NExpRSlicerLib.Choices import ModelChoice, Plane, TargetMode
@@ -17,7 +18,7 @@ from NExpRSlicerLib.Worker import Worker
 from NExpRLib import load_model
 from NExpRSlicer import NExpRSlicerLogic
 
-from .volumes import add_volume, matrix_of, matrix_of_node, scene_content, smooth_pixels
+from .volumes import add_volume, matrix_of, matrix_of_node, matrix_of_sitk, scene_content, smooth_pixels
 
 PREVIEW = "NExpR preview"
 
@@ -137,6 +138,21 @@ def test_preview_is_not_part_of_the_users_data(stage):
     composite = stage.views["Red"][1]
     assert composite.GetForegroundOpacity() == 1
     assert not node.GetDisplayNode().GetInterpolate()
+
+
+@pytest.mark.parametrize("name", ["brain_t1w_oms-patient04-study1", "prostate_t2_cor_prostatex-0000"])
+def test_real_oblique_volume(stage, real_data, name):
+    image = sitk.ReadImage(str(real_data / "test" / f"{name}.nii.gz"))
+    stage.pixels = sitk.GetArrayFromImage(image)
+    volume = add_volume(stage.pixels, matrix_of_sitk(image), "Real")
+    stage.showEverywhere(volume)
+    stage.center(volume, 7)
+    stage.parameters.inputVolume = volume
+    stage.settle()
+    assert stage.preview.canRotate
+    stage.preview.rotateView(stage.parameters)
+    node = stage.settle()
+    assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(7, scale=2), rtol=1e-3, atol=0.1)
 
 
 def test_preview_equals_apply(stage):

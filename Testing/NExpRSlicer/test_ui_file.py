@@ -1,13 +1,10 @@
 """The .ui file against the parameter node, the widget and the classes that exist."""
 
-import inspect
 import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 from NExpRSlicerLib import Panel, ParameterNode
-
-import NExpRSlicer
 
 from .conftest import MODULE_FOLDER
 
@@ -83,7 +80,7 @@ def test_node_selectors_get_the_scene(root, widgets):
 
 
 def test_every_widget_that_the_code_uses_exists(widgets):
-    code = inspect.getsource(NExpRSlicer)
+    code = (MODULE_FOLDER / "NExpRSlicer.py").read_text(encoding="utf-8")
     used = set(re.findall(r"\bself\.ui\.(\w+)", code)) | set(re.findall(r"\bui\.(\w+)\.", code))
     shown = Panel.visibleWidgets(NExpRSlicerParameters())
     assert used | set(shown) <= {widget.get("name") for widget in widgets}
