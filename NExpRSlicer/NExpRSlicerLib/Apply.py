@@ -4,7 +4,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from .Output import copyContext, outputName, recordProvenance
+from .Output import copyContext, isResult, outputName, recordProvenance
 from .Sequences import addSequence, currentFrame, framesOf, sequenceOf
 from .UpsamplingJob import Frame, UpsamplingJob
 from .Volumes import geometryOf, setVolume, volumeProblem
@@ -22,6 +22,9 @@ class ApplyRun:
         """
         if inputVolume is not None and inputVolume is outputVolume:
             raise ValueError(_("The output volume is the input volume: select another one, or none for a new volume."))
+        outputSequence = sequenceOf(outputVolume) if outputVolume is not None else None
+        if outputSequence and not isResult(outputSequence[1]):
+            raise ValueError(_("The output volume is a frame of another sequence: select another one, or none."))
         self._inputVolume = inputVolume
         self._outputVolume = outputVolume
         self._settings = settings
@@ -55,7 +58,8 @@ class ApplyRun:
                 added.append(outputVolume)
             setVolume(outputVolume, results[current], target.geometry)
             if self._sequence:
-                added.append(addSequence(self._sequence, self._frameNodes(results), outputVolume))
+                sequenceNode = addSequence(self._sequence, self._frameNodes(results), outputVolume)
+                recordProvenance(self._inputVolume, sequenceNode, self._settings, target)
         except Exception:
             for node in added:
                 slicer.mrmlScene.RemoveNode(node)

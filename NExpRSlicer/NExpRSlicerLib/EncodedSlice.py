@@ -1,8 +1,10 @@
 """A slice as an explicit function, ready to be drawn at any size. Knows neither MRML nor Qt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from NExpRLib.kspace import band_limited, enforce_data_consistency
 
 from .Settings import Settings
 
@@ -38,18 +40,16 @@ class EncodedSlice:
         rows, columns = grid.positions
         values = self.image.rasterize(rows=rows, columns=columns)
         if dataConsistency:
-            from NExpRLib.kspace import enforce_data_consistency
-
             values = enforce_data_consistency(values, self.pixels, (grid.rows[0], grid.columns[0]))
         if inferredDetail:
-            from NExpRLib.kspace import band_limited
-
             values = values - band_limited(self.pixels, rows, columns)
         return np.ascontiguousarray(values.T if grid.transposed else values)
 
 
 def encodeSlice(models, content):
     """EncodedSlice of a SliceContent."""
-    model = models.get(content.settings)
-    pixels = content.pixels.astype(np.float32)
-    return EncodedSlice(pixels, model.represent(content.pixels, content.intensityRange))
+    image = models.get(content.settings).represent(content.pixels, content.intensityRange)
+    # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
+    skip = None if image.skip_coefficients is None else image.skip_coefficients.cpu()
+    image = replace(image, matrices=image.matrices.cpu(), skip_coefficients=skip)
+    return EncodedSlice(content.pixels.astype(np.float32), image)

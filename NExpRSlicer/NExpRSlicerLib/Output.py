@@ -32,6 +32,11 @@ def copyContext(inputVolume, outputVolume):
         hierarchy.CreateItem(hierarchy.GetItemParent(inputItem), outputVolume)
 
 
+def isResult(node):
+    """Whether a node was made by this module."""
+    return node.GetAttribute("NExpR.Version") is not None
+
+
 def recordProvenance(inputVolume, outputNode, settings, target):
     """Say in the attributes of a node how it was computed."""
     card = read_card(settings.model)

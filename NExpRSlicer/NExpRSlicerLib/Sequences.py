@@ -28,17 +28,27 @@ def currentFrame(sequence):
 def addSequence(sequence, frameNodes, proxyNode):
     """Add frames as a sequence that is replayed in step with the input, through the proxy node.
 
+    If the proxy node already shows a sequence, its frames are replaced.
+
     :param sequence: of the input.
     :param frameNodes: volume nodes, not in the scene, one for each frame of the input.
-    :return: the new sequence node.
+    :return: the sequence node.
     """
     browserNode, inputSequence = sequence
-    sequenceNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", proxyNode.GetName())
+    previous = sequenceOf(proxyNode)
+    if previous:
+        browserNode, sequenceNode = previous
+        sequenceNode.RemoveAllDataNodes()
+    else:
+        sequenceNode = slicer.vtkMRMLSequenceNode()
+        sequenceNode.SetName(proxyNode.GetName())
     sequenceNode.SetIndexName(inputSequence.GetIndexName())
     sequenceNode.SetIndexUnit(inputSequence.GetIndexUnit())
     sequenceNode.SetIndexType(inputSequence.GetIndexType())
     for index, frameNode in enumerate(frameNodes):
         sequenceNode.SetDataNodeAtValue(frameNode, inputSequence.GetNthIndexValue(index))
-    browserNode.AddSynchronizedSequenceNodeID(sequenceNode.GetID())
-    browserNode.AddProxyNode(proxyNode, sequenceNode, False)
+    if not previous:
+        slicer.mrmlScene.AddNode(sequenceNode)
+        browserNode.AddSynchronizedSequenceNodeID(sequenceNode.GetID())
+        browserNode.AddProxyNode(proxyNode, sequenceNode, False)
     return sequenceNode

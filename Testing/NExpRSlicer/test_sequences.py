@@ -57,6 +57,23 @@ def test_every_frame_is_processed_and_replayed_with_the_input(scene, sequence, t
     assert np.array_equal(shown, slicer.util.arrayFromVolume(outputSequence.GetNthDataNode(2)))
 
 
+def test_second_run_into_the_same_output_replaces_its_frames(scene, sequence, tiny_model_folder):
+    browserNode, _sequenceNode, proxy = sequence
+    logic = NExpRSlicerLogic()
+    output = logic.process(proxy, scale=2, model=tiny_model_folder)
+    assert logic.process(proxy, output, scale=3, model=tiny_model_folder) is output
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 2
+    frames = browserNode.GetSequenceNode(output)
+    assert frames.GetNumberOfDataNodes() == 3
+    assert {frames.GetNthDataNode(i).GetImageData().GetDimensions() for i in range(3)} == {(27, 24, 2)}
+
+
+def test_frames_of_other_sequences_are_not_overwritten(scene, sequence, tiny_model_folder):
+    volume = add_volume(smooth_pixels((2, 8, 9)), matrix_of("axial"), "Volume")
+    with pytest.raises(ValueError, match="another sequence"):
+        NExpRSlicerLogic().process(volume, sequence[2], scale=2, model=tiny_model_folder)
+
+
 def test_cancel_in_the_second_frame_leaves_the_scene_as_it_was(scene, sequence, tiny_model_folder):
     before = scene_content(scene)
 
