@@ -212,6 +212,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._preview.rotateView(self._parameterNode)
 
     def _ensureTorch(self):
+        if not torchInstalled():
+            self.ui.statusLabel.text = _("Installing PyTorch, which may take some minutes...")
+            slicer.app.processEvents()
         try:
             ensureTorch()
         except DependencyError as error:
@@ -301,7 +304,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         done, total, remainingSeconds = self._run.progress
         self.ui.progressBar.maximum = total
         self.ui.progressBar.value = done
-        self.ui.progressBar.format = progressText(done, total, remainingSeconds)
+        # Not in the bar, because macOS shows no text there.
+        self.ui.statusLabel.text = progressText(done, total, remainingSeconds)
 
     def _finishRun(self):
         run, self._run = self._run, None

@@ -56,7 +56,16 @@ def _installTorch():
             _("NExpR needs the extension PyTorch: install it in the Extensions Manager, restart Slicer, and try again.")
         ) from error
     minimum = ".".join(map(str, MINIMUM_TORCH))
-    torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=f">={minimum}")
+    logic = PyTorchUtils.PyTorchUtilsLogic()
+    try:
+        torch = logic.installTorch(askConfirmation=True, torchVersionRequirement=f">={minimum}")
+    except Exception as error:
+        raise DependencyError(
+            _(
+                "PyTorch could not be installed ({error}): check the network connection and the free disk space, restart "
+                "Slicer, and try again."
+            ).format(error=error)
+        ) from error
     if torch is None:
         raise DependencyError(_("PyTorch was not installed. Nothing was changed; you will be asked again next time."))
     return torch

@@ -24,7 +24,7 @@ class Signal:
 class Widget:
     def __init__(self, className, name, parameterName):
         self.className, self.name, self.parameterName = className, name, parameterName
-        self.text = self.toolTip = self.format = ""
+        self.text = self.toolTip = ""
         self.enabled = self.visible = True
         self.value = self.maximum = 0
         self.clicked = Signal()
@@ -106,7 +106,7 @@ def install(slicer):
     sys.modules["qt"] = types.ModuleType("qt")
     sys.modules["qt"].QTimer = Timer
     sys.modules["ctk"] = types.ModuleType("ctk")
-    slicer.app = types.SimpleNamespace(testingEnabled=lambda: True, setOverrideCursor=None)
+    slicer.app = types.SimpleNamespace(testingEnabled=lambda: True, processEvents=lambda: None)
     loaded = {}
 
     def loadUI(path):

@@ -87,6 +87,7 @@ def test_apply_creates_the_volume_of_the_logic_and_shows_it(widget, scene, tiny_
     widget.ui.applyButton.click()
     assert widget.ui.applyButton.text == "Cancel"
     assert widget.ui.progressBar.visible
+    assert widget.ui.statusLabel.text == "Starting..."
     wait(lambda: widget.ui.applyButton.text == "Apply")
     (output,) = outputs(scene)
     expected = widget.logic.process(widget._parameterNode.inputVolume, scale=2, model=tiny_model_folder)

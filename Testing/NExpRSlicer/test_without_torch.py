@@ -95,6 +95,21 @@ assert slicer.mrmlScene.GetNumberOfNodes() == nodes
     )
 
 
+def test_failed_installation_is_explained(tiny_model_folder):
+    run(
+        """
+class PyTorchUtilsLogic:
+    def installTorch(self, **arguments):
+        raise OSError("no connection")
+sys.modules["PyTorchUtils"] = types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic)
+widget.ui.applyButton.click()
+assert "could not be installed (no connection)" in widget.ui.statusLabel.text
+assert widget.ui.applyButton.text == "Apply"
+""",
+        tiny_model_folder,
+    )
+
+
 def test_script_gets_the_same_explanation(tiny_model_folder):
     run(
         """
