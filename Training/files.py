@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .integrity import is_complete
+from .integrity import damage
 
 EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
 WRITTEN_EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha")
@@ -73,8 +73,11 @@ def read_volume(source):
             image = sitk.ReadImage(source.files[0] if len(source.files) == 1 else source.files)
     except RuntimeError:
         image = None
-    if image is None or not all(is_complete(file) for file in source.files):
+    if image is None:
         raise ValueError(f"{source} cannot be read: it is damaged, incomplete, or no NIfTI, NRRD, MetaImage or DICOM.")
+    for file in source.files:
+        if problem := damage(file):
+            raise ValueError(f"{file} cannot be read: {problem}.")
     _check_even_spacing(source)
     return image
 

@@ -1,6 +1,7 @@
 """Detection of damaged files that ITK reads without an error, with zeros in place of what is missing.
 
-ITK ignores the checksum of compressed NIfTI and MetaImage files and the length of NIfTI files. NRRD is checked by ITK.
+ITK ignores the checksum of compressed NIfTI and MetaImage files and the length of NIfTI files, and turns NaN in NIfTI
+files into 0. NRRD is checked by ITK.
 """
 
 import gzip
@@ -8,51 +9,42 @@ import math
 import struct
 import zlib
 
+import numpy as np
+
 _CHUNK = 1 << 22
+_FLOATING_POINT = {16: "f4", 64: "f8"}
 
 
-def is_complete(path):
-    """Whether a NIfTI or MetaImage file holds all its voxels undamaged; ``True`` for other formats."""
+def damage(path):
+    """What is wrong with a NIfTI or MetaImage file although ITK reads it; empty if nothing is, or for other formats."""
     name = str(path).lower()
     try:
-        if name.endswith(".nii.gz"):
-            with gzip.open(path) as file:
-                return _nifti_is_complete(file)
-        if name.endswith(".nii"):
-            with open(path, "rb") as file:
-                return _nifti_is_complete(file)
-        if name.endswith(".mha"):
-            return _compressed_metaimage_is_complete(path)
+        if name.endswith((".nii", ".nii.gz")):
+            with (gzip.open if name.endswith(".gz") else open)(path, "rb") as file:
+                return _nifti_damage(file)
+        if name.endswith(".mha") and not _compressed_metaimage_is_complete(path):
+            return "it is damaged or incomplete"
     except (EOFError, OSError, zlib.error, struct.error):
-        return False
-    return True
+        return "it is damaged or incomplete"
+    return ""
 
 
-def _nifti_is_complete(file):
-    """Compare the length of the file with its header, reading to the end so that gzip verifies its checksum."""
-    header = file.read(540)
-    for order in "<>":
-        if struct.unpack_from(order + "i", header)[0] == 348:
-            dimensions = struct.unpack_from(order + "8h", header, 40)
-            bits, offset = (
-                struct.unpack_from(order + "h", header, 72)[0],
-                struct.unpack_from(order + "f", header, 108)[0],
-            )
-            break
-        if struct.unpack_from(order + "i", header)[0] == 540:
-            dimensions = struct.unpack_from(order + "8q", header, 16)
-            bits, offset = (
-                struct.unpack_from(order + "h", header, 14)[0],
-                struct.unpack_from(order + "q", header, 168)[0],
-            )
-            break
-    else:
-        return False
-    expected = int(offset) + math.prod(max(1, n) for n in dimensions[1 : 1 + dimensions[0]]) * bits // 8
-    length = len(header)
+def _nifti_damage(file):
+    """Compare the voxels with the header, reading to the end so that gzip verifies its checksum."""
+    header = file.read(348)
+    order = "<" if struct.unpack_from("<i", header)[0] == 348 else ">"
+    dimensions = struct.unpack_from(order + "8h", header, 40)
+    datatype, bits = struct.unpack_from(order + "2h", header, 70)
+    (offset,) = struct.unpack_from(order + "f", header, 108)
+    missing = math.prod(max(1, n) for n in dimensions[1 : 1 + dimensions[0]]) * bits // 8
+    file.read(int(offset) - len(header))
+    voxel = _FLOATING_POINT.get(datatype)
     while chunk := file.read(_CHUNK):
-        length += len(chunk)
-    return length >= expected
+        values = chunk[: max(0, missing)]
+        if voxel and not np.isfinite(np.frombuffer(values, order + voxel, len(values) // int(voxel[1]))).all():
+            return "it contains NaN or infinite voxels; replace them first"
+        missing -= len(chunk)
+    return "it is damaged or incomplete" if missing > 0 else ""
 
 
 def _compressed_metaimage_is_complete(path):

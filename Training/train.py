@@ -11,19 +11,22 @@ from .training_module import NExpRTraining
 
 
 class TrainingCommand(LightningCLI):
-    """Adds what every run has: averaged weights (``ema``) and checkpoints of the last and the best epoch."""
+    """Adds what every run has: averaged weights (``ema``), and checkpoints ``last.ckpt`` and ``best.ckpt``."""
 
     def add_arguments_to_parser(self, parser):
         parser.add_lightning_class_args(EMAWeightAveraging, "ema")
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(ModelCheckpoint, "last")
+        parser.add_lightning_class_args(ModelCheckpoint, "best")
         parser.set_defaults(
             {
                 "ema.decay": 0.999,
-                "checkpoint.monitor": "psnr",
-                "checkpoint.mode": "max",
-                "checkpoint.filename": "best",
-                "checkpoint.save_last": True,
-                "checkpoint.enable_version_counter": False,
+                "last.filename": "last",
+                "last.save_on_train_epoch_end": True,
+                "last.enable_version_counter": False,
+                "best.filename": "best",
+                "best.monitor": "psnr",
+                "best.mode": "max",
+                "best.enable_version_counter": False,
             }
         )
 

@@ -1,5 +1,6 @@
 """``nexpr upsample``: super-resolve a file, a DICOM series, or every volume of a folder."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -132,4 +133,7 @@ def _describe(geometry):
 
 
 def _numbers(text):
-    return [float(number) for number in text.split(",")]
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no number and no pair of numbers such as 2,3.3") from None
