@@ -62,8 +62,8 @@ def _installTorch():
     except Exception as error:
         raise DependencyError(
             _(
-                "PyTorch could not be installed ({error}): check the network connection and the free disk space, restart "
-                "Slicer, and try again."
+                "PyTorch could not be installed ({error}): check the network connection and the free disk space, "
+                "restart Slicer, and try again."
             ).format(error=error)
         ) from error
     if torch is None:

@@ -2,8 +2,9 @@
 
 from slicer.i18n import tr as _
 
-from NExpRLib.model_card import read_card
+from NExpRLib.model_card import model_names, read_card
 
+from .Choices import ModelChoice
 from .Settings import Settings
 
 
@@ -11,6 +12,8 @@ def modelProblem(settings):
     """Why the chosen model cannot be used; empty if it can."""
     if settings.model in ("", "."):
         return _("Select the folder of a model, or a file in it.")
+    if settings.model in (ModelChoice.MRI.value, ModelChoice.CT.value) and settings.model not in model_names():
+        return _("There is no model for this kind of image in the package: select another one.")
     try:
         read_card(settings.model)
     except ValueError as error:
