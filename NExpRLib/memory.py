@@ -1,8 +1,11 @@
 """Free memory, and what running out of it looks like."""
 
 import ctypes
+import math
 import os
 import sys
+
+import numpy as np
 
 # In the messages of torch: CUDA and MPS; the CPU on Linux, on Windows; cuDNN and cuBLAS.
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
@@ -42,6 +45,11 @@ def _windows_available_memory():
 
     status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
     return status.available if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else None
+
+
+def memory_needed(size, dtype):
+    """Bytes that a result of this size and pixel type takes while it is made."""
+    return 2 * math.prod(size) * np.dtype(dtype).itemsize
 
 
 def is_out_of_memory(error):

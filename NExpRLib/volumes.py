@@ -1,6 +1,5 @@
 """Upsampling of whole volumes: SimpleITK image in, SimpleITK image out."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +8,7 @@ import SimpleITK as sitk
 from .geometry import Geometry, plan_target
 from .intensity import to_dtype
 from .kspace import enforce_data_consistency
-from .memory import available_memory, is_out_of_memory, readable_bytes
+from .memory import available_memory, is_out_of_memory, memory_needed, readable_bytes
 
 # An encoder pass over this many pixels needs about 1 GB on a CPU; larger batches are no faster there.
 _PIXELS_PER_BATCH = {"cpu": 2**18, "mps": 2**19, "cuda": 2**21}
@@ -187,17 +186,12 @@ def check_values(pixels):
         )
 
 
-def memory_needed(target, dtype):
-    """Bytes that a result of this pixel type takes while it is made."""
-    return 2 * math.prod(target.geometry.size) * np.dtype(dtype).itemsize
-
-
 def check_memory(target, dtype, volumes=1):
     """Refuse a result, or several alike, that cannot fit into memory.
 
     :raises ValueError: with the memory that it would take.
     """
-    needed = volumes * memory_needed(target, dtype)
+    needed = volumes * memory_needed(target.geometry.size, dtype)
     available = available_memory()
     if available is not None and needed > available:
         raise ValueError(

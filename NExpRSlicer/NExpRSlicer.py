@@ -214,7 +214,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _ensureTorch(self):
         if not torchInstalled():
             self.ui.statusLabel.text = _("Installing PyTorch, which may take some minutes...")
-            slicer.app.processEvents()
+            self.ui.statusLabel.repaint()
         try:
             ensureTorch()
         except DependencyError as error:

@@ -16,7 +16,7 @@ from .PreviewGrid import NotShowable, sliceIndex, visibleGrid, wholeSliceGrid
 from .PreviewNode import PreviewNode
 from .Settings import settingsFromParameterNode
 from .SliceEncoder import SliceEncoder
-from .SliceViews import rotateToPlane, viewOf, viewSize, xyToWorld
+from .SliceViews import rotateToPlane, viewNodes, viewOf, viewSize, xyToWorld
 from .Volumes import geometryOf, ijkToWorld, slicesOf, volumeProblem
 
 
@@ -37,7 +37,7 @@ class LivePreview(VTKObservationMixin):
         self._node = PreviewNode()
         self._drawn = None
         self._range = (None, None)
-        self._observed = ()
+        self._observed = []
         self.text = ""
         self.canRotate = False
 
@@ -52,8 +52,10 @@ class LivePreview(VTKObservationMixin):
         if not parameterNode.livePreview or parameterNode.inputVolume is None:
             self.stop()
             return
+        self._observe(parameterNode.inputVolume)
         try:
             self.text = self._update(parameterNode, parameterNode.inputVolume)
+            self._observe(parameterNode.inputVolume)
         except NotShowable as reason:
             self._hide()
             self.canRotate = reason.rotatable
@@ -78,7 +80,7 @@ class LivePreview(VTKObservationMixin):
     def stop(self):
         """Leave nothing behind."""
         self.removeObservers()
-        self._observed = ()
+        self._observed = []
         self._encoder.release()
         self._node.remove()
         self._drawn = None
@@ -98,7 +100,6 @@ class LivePreview(VTKObservationMixin):
         settings, target = self._target(parameterNode)
         matrix = ijkToWorld(inputVolume)
         view = viewOf(inputVolume, matrix, target.slice_axis)
-        self._observe(inputVolume, *(view or ()))
         if view is None:
             raise ValueError(_("Show the input volume in the background of a slice view to see the preview."))
         sliceNode, compositeNode = view
@@ -119,7 +120,6 @@ class LivePreview(VTKObservationMixin):
             grid = wholeSliceGrid(target, matrix, index)
         self._draw(key, grid, compositeNode, parameterNode)
         self._node.showLike(inputVolume, parameterNode.inferredDetail)
-        self._observe(inputVolume, *view, self._node.displayNode)
         return _describe(grid, index, sizes[target.slice_axis], parameterNode)
 
     def _content(self, inputVolume, settings, sliceAxis, index):
@@ -142,7 +142,9 @@ class LivePreview(VTKObservationMixin):
         self._node.hide()
         self._drawn = None
 
-    def _observe(self, *nodes):
+    def _observe(self, inputVolume):
+        """Follow the input volume, all slice views, and the display of the preview, which the user may change."""
+        nodes = [inputVolume, *viewNodes(), *([self._node.displayNode] if self._node.present else [])]
         if nodes == self._observed:
             return
         self.removeObservers()

@@ -3,10 +3,9 @@
 import sys
 from dataclasses import dataclass
 
-import numpy as np
 from slicer.i18n import tr as _
 
-from NExpRLib.memory import readable_bytes
+from NExpRLib.memory import memory_needed, readable_bytes
 from NExpRLib.model_card import read_card
 
 from .Choices import ModelChoice, TargetMode
@@ -115,7 +114,7 @@ def _applyProblem(parameterNode, settings, target):
 
 
 def _sizeText(target, volume):
-    memory = 2 * volume.frames * np.prod(target.geometry.size, dtype=float) * np.dtype(volume.voxelType).itemsize
+    memory = volume.frames * memory_needed(target.geometry.size, volume.voxelType)
     rows, columns = target.plane_axes
     size, spacing = target.geometry.size, target.geometry.spacing
     text = _("{slices} slices of {width} x {height} pixels, {x:.3g} x {y:.3g} mm, {memory} of memory").format(

@@ -21,6 +21,12 @@ def viewOf(volumeNode, ijkToWorld, sliceAxis):
     return max(views, key=lambda view: abs(normal @ _normal(view[0])), default=None)
 
 
+def viewNodes():
+    """All slice nodes and slice composite nodes."""
+    classNames = ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
+    return [node for className in classNames for node in slicer.util.getNodesByClass(className)]
+
+
 def xyToWorld(sliceNode):
     """4x4 array from the view's pixels to world coordinates."""
     return slicer.util.arrayFromVTKMatrix(sliceNode.GetXYToRAS())

@@ -36,6 +36,9 @@ class Widget:
     def hide(self):
         self.visible = False
 
+    def repaint(self):
+        pass
+
     def setMRMLScene(self, scene):
         self.scene = scene
 
@@ -106,7 +109,7 @@ def install(slicer):
     sys.modules["qt"] = types.ModuleType("qt")
     sys.modules["qt"].QTimer = Timer
     sys.modules["ctk"] = types.ModuleType("ctk")
-    slicer.app = types.SimpleNamespace(testingEnabled=lambda: True, processEvents=lambda: None)
+    slicer.app = types.SimpleNamespace(testingEnabled=lambda: True)
     loaded = {}
 
     def loadUI(path):

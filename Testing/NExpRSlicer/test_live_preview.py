@@ -204,6 +204,28 @@ def test_scene_events_ask_for_an_update(stage):
         assert stage.changes > before
 
 
+def test_preview_comes_when_a_view_shows_the_volume(stage):
+    stage.views["Red"][1].SetBackgroundVolumeID(None)
+    stage.settle()
+    assert stage.shownIn() == []
+    before = stage.changes
+    stage.views["Red"][1].SetBackgroundVolumeID(stage.volume.GetID())
+    assert stage.changes > before
+    stage.settle()
+    assert stage.shownIn() == ["Red"]
+
+
+def test_hidden_views_are_left_alone(stage):
+    stage.views["Red"][0].SetMappedInLayout(0)
+    stage.settle()
+    assert stage.shownIn() == []
+    before = stage.changes
+    stage.views["Red"][0].SetMappedInLayout(1)
+    assert stage.changes > before
+    stage.settle()
+    assert stage.shownIn() == ["Red"]
+
+
 @pytest.mark.parametrize("direction", ["oblique", "left-handed"])
 def test_oblique_volume_needs_a_turn_of_the_view(scene, tiny_model_folder, direction):
     stage = Stage(scene, tiny_model_folder, direction)
