@@ -410,8 +410,8 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
     def test_panel(self):
         """Apply follows the selection of volumes."""
         widget = self._widget()
-        self._wait(lambda: not widget.ui.applyButton.enabled)
-        self.assertIn(_("Select an input volume."), widget.ui.applyButton.toolTip)
+        self._wait(lambda: widget.ui.applyButton.toolTip == _("Select an input volume."))
+        self.assertFalse(widget.ui.applyButton.enabled)
         widget._parameterNode.inputVolume = self._volume()
         self._wait(lambda: "64 x 48" in widget.ui.sizeLabel.text)
         widget._parameterNode.scale = 4
@@ -469,7 +469,7 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
 
         k, j, i = np.mgrid[:3, :24, :32]
         pixels = (500 + 200 * np.sin(0.4 * i + 0.1 * k) * np.cos(0.3 * j)).astype(np.int16)
-        return slicer.util.addVolumeFromArray(pixels, np.diag([-1, -1, 4, 1]), "Input")
+        return slicer.util.addVolumeFromArray(pixels, np.diag([-1.0, -1.0, 4.0, 1.0]), "Input")
 
     def _wait(self, condition, seconds=60):
         """Let the application run until a condition holds."""

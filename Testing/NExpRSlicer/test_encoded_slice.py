@@ -1,0 +1,96 @@
+"""Drawing an encoded slice, without MRML."""
+
+import numpy as np
+import pytest
+from NExpRSlicerLib.EncodedSlice import SliceContent, encodeSlice
+from NExpRSlicerLib.Models import ModelCache
+from NExpRSlicerLib.PreviewGrid import PreviewGrid
+from NExpRSlicerLib.Settings import Settings
+
+from NExpRLib import load_model
+from NExpRLib.kspace import kspace_crop
+
+
+@pytest.fixture
+def settings(tiny_model_folder):
+    return Settings(scale=2, model=str(tiny_model_folder), device="cpu")
+
+
+@pytest.fixture
+def pixels():
+    rng = np.random.default_rng(5)
+    return (rng.normal(size=(9, 12)).cumsum(axis=0).cumsum(axis=1) * 10 + 500).astype(np.int16)
+
+
+@pytest.fixture
+def encoded(settings, pixels):
+    return encodeSlice(ModelCache(), SliceContent(pixels, (300.0, 900.0), settings))
+
+
+def grid(rows, columns, transposed=False):
+    return PreviewGrid(rows, columns, transposed, tuple(np.eye(4).ravel()))
+
+
+def band_limited(pixels, rows, columns):
+    """Trigonometric interpolation as a plain sum over all waves; the Nyquist wave of even sizes stays a cosine."""
+
+    def waves(positions, size):
+        matrix = np.zeros((len(positions), size))
+        for k in range(-(size // 2), size // 2 + 1):
+            weight = 0.5 if 2 * abs(k) == size else 1.0
+            matrix += weight * np.cos(2 * np.pi * k * np.subtract.outer(positions, np.arange(size)) / size)
+        return matrix / size
+
+    return waves(rows, pixels.shape[0]) @ pixels @ waves(columns, pixels.shape[1]).T
+
+
+ZOOMED = ((2.1, 0.07, 30), (10.9, -0.05, 40))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_draws_the_function_of_the_library(encoded, settings, pixels, transposed):
+    image = load_model(settings.model, "cpu").represent(pixels, (300.0, 900.0))
+    rows, columns = (first + step * np.arange(n) for first, step, n in ZOOMED)
+    expected = image.rasterize(rows=rows, columns=columns)
+    drawn = encoded.draw(grid(*ZOOMED, transposed))
+    assert drawn.dtype == np.float32
+    assert np.allclose(drawn, expected.T if transposed else expected, atol=1e-3)
+
+
+def test_inferred_detail_at_any_position(encoded, pixels):
+    rows, columns = (first + step * np.arange(n) for first, step, n in ZOOMED)
+    expected = encoded.draw(grid(*ZOOMED)) - band_limited(pixels.astype(float), rows, columns)
+    assert np.allclose(encoded.draw(grid(*ZOOMED), inferredDetail=True), expected, atol=2e-2)
+
+
+def test_data_consistency_keeps_the_measured_frequencies(encoded, pixels):
+    whole = grid((-0.25, 0.5, 18), (-0.25, 0.5, 24))
+    drawn = encoded.draw(whole, dataConsistency=True).astype(float)
+    assert np.allclose(kspace_crop(drawn, pixels.shape, (-0.25, -0.25)), pixels, atol=2e-2)
+    free = encoded.draw(whole).astype(float)
+    assert not np.allclose(kspace_crop(free, pixels.shape, (-0.25, -0.25)), pixels, atol=2e-2)
+
+
+def test_changed_weights_are_loaded_again(settings, tiny_model_folder, tmp_path):
+    """A model of the same path that was trained further is not mistaken for the old one."""
+    import hashlib
+    import io
+    import json
+
+    import torch
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in tiny_model_folder.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    cache, settings = ModelCache(), Settings(scale=2, model=str(folder), device="cpu")
+    first = cache.get(settings)
+    assert cache.get(settings) is first
+    weights = torch.load(folder / "weights.pt", weights_only=True)
+    buffer = io.BytesIO()
+    torch.save({name: value * 2 for name, value in weights.items()}, buffer)
+    (folder / "weights.pt").write_bytes(buffer.getvalue())
+    card = json.loads((folder / "card.json").read_text())
+    card["sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
+    (folder / "card.json").write_text(json.dumps(card))
+    assert cache.get(settings) is not first
