@@ -13,7 +13,10 @@ from .conftest import REPOSITORY
 PREFIX = "https://raw.githubusercontent.com/NExpR/SlicerNExpR/main/"
 INSTALLED = Path("lib/Slicer/qt-scripted-modules")
 
-if not (shutil.which("cmake") and (shutil.which("cc") or shutil.which("cl"))):
+# PyPI's CMake lies beside this Python.
+CMAKE = shutil.which("cmake") or shutil.which("cmake", path=Path(sys.executable).parent)
+
+if not (CMAKE and (shutil.which("cc") or shutil.which("cl"))):
     pytest.skip("needs CMake and a compiler", allow_module_level=True)
 
 
@@ -34,8 +37,8 @@ def build(source):
     build = source.parent / "build"
     cmake = Path(__file__).parent / "cmake"
     for command in (
-        ["cmake", "-S", str(source), "-B", str(build), f"-DSlicer_DIR={cmake}", "-DCMAKE_BUILD_TYPE=Release"],
-        ["cmake", "--install", str(build), "--prefix", str(build / "package")],
+        [CMAKE, "-S", str(source), "-B", str(build), f"-DSlicer_DIR={cmake}", "-DCMAKE_BUILD_TYPE=Release"],
+        [CMAKE, "--install", str(build), "--prefix", str(build / "package")],
     ):
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 0, result.stdout + result.stderr
