@@ -61,7 +61,7 @@ def _dicom_series(folder):
 def read_volume(source):
     """Read a :class:`VolumeSource`, or the single volume at a path, as a SimpleITK image.
 
-    :raises ValueError: if it is unreadable, or a DICOM series with missing or unevenly spaced slices.
+    :raises ValueError: if it is unreadable, or a DICOM series whose slices are no rectangular grid.
     """
     if not isinstance(source, VolumeSource):
         sources = find_volumes(source)
@@ -70,7 +70,7 @@ def read_volume(source):
         (source,) = sources
     try:
         with _quiet_itk():
-            image = sitk.ReadImage(source.files[0] if len(source.files) == 1 else source.files)
+            image = sitk.ReadImage(source.files[0]) if len(source.files) == 1 else _read_series(source)
     except RuntimeError:
         image = None
     if image is None:
@@ -78,24 +78,40 @@ def read_volume(source):
     for file in source.files:
         if problem := damage(file):
             raise ValueError(f"{file} cannot be read: {problem}.")
-    _check_even_spacing(source)
     return image
 
 
-def _check_even_spacing(source):
-    if len(source.files) < 3:
-        return
+def _read_series(source):
+    """The slices of a DICOM series as a volume; ITK stacks them whatever their positions and orientations are."""
     reader = sitk.ImageFileReader()
-    positions = []
+    slices = []
     for file in source.files:
         reader.SetFileName(file)
         reader.ReadImageInformation()
-        positions.append(reader.GetOrigin())
+        slices.append((reader.GetPixelID(), reader.GetSize(), reader.GetDirection(), reader.GetOrigin()))
+    pixel_types, sizes, directions, positions = zip(*slices)
+    if len(set(sizes)) > 1 or np.ptp(directions, axis=0).max() > 1e-3:
+        raise ValueError(
+            f"The slices of {source} differ in size or orientation, as those of a localizer do. Split the series first."
+        )
+    _check_positions(source, np.array(positions), np.reshape(directions[0], (3, 3))[:, 2])
+    # ITK would round all slices to the type of the first; each may have a rescale slope of its own.
+    return sitk.ReadImage(source.files, sitk.sitkFloat64 if len(set(pixel_types)) > 1 else sitk.sitkUnknown)
+
+
+def _check_positions(source, positions, normal):
     gaps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
     if gaps.max() - gaps.min() > 0.01 * gaps.max() + 0.01 or gaps.min() == 0:
         raise ValueError(
             f"The slices of {source} lie {gaps.min():.3g} to {gaps.max():.3g} mm apart: "
             "slices are missing or doubled. Split or repair the series first."
+        )
+    from_first = positions - positions[0]
+    sideways = np.linalg.norm(from_first - np.outer(from_first @ normal, normal), axis=1).max()
+    if sideways > 0.1 + 1e-3 * np.linalg.norm(from_first[-1]):
+        raise ValueError(
+            f"The slices of {source} are shifted sideways by up to {sideways:.3g} mm (gantry tilt). "
+            "Resample the series to a rectangular grid first."
         )
 
 
@@ -132,9 +148,11 @@ def atomic_output(path):
 def check_output(path):
     """Refuse, before any work, an output path that cannot be written.
 
-    :raises ValueError: for an unknown extension, or a folder that is missing or not writable.
+    :raises ValueError: for an unknown extension, a folder of that name, or a folder that is missing or not writable.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"The output {path} is a folder: choose another name.")
     if not str(path).lower().endswith(WRITTEN_EXTENSIONS):
         raise ValueError(f"The output {path} needs one of the extensions {', '.join(WRITTEN_EXTENSIONS)}.")
     if not path.parent.is_dir():

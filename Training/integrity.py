@@ -8,6 +8,7 @@ import gzip
 import math
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def damage(path):
         if name.endswith((".nii", ".nii.gz")):
             with (gzip.open if name.endswith(".gz") else open)(path, "rb") as file:
                 return _nifti_damage(file)
-        if name.endswith(".mha") and not _compressed_metaimage_is_complete(path):
+        if name.endswith((".mha", ".mhd")) and not _compressed_metaimage_is_complete(path):
             return "it is damaged or incomplete"
     except (EOFError, OSError, zlib.error, struct.error):
         return "it is damaged or incomplete"
@@ -53,9 +54,20 @@ def _compressed_metaimage_is_complete(path):
         while b"ElementDataFile" not in header and (line := file.readline()):
             key, _, value = line.partition(b"=")
             header[key.strip()] = value.strip()
-        if header.get(b"CompressedData", b"False").lower() != b"true" or header.get(b"ElementDataFile") != b"LOCAL":
+        if header.get(b"CompressedData", b"False").lower() != b"true":
             return True
-        stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        while chunk := file.read(_CHUNK):
-            stream.decompress(chunk)
-        return stream.eof
+        data_file = header.get(b"ElementDataFile", b"").decode(errors="replace")
+        if data_file == "LOCAL":
+            return _zlib_stream_is_complete(file)
+    data_file = Path(path).parent / data_file
+    if not data_file.is_file():  # ITK has read it: a list or a pattern of files.
+        return True
+    with open(data_file, "rb") as file:
+        return _zlib_stream_is_complete(file)
+
+
+def _zlib_stream_is_complete(file):
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    while chunk := file.read(_CHUNK):
+        stream.decompress(chunk)
+    return stream.eof

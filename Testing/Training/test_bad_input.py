@@ -108,6 +108,15 @@ def test_header_without_its_data_file(refused, volume, output, tmp_path):
     assert "cannot be read" in refused(tmp_path / "in.mhd", output, "--scale", 2)
 
 
+def test_flipped_bits_in_a_compressed_data_file(refused, output, tmp_path):
+    noise = image_of(np.random.default_rng(0).integers(0, 4000, (2, 60, 60), dtype=np.int16))
+    sitk.WriteImage(noise, tmp_path / "in.mhd", useCompression=True)
+    content = bytearray((tmp_path / "in.zraw").read_bytes())
+    content[len(content) // 2] ^= 0x10
+    (tmp_path / "in.zraw").write_bytes(content)
+    assert "cannot be read" in refused(tmp_path / "in.mhd", output, "--scale", 2)
+
+
 def test_missing_input(refused, output, tmp_path):
     assert "no file or folder" in refused(tmp_path / "nowhere.nii.gz", output, "--scale", 2)
     assert "no file or folder" in refused(tmp_path / "nowhere", tmp_path / "out", "--scale", 2)

@@ -58,6 +58,11 @@ def test_output_of_an_unknown_format(refused, source, tmp_path, name):
     assert ".nii, .nii.gz, .nrrd, .mha" in refused(source, tmp_path / name, "--scale", 2)
 
 
+def test_folder_of_the_name_of_the_output(refused, source, output):
+    output.mkdir()
+    assert "is a folder" in refused(source, output, "--scale", 2, model="nowhere")
+
+
 def test_output_folder_that_is_missing_or_a_file(refused, source, tmp_path):
     assert "does not exist" in refused(source, tmp_path / "nowhere" / "out.nrrd", "--scale", 2)
     assert str(source) in refused(source, source / "out.nrrd", "--scale", 2)

@@ -1,0 +1,71 @@
+"""DICOM series that ITK stacks to a volume although their slices make none, or lose values on the way."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from Training.files import read_volume
+
+AXIAL = (1, 0, 0, 0, 1, 0)
+SAGITTAL = (0, 1, 0, 0, 0, -1)
+CORONAL = (1, 0, 0, 0, 0, -1)
+POSITIONS = [(0, 0, 0), (0, 0, 4), (0, 0, 8)]
+UIDS = "1.2.826.0.1.3680043.2.1125"
+
+
+def write_series(folder, positions, orientations=None, pixels=None, rescale=None):
+    """A CT series of one file per slice; ``rescale`` holds a slope and an intercept per slice."""
+    folder.mkdir()
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for k, position in enumerate(positions):
+        orientation = orientations[k] if orientations else AXIAL
+        slope, intercept = rescale[k] if rescale else (1, 0)
+        image = sitk.GetImageFromArray(np.full((6, 6), k, np.int16) if pixels is None else pixels[k])
+        for key, value in {
+            "0008|0060": "CT",
+            "0008|0016": "1.2.840.10008.5.1.4.1.1.2",
+            "0008|0018": f"{UIDS}.1.{k + 1}",
+            "0020|000d": f"{UIDS}.2",
+            "0020|000e": f"{UIDS}.1",
+            "0020|0013": str(k + 1),
+            "0020|0032": "\\".join(str(x) for x in position),
+            "0020|0037": "\\".join(str(x) for x in orientation),
+            "0028|1052": str(intercept),
+            "0028|1053": str(slope),
+        }.items():
+            image.SetMetaData(key, value)
+        writer.SetFileName(str(folder / f"{k}.dcm"))
+        writer.Execute(image)
+    return folder
+
+
+def test_slices_are_sorted_by_position(tmp_path):
+    image = read_volume(write_series(tmp_path / "series", POSITIONS[::-1]))
+    assert image.GetSpacing()[2] == pytest.approx(4)
+    assert image.GetOrigin() == (0, 0, 0)
+    assert sitk.GetArrayFromImage(image)[:, 0, 0].tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("positions", "orientations", "said"),
+    [
+        (POSITIONS[:2], [AXIAL, SAGITTAL], "orientation"),
+        ([(-8, -8, 0), (0, -8, 8), (-8, 0, 8)], [AXIAL, SAGITTAL, CORONAL], "orientation"),
+        ([(0, 0, 0), (0, 0, 0)], None, "doubled"),
+        ([*POSITIONS, *POSITIONS], None, "doubled"),
+        ([(0, 0, 0), (0, 1.2, 4), (0, 2.4, 8)], None, "gantry tilt"),
+    ],
+    ids=["two orientations", "localizer", "same position", "time series", "gantry tilt"],
+)
+def test_slices_that_make_no_volume(refused, tmp_path, positions, orientations, said):
+    folder = write_series(tmp_path / "series", positions, orientations)
+    assert said in refused(folder, tmp_path / "out.nrrd", "--scale", 2)
+
+
+def test_each_slice_keeps_its_values_whatever_its_rescale_slope(tmp_path):
+    stored = np.random.default_rng(0).integers(0, 30000, (3, 6, 6), dtype=np.int32)
+    pixels = np.stack([stored[0], 2 * stored[1] + 1, 3 * stored[2] - 5])
+    pixels = [pixels[0].astype(np.int16), pixels[1], pixels[2]]
+    folder = write_series(tmp_path / "series", POSITIONS, pixels=pixels, rescale=[(1, 0), (2, 1), (3, -5)])
+    assert np.array_equal(sitk.GetArrayFromImage(read_volume(folder)), np.stack(pixels))
