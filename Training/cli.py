@@ -37,7 +37,13 @@ def main(argv=None):
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("NExpRLib", "Training"):
             raise
-        sys.exit(_fail(f"the package {error.name} is not installed: pip install 'nexpr[demo,train]'", 2))
+        missing = f"the package {error.name} is not installed" if error.name else str(error)
+        sys.exit(_fail(f"{missing} (in the folder of NExpR: pip install '.[demo,train]')", 2))
+    except BrokenPipeError:  # The reader of the output, such as head, has seen enough.
+        sys.stdout = None
+        sys.exit(141)
+    except OSError as error:
+        sys.exit(_fail(f"{error.filename or 'output'}: {error.strerror or error}", 2))
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted, nothing half-written is left", 130))
 

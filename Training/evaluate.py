@@ -9,18 +9,13 @@ from tqdm import tqdm
 
 from NExpRLib.model import load_model
 from NExpRLib.model_card import model_folder
+from NExpRLib.volumes import checked_pixels
 
 from .degradation import DEGRADATIONS
-from .evaluation import (
-    METRICS,
-    classical_methods,
-    evaluate_slice,
-    markdown_table,
-    nexpr_method,
-    normalized_slices,
-)
+from .evaluation import METRICS, classical_methods, evaluate_slice, nexpr_method, normalized_slices
 from .files import find_volumes, read_volume
 from .models import write_card
+from .table import markdown_table
 
 
 def add_arguments(parser):
@@ -40,12 +35,13 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    _check(arguments)
+    sources = [source for path in arguments.inputs for source in find_volumes(path)]
+    if not sources:
+        raise ValueError(f"There is no volume in {', '.join(arguments.inputs)}.")
     model = load_model(arguments.model, arguments.device)
     methods = classical_methods(arguments.degradation)
     methods["NExpR"] = nexpr_method(model, arguments.degradation)
-    sources = [source for path in arguments.inputs for source in find_volumes(path)]
-    if any(scale <= 1 for scale in arguments.scales):
-        raise ValueError("The scales to evaluate must be above 1.")
     tables = evaluate_volumes(sources, arguments.scales, arguments.degradation, methods, arguments.window)
     for metric, table in tables.items():
         print(f"\n{metric}\n{table}")
@@ -61,13 +57,36 @@ def evaluate_volumes(sources, scales, degradation, methods, window=None):
     with tqdm(sources, unit="volume", disable=None) as bar:
         for source in bar:
             bar.set_description(source.name)
-            for truth in normalized_slices(sitk.GetArrayFromImage(read_volume(source)), window):
+            for truth in normalized_slices(_pixels(source), window):
                 for scale in scales:
                     _, results = evaluate_slice(truth, scale, degradation, methods)
                     for name, (_, values) in results.items():
                         for metric, value in values.items():
-                            measured.setdefault((metric, source.name, name, scale), []).append(value)
+                            measured.setdefault((metric, source, name, scale), []).append(value)
     return {metric: _table(metric, sources, scales, methods, measured) for metric in METRICS}
+
+
+def _check(arguments):
+    if not all(1 < scale <= 16 for scale in arguments.scales):
+        raise ValueError("The scales to evaluate must be above 1 and at most 16.")
+    if arguments.window and not arguments.window[0] < arguments.window[1]:
+        low, high = arguments.window
+        raise ValueError(f"The window {low:g} {high:g} must go from a lower to a higher intensity.")
+
+
+def _pixels(source):
+    """Slices (n, H, W) of a volume that can be evaluated; the window of SSIM has to fit."""
+    image = read_volume(source)
+    try:
+        checked_pixels(image)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    pixels = sitk.GetArrayFromImage(image)
+    if min(pixels.shape[-2:]) < 11:
+        raise ValueError(
+            f"{source}: slices of {pixels.shape[-2]} x {pixels.shape[-1]} pixels are too small to compare."
+        )
+    return pixels.reshape(-1, *pixels.shape[-2:])
 
 
 def _command(arguments):
@@ -82,11 +101,10 @@ def _command(arguments):
 
 
 def _table(metric, sources, scales, methods, measured):
-    def cells(names, method):
-        values = ([v for name in names for v in measured[metric, name, method, scale]] for scale in scales)
+    def cells(group, method):
+        values = ([v for source in group for v in measured[metric, source, method, scale]] for scale in scales)
         return [f"{np.mean(v):.4f}" if metric == "SSIM" else f"{np.mean(v):.2f}" for v in values]
 
-    groups = {source.name: [source.name] for source in sources}
-    groups["all slices"] = [source.name for source in sources]
-    rows = [[group, method, *cells(names, method)] for group, names in groups.items() for method in methods]
+    groups = [*((source.name, [source]) for source in sources), ("all slices", sources)]
+    rows = [[name, method, *cells(group, method)] for name, group in groups for method in methods]
     return markdown_table(["Volume", "Method", *(f"{scale:g}x" for scale in scales)], rows)

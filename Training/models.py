@@ -11,8 +11,8 @@ import torch
 from NExpRLib.model import load_model
 from NExpRLib.model_card import model_names, read_card
 
-from .evaluation import markdown_table
 from .files import atomic_output
+from .table import markdown_table
 
 
 def add_arguments(parser):

@@ -13,8 +13,8 @@ from NExpRLib.intensity import robust_range
 from NExpRLib.kspace import kspace_crop
 from NExpRLib.volumes import checked_pixels, geometry_of
 
-from .evaluation import markdown_table
 from .files import atomic_output, find_volumes, read_volume
+from .table import markdown_table
 
 _CONTENT_LEVEL = 0.1
 

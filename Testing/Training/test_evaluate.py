@@ -1,0 +1,74 @@
+"""``nexpr evaluate``: what it averages, and what it refuses."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+
+def write(path, pixels, **options):
+    path.parent.mkdir(exist_ok=True)
+    sitk.WriteImage(sitk.GetImageFromArray(pixels, **options), path)
+    return path
+
+
+def means(out):
+    """{(volume, method): PSNR}; the last of several volumes of one name."""
+    rows = out.split("PSNR\n")[1].split("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    return {(volume, method): float(value) for volume, method, value in cells}
+
+
+@pytest.fixture
+def evaluate(nexpr, tiny_model_folder):
+    def run(*arguments):
+        return nexpr("evaluate", "--model", tiny_model_folder, "--device", "cpu", *arguments)
+
+    return run
+
+
+def test_every_slice_counts_once_also_in_volumes_of_one_name(evaluate, tmp_path):
+    rng = np.random.default_rng(0)
+    noise = [rng.random((n, 24, 26), dtype=np.float32) ** power for n, power in ((1, 1), (1, 6), (3, 3))]
+    files = [write(tmp_path / name, p) for name, p in zip(("a/t2.nrrd", "b/t2.nrrd", "c/t1.nrrd"), noise)]
+    alone = []
+    for file in files:
+        status, out, err = evaluate(file, "--scales", 2)
+        assert (status, err) == (0, "")
+        alone.append(means(out)["all slices", "Zero-filling"])
+    together = means(evaluate(*files, "--scales", 2)[1])
+    expected = np.average(alone, weights=[1, 1, 3])
+    assert together["all slices", "Zero-filling"] == pytest.approx(expected, abs=0.011)
+
+
+def test_2d_image(evaluate, tmp_path):
+    slices = np.random.default_rng(0).random((1, 24, 26), dtype=np.float32)
+    flat, volume = write(tmp_path / "flat.nrrd", slices[0]), write(tmp_path / "volume.nrrd", slices)
+    results = [means(evaluate(path, "--scales", 2)[1])["all slices", "NExpR"] for path in (flat, volume)]
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "arguments", "said"),
+    [
+        ((2, 20, 20), {}, ["--scales", "nan"], "above 1"),
+        ((2, 20, 20), {}, ["--scales", "inf"], "above 1"),
+        ((2, 20, 20), {}, ["--window", "5", "1"], "lower to a higher"),
+        ((2, 20, 20), {}, ["--window", "5", "5"], "lower to a higher"),
+        ((2, 20, 20, 3), {"isVector": True}, [], "one scalar channel"),
+        ((1, 2, 20, 20), {"isVector": False}, [], "4 dimensions"),
+        ((3, 1, 20), {}, [], "too small"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_evaluated(evaluate, tmp_path, shape, options, arguments, said):
+    path = write(tmp_path / "in.nrrd", np.random.default_rng(0).random(shape, dtype=np.float32), **options)
+    status, _, err = evaluate(path, *arguments)
+    assert status == 2
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_folder_without_volumes(evaluate, tmp_path):
+    status, _, err = evaluate(tmp_path)
+    assert status == 2
+    assert "no volume" in err
