@@ -24,6 +24,7 @@ for _folder in (Path(__file__).parent, Path(__file__).parent.parent):
 
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
+from NExpRSlicerLib.Choices import ModelChoice
 from NExpRSlicerLib.Dependencies import DependencyError, ensureTorch, torchInstalled
 from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache
@@ -82,6 +83,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode = None
         self._parameterNodeGuiTag = None
         self._observedInput = None
+        # Of its own, because removeObserver() would keep the volume in memory after it left the scene.
+        self._inputObserver = VTKObservationMixin()
+        self._installing = False
         self._run = None
         self._runStart = None
         self._applyProblem = ""
@@ -110,8 +114,6 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartSaveEvent, self.onSceneStartSave)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndSaveEvent, self._scheduleUpdate)
 
         self.ui.applyButton.clicked.connect(self.onApplyButton)
         self.ui.livePreviewCheckBox.clicked.connect(self.onLivePreviewClicked)
@@ -158,10 +160,6 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
-    def onSceneStartSave(self, caller, event):
-        """Called just before the scene is saved; the preview comes back when it is."""
-        self._preview.stop()
-
     def initializeParameterNode(self):
         """Ensure parameter node exists and observed."""
         self.setParameterNode(self.logic.getParameterNode())
@@ -175,12 +173,13 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Set and observe parameter node; without one, the preview ends."""
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
+            self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
             self._observeInput(None)
         self._parameterNode = inputParameterNode
         if self._parameterNode:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
+            # The node, not its wrapper, which the list of observers would keep for good.
+            self.addObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
             self._scheduleUpdate()
         else:
             self._preview.stop()
@@ -191,8 +190,10 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._run.cancel()
             self._updateRun()
             return
-        if not self._ensureTorch():
+        if not self._ensureTorch() or self._parameterNode is None:
             return
+        if self._parameterNode.model == ModelChoice.FILE:
+            self.ui.modelPathLineEdit.addCurrentPathToHistory()
         with slicer.util.tryWithErrorDisplay(_("The volume could not be super-resolved.")):
             inputVolume = self._parameterNode.inputVolume
             settings = settingsFromParameterNode(self._parameterNode, geometryOf(inputVolume))
@@ -204,7 +205,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onLivePreviewClicked(self, checked):
         """PyTorch is asked for when the user turns the preview on, not when a scene does."""
-        if checked and not self._ensureTorch():
+        if checked and not self._ensureTorch() and self._parameterNode is not None:
             self._parameterNode.livePreview = False
 
     def onRotateViewButton(self, checked=False):
@@ -212,15 +213,22 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._preview.rotateView(self._parameterNode)
 
     def _ensureTorch(self):
+        if self._installing:
+            return False
         if not torchInstalled():
             self.ui.statusLabel.text = _("Installing PyTorch, which may take some minutes...")
             self.ui.statusLabel.repaint()
+        # The installer lets the application handle events: clicks, and updates that must not load half of PyTorch.
+        self._installing = True
         try:
             ensureTorch()
         except DependencyError as error:
             logging.warning(f"NExpR: {error}")
             self.ui.statusLabel.text = str(error)
             return False
+        finally:
+            self._installing = False
+            self._scheduleUpdate()
         self.ui.statusLabel.text = ""
         return True
 
@@ -251,27 +259,35 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Follow changes of the selected volume, for example of its spacing."""
         if volumeNode is self._observedInput:
             return
-        events = (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent)
-        for event in events:
-            if self._observedInput is not None:
-                self.removeObserver(self._observedInput, event, self._scheduleUpdate)
-            if volumeNode is not None:
-                self.addObserver(volumeNode, event, self._scheduleUpdate)
+        self._inputObserver.removeObservers()
         self._observedInput = volumeNode
+        if volumeNode is not None:
+            for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
+                self._inputObserver.addObserver(volumeNode, event, self._scheduleUpdate)
 
     def _updatePreview(self):
-        if not self.parent.isEntered:
+        if not self.parent.isEntered or self._installing:
             return
-        if self._parameterNode.livePreview and not torchInstalled():
+        problem = self._previewProblem() if self._parameterNode.livePreview else ""
+        if problem:
             self._preview.stop()
-            self.ui.previewLabel.text = _("Turn live preview off and on to install PyTorch.")
         else:
             self._preview.update(self._parameterNode)
-            self.ui.previewLabel.text = self._preview.text
+        self.ui.previewLabel.text = problem or self._preview.text
         self.ui.previewLabel.setVisible(bool(self.ui.previewLabel.text))
         self.ui.rotateViewButton.setVisible(self._preview.canRotate)
         if self._preview.encoding:
             self._pollTimer.start()
+
+    def _previewProblem(self):
+        """Why a preview cannot be computed. PyTorch is imported here, in the main thread, but not installed."""
+        if not torchInstalled():
+            return _("Turn live preview off and on to install PyTorch.")
+        try:
+            ensureTorch()
+        except DependencyError as error:
+            return str(error)
+        return ""
 
     def _poll(self):
         """Let the worker go on, and take over what it has done."""

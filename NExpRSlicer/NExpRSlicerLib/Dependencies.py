@@ -2,6 +2,7 @@
 
 import importlib.util
 
+import numpy
 from slicer.i18n import tr as _
 
 MINIMUM_TORCH = (2, 2)
@@ -22,7 +23,7 @@ def torchInstalled():
 def ensureTorch():
     """Import PyTorch; the user is asked for permission to install it if it is missing.
 
-    :raises DependencyError: if it cannot be had or the user declined.
+    :raises DependencyError: if it cannot be had, does not work, or the user declined.
     """
     torch = _importTorch() if torchInstalled() else _installTorch()
     version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
@@ -33,6 +34,20 @@ def ensureTorch():
                 "PyTorch, restart Slicer, and try again."
             ).format(version=torch.__version__, minimum=".".join(map(str, MINIMUM_TORCH)))
         )
+    _checkNumPy(torch)
+
+
+def _checkNumPy(torch):
+    """PyTorch 2.2 needs NumPy 1, which Slicer does not have; Intel builds for macOS find no later PyTorch."""
+    try:
+        torch.zeros(1).numpy()
+    except RuntimeError as error:
+        raise DependencyError(
+            _(
+                "PyTorch {version} does not work with the NumPy of Slicer ({numpy}): enter {command} in the Python "
+                "console, restart Slicer, and try again."
+            ).format(version=torch.__version__, numpy=numpy.__version__, command='slicer.util.pip_install("numpy<2")')
+        ) from error
 
 
 def _importTorch():

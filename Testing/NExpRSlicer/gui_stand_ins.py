@@ -39,6 +39,9 @@ class Widget:
     def repaint(self):
         pass
 
+    def addCurrentPathToHistory(self):
+        self.inHistory = True
+
     def setMRMLScene(self, scene):
         self.scene = scene
 

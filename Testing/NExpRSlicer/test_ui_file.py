@@ -86,6 +86,13 @@ def test_every_widget_that_the_code_uses_exists(widgets):
     assert used | set(shown) <= {widget.get("name") for widget in widgets}
 
 
+def test_spin_boxes_tell_the_parameter_node_when_typing_has_ended(widgets):
+    """Otherwise its answer would complete 0.4 to 0.400 before the user can type 0.45."""
+    for widget in widgets:
+        if widget.get("class") == "QDoubleSpinBox":
+            assert text_of(widget, "keyboardTracking") == "false"
+
+
 class NExpRSlicerParameters:
     model = targetMode = None
 

@@ -1,7 +1,9 @@
 """The widget with stand-ins for Qt and the application, on a real MRML scene with a real model and thread."""
 
+import gc
 import sys
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -94,6 +96,7 @@ def test_apply_creates_the_volume_of_the_logic_and_shows_it(widget, scene, tiny_
     assert np.array_equal(slicer.util.arrayFromVolume(output), slicer.util.arrayFromVolume(expected))
     assert scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetBackgroundVolumeID() == output.GetID()
     assert output.GetName() in widget.ui.statusLabel.text
+    assert widget.ui.modelPathLineEdit.inHistory
     process_events(3)
     assert Timer.active == []
 
@@ -207,17 +210,6 @@ def test_preview_ends_with_the_module_and_comes_back(widget):
     wait(lambda: preview() is not None)
 
 
-def test_preview_is_out_of_the_way_while_the_scene_is_saved(widget, scene):
-    widget._parameterNode.livePreview = True
-    wait(lambda: preview() is not None)
-    composite = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
-    scene.InvokeEvent(slicer.vtkMRMLScene.StartSaveEvent)
-    assert preview() is None
-    assert composite.GetForegroundVolumeID() is None
-    scene.InvokeEvent(slicer.vtkMRMLScene.EndSaveEvent)
-    wait(lambda: preview() is not None)
-
-
 def test_scene_close_ends_the_preview(widget, scene):
     widget._parameterNode.livePreview = True
     process_events()
@@ -258,6 +250,46 @@ def test_reload_forgets_the_helpers(widget):
         assert widget.reloads == 1
     finally:
         sys.modules.update(modules)
+
+
+def test_preview_starts_when_pytorch_was_installed_for_it(widget, monkeypatch):
+    """Slicer handles events while it installs packages; the preview must not start with half of PyTorch."""
+    installed = []
+
+    def install():
+        if not installed:
+            process_events(3)
+            assert not widget._preview.encoding
+            widget.ui.applyButton.click()
+            assert widget._run is None
+            installed.append(True)
+
+    monkeypatch.setattr(NExpRSlicer, "torchInstalled", lambda: bool(installed))
+    monkeypatch.setattr(NExpRSlicer, "ensureTorch", install)
+    widget._parameterNode.livePreview = True
+    widget.ui.livePreviewCheckBox.click(True)
+    wait(lambda: preview() is not None)
+
+
+def test_removed_volume_is_not_kept_in_memory(widget, scene):
+    gone = []
+    volume = add_volume(smooth_pixels((2, 8, 9)), matrix_of("axial"))
+    volume.AddObserver("DeleteEvent", lambda *_: gone.append(True))
+    widget._parameterNode.inputVolume = volume
+    widget._parameterNode.livePreview = True
+    process_events()
+    scene.RemoveNode(volume)
+    del volume
+    process_events(3)
+    gc.collect()
+    assert gone
+
+
+def test_leaving_the_module_leaves_no_wrapper_of_the_parameter_node(widget):
+    wrapper = weakref.ref(widget._parameterNode)
+    widget.exit()
+    gc.collect()
+    assert wrapper() is None
 
 
 def test_declined_installation_is_calm(widget, monkeypatch):

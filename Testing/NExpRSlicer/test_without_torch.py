@@ -10,7 +10,7 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 from .conftest import MODULE_FOLDER, REPOSITORY
 
 PREPARE = f"""
-import importlib.abc, sys, types
+import importlib.abc, importlib.machinery, sys, types
 
 class NoTorch(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
@@ -105,6 +105,29 @@ sys.modules["PyTorchUtils"] = types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUti
 widget.ui.applyButton.click()
 assert "could not be installed (no connection)" in widget.ui.statusLabel.text
 assert widget.ui.applyButton.text == "Apply"
+""",
+        tiny_model_folder,
+    )
+
+
+def test_pytorch_that_does_not_fit_numpy_is_explained(tiny_model_folder):
+    run(
+        """
+class Tensor:
+    def numpy(self):
+        raise RuntimeError("Numpy is not available")
+torch = types.ModuleType("torch")
+torch.__spec__ = importlib.machinery.ModuleSpec("torch", None)
+torch.__version__, torch.zeros = "2.2.2", lambda size: Tensor()
+torch.cuda = torch.backends = types.SimpleNamespace(is_available=lambda: False)
+torch.backends.mps = torch.cuda
+sys.modules["torch"] = torch
+widget.ui.applyButton.click()
+assert 'slicer.util.pip_install("numpy<2")' in widget.ui.statusLabel.text, widget.ui.statusLabel.text
+assert widget.ui.applyButton.text == "Apply"
+widget._parameterNode.livePreview = True
+gui_stand_ins.process_events(3)
+assert "does not work with the NumPy" in widget.ui.previewLabel.text
 """,
         tiny_model_folder,
     )
