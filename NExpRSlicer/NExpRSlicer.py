@@ -215,9 +215,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _ensureTorch(self):
         if self._installing:
             return False
-        if not torchInstalled():
-            self.ui.statusLabel.text = _("Installing PyTorch, which may take some minutes...")
-            self.ui.statusLabel.repaint()
+        loading, installing = _("Loading PyTorch..."), _("Installing PyTorch, which may take some minutes...")
+        self.ui.statusLabel.text = loading if torchInstalled() else installing
+        self.ui.statusLabel.repaint()
         # The installer lets the application handle events: clicks, and updates that must not load half of PyTorch.
         self._installing = True
         try:

@@ -69,9 +69,10 @@ class PreviewNode:
         if compositeNode is None or not slicer.mrmlScene.IsNodePresent(compositeNode):
             return
         if self._node is not None and compositeNode.GetForegroundVolumeID() == self._node.GetID():
-            volumeID, opacity = self._previousForeground
+            volumeID, opacity, compositing = self._previousForeground
             compositeNode.SetForegroundVolumeID(volumeID)
             compositeNode.SetForegroundOpacity(opacity)
+            compositeNode.SetCompositing(compositing)
 
     def remove(self):
         """Leave the scene as if there had been no preview."""
@@ -105,6 +106,12 @@ class PreviewNode:
             return
         self.hide()
         self._compositeNode = compositeNode
-        self._previousForeground = (compositeNode.GetForegroundVolumeID(), compositeNode.GetForegroundOpacity())
+        self._previousForeground = (
+            compositeNode.GetForegroundVolumeID(),
+            compositeNode.GetForegroundOpacity(),
+            compositeNode.GetCompositing(),
+        )
         compositeNode.SetForegroundVolumeID(self._node.GetID())
+        # Adding or subtracting the preview would show other intensities.
+        compositeNode.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Alpha)
         self._display = None  # sets the opacity

@@ -22,12 +22,18 @@ def volumeProblem(volumeNode):
     if not volumeNode.IsA("vtkMRMLScalarVolumeNode"):
         return _("{name} is not a volume: select a scalar volume.").format(name=name)
     imageData = volumeNode.GetImageData()
-    if imageData is None or 0 in imageData.GetDimensions():
+    if imageData is None or 0 in imageData.GetDimensions() or imageData.GetPointData().GetScalars() is None:
         return _("{name} has no voxels: load or create its image first.").format(name=name)
     if imageData.GetNumberOfScalarComponents() != 1 or volumeNode.IsA("vtkMRMLTensorVolumeNode"):
         return _(
             "{name} has several values per voxel (color, vector or diffusion): extract one of them with the module "
             "Vector to Scalar Volume first."
+        ).format(name=name)
+    if voxelTypeOf(volumeNode) == np.int64:
+        # slicer.util.updateVolumeFromArray refuses such a result.
+        return _(
+            "{name} has 64-bit integer voxels, which Slicer does not display: convert it to another type with the "
+            "module Cast Scalar Volume first."
         ).format(name=name)
     return ""
 

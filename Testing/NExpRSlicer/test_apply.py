@@ -7,6 +7,7 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import SimpleITK as sitk
 import slicer
 import slicer.util
+import vtk
 
 from NExpRLib import load_model, upsample
 from NExpRSlicer import NExpRSlicerLogic
@@ -207,6 +208,18 @@ def test_refusals_say_what_to_do(scene, logic, tiny_model_folder, className, com
     with pytest.raises(ValueError, match=advice):
         logic.process(node, scale=2, model=tiny_model_folder)
     assert scene_content(scene) == before
+
+
+@pytest.mark.parametrize(("scalarType", "advice"), [(None, "no voxels"), (vtk.VTK_LONG, "Cast Scalar Volume")])
+def test_images_that_slicer_does_not_support(scene, logic, tiny_model_folder, scalarType, advice):
+    image = vtk.vtkImageData()
+    image.SetDimensions(6, 5, 2)
+    if scalarType is not None:
+        image.AllocateScalars(scalarType, 1)
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Node")
+    node.SetAndObserveImageData(image)
+    with pytest.raises(ValueError, match=advice):
+        logic.process(node, scale=2, model=tiny_model_folder)
 
 
 def test_no_input(scene, logic):

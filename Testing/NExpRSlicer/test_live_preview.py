@@ -346,13 +346,16 @@ def test_stop_leaves_nothing_behind(stage):
     other = add_volume(stage.pixels, matrix_of("axial"), "Other")
     composite.SetForegroundVolumeID(other.GetID())
     composite.SetForegroundOpacity(0.3)
+    composite.SetCompositing(composite.Subtract)
     nodes = stage.scene.GetNumberOfNodes()
     stage.settle()
     assert stage.scene.GetNumberOfNodes() == nodes + 2
+    assert composite.GetCompositing() == composite.Alpha
     stage.preview.stop()
     assert stage.scene.GetNumberOfNodes() == nodes
     assert composite.GetForegroundVolumeID() == other.GetID()
     assert composite.GetForegroundOpacity() == pytest.approx(0.3)
+    assert composite.GetCompositing() == composite.Subtract
     before = stage.changes
     stage.views["Red"][0].SetSliceOffset(1)
     assert stage.changes == before, "nothing is observed any more"
