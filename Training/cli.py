@@ -43,7 +43,7 @@ def main(argv=None):
         sys.stdout = None
         sys.exit(141)
     except OSError as error:
-        sys.exit(_fail(f"{error.filename or 'output'}: {error.strerror or error}", 2))
+        sys.exit(_fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2))
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted, nothing half-written is left", 130))
 

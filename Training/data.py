@@ -57,9 +57,17 @@ class TrainingCrops(torch.utils.data.Dataset):
     Volumes are drawn in proportion to the square root of their number of slices, which are alike; then a slice, then a
     scale uniformly in ``scales``. The whole slice is degraded before cropping, so no crop border rings. Crops are
     flipped and transposed at random.
+
+    :raises ValueError: if a slice is smaller than a crop.
     """
 
     def __init__(self, volumes, length, *, degradation, scales, crop_size, crops_per_slice, seed=0, start=0):
+        for (subject, source), volume in volumes.items():
+            if min(map(min, (image.shape for image in volume))) < crop_size:
+                raise ValueError(
+                    f"{source} of {subject} has slices smaller than a training crop of {crop_size} pixels: leave it "
+                    "out, or choose a smaller --data.crop_size."
+                )
         self.volumes = list(volumes.values())
         weights = np.sqrt([len(volume) for volume in self.volumes])
         self.probabilities = weights / weights.sum()

@@ -2,16 +2,30 @@
 
 import logging
 import warnings
+from pathlib import Path
 
+import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
-from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from .data_module import SliceData
 from .training_module import NExpRTraining
 
 
+class _Parser(LightningArgumentParser):
+    """Ends with one line instead of a page of options."""
+
+    def error(self, message, ex=None):
+        self.exit(2, f"nexpr train: error: {' '.join(message.split())} (see nexpr train --help)\n")
+
+
 class TrainingCommand(LightningCLI):
     """Adds what every run has: averaged weights (``ema``), and checkpoints ``last.ckpt`` and ``best.ckpt``."""
+
+    def parse_arguments(self, parser, args):
+        super().parse_arguments(parser, args)
+        _check_checkpoint(self.config.fit.ckpt_path)
 
     def add_arguments_to_parser(self, parser):
         parser.add_lightning_class_args(EMAWeightAveraging, "ema")
@@ -31,6 +45,15 @@ class TrainingCommand(LightningCLI):
         )
 
 
+def _check_checkpoint(path):
+    if path is None or not Path(path).is_file():  # Lightning knows names such as "last", and says what is missing.
+        return
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} is no checkpoint of nexpr train, or is damaged.") from error
+
+
 def train(arguments):
     """Run Lightning's ``fit`` with ``--config FILE`` and overrides, e.g. ``--trainer.devices 2``, ``--resume FILE``.
 
@@ -38,14 +61,19 @@ def train(arguments):
     """
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     arguments = ["--ckpt_path" + a.removeprefix("--resume") if a.startswith("--resume") else a for a in arguments]
-    TrainingCommand(
-        NExpRTraining,
-        SliceData,
-        args=["fit", *arguments],
-        seed_everything_default=0,
-        save_config_kwargs={"overwrite": True},
-        # Item i of the training data depends on the epoch, see TrainingCrops.
-        trainer_defaults={"reload_dataloaders_every_n_epochs": 1},
-    )
+    try:
+        TrainingCommand(
+            NExpRTraining,
+            SliceData,
+            args=["fit", *arguments],
+            seed_everything_default=0,
+            parser_class=_Parser,
+            save_config_kwargs={"overwrite": True},
+            # Item i of the training data depends on the epoch, see TrainingCrops.
+            trainer_defaults={"reload_dataloaders_every_n_epochs": 1},
+        )
+    except MisconfigurationException as error:
+        raise ValueError(str(error)) from error

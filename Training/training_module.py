@@ -59,8 +59,8 @@ class NExpRTraining(lightning.LightningModule):
         loss = torch.stack(losses).mean()
         if not torch.isfinite(loss):
             raise ValueError(
-                f"The loss is {loss.item()} at step {self.global_step}: resume from the last checkpoint with a lower "
-                "learning rate (--resume CHECKPOINT --model.learning_rate RATE)."
+                f"The loss is {loss.item()} at step {self.global_step}: train again with a lower learning rate "
+                "(--model.learning_rate RATE). The last checkpoint is kept."
             )
         self.log("loss", loss, prog_bar=True)
         return loss

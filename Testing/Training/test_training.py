@@ -117,7 +117,7 @@ def test_crops_hold_the_truth_at_their_positions():
     """A linear image degrades to itself: pixel values of input and truth tell where they lie."""
     high = (np.arange(60)[:, None] * 0.003 + np.arange(48) * 0.007).astype(np.float32)
     crops = TrainingCrops(
-        {"ramp": [high]}, 20, degradation="bicubic", scales=(1.0, 2.5), crop_size=12, crops_per_slice=2, seed=3
+        {("ann", "ramp"): [high]}, 20, degradation="bicubic", scales=(1.0, 2.5), crop_size=12, crops_per_slice=2, seed=3
     )
     for index in range(len(crops)):
         sample = crops[index]
@@ -129,3 +129,35 @@ def test_crops_hold_the_truth_at_their_positions():
             # The antialiasing filter reproduces a ramp up to the discretization of its weights; a tenth of a
             # low-resolution pixel would be 7e-4 along columns.
             assert np.median(np.abs(interpolated - truth.numpy()[inside])) < 2e-4
+
+
+def test_slices_smaller_than_a_crop_are_refused():
+    """They would be enlarged to one and trained on as if they had been measured."""
+    volumes = {("ann", "large"): [np.zeros((40, 40), np.float16)], ("bob", "small"): [np.zeros((12, 40), np.float16)]}
+    with pytest.raises(ValueError, match=r"small of bob .*crop of 16"):
+        TrainingCrops(volumes, 1, degradation="kspace", scales=(1.0, 4.0), crop_size=16, crops_per_slice=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "data.data"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--config", "broken.yaml"], "config"),
+        (["--config", CONFIG, "--data.data", "data.npz", "--data.crop", "5"], "--data.crop"),
+        (["--config", CONFIG, "--data.data", "data.npz", "--model.network.blocks", "many"], "blocks"),
+        (["--config", CONFIG, "--data.data", "data.npz", "--model.network.basis", "other"], "basis"),
+        (["--config", CONFIG, "--data.data", "data.npz", "--resume", "broken.yaml"], "broken.yaml is no checkpoint"),
+        (["--config", CONFIG, "--data.data", "data.npz", "--trainer.accelerator", "none"], "none"),
+        (["--config", CONFIG, "--data.data", "nowhere.npz"], "nowhere.npz"),
+    ],
+    ids=lambda value: " ".join(map(str, value[2:] or value)) if isinstance(value, list) else "",
+)
+def test_bad_options_end_in_one_line(nexpr, prepared, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.npz").write_bytes(prepared.read_bytes())
+    (tmp_path / "broken.yaml").write_text("model: [1")
+    status, _, err = nexpr("train", *arguments)
+    assert status == 2
+    assert err.count("\n") == 1
+    assert said in err
