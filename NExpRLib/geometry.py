@@ -105,6 +105,8 @@ def plan_target(geometry, *, scale=None, spacing=None, size=None, like=None, pla
     across = slice_axis(geometry, plane)
     plane_axes = tuple(axis for axis in reversed(range(geometry.dimension)) if axis != across)
     if like is not None:
+        if grid != "fov":
+            raise ValueError("A reference image names the whole grid: leave out the grid, or like.")
         return _target_like(geometry, across, plane_axes, like)
     old = [geometry.size[axis] for axis in plane_axes]
     if scale is not None:

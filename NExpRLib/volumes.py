@@ -1,5 +1,6 @@
 """Upsampling of whole volumes: SimpleITK image in, SimpleITK image out."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,9 @@ from .memory import available_memory, is_out_of_memory, memory_needed, readable_
 # An encoder pass over this many pixels needs about 1 GB on a CPU; larger batches are no faster there.
 _PIXELS_PER_BATCH = {"cpu": 2**18, "mps": 2**19, "cuda": 2**21}
 _TILE_SIZES = (512, 256, 128)
+# Output pixels per input pixel up to which the batches above fit into memory; larger scales take smaller batches.
+_OUTPUT_PER_INPUT = 16
+_WORKING_BYTES_PER_PIXEL = 32  # while one slice is rasterized, measured
 
 
 def upsample(
@@ -95,7 +99,7 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     outside = _outside(target, slices.shape[1:])
     result = np.empty((len(slices), *target.shape), dtype=slices.dtype)
     rows, columns = target.positions
-    effort = _Effort(model, slices.shape[1:], batch_size)
+    effort = _Effort(model, slices.shape[1:], target.shape, batch_size)
     done = 0
     while done < len(slices):
         batch = slices[done : done + effort.batch_size]
@@ -123,9 +127,10 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
 class _Effort:
     """How much is encoded at once; less after memory ran out: smaller batches, then tiles, then the CPU."""
 
-    def __init__(self, model, shape, batch_size):
+    def __init__(self, model, shape, output_shape, batch_size):
         self.model = model
-        self.batch_size = batch_size or max(1, _PIXELS_PER_BATCH[model.device.type] // (shape[0] * shape[1]))
+        pixels = max(shape[0] * shape[1], output_shape[0] * output_shape[1] // _OUTPUT_PER_INPUT)
+        self.batch_size = batch_size or max(1, _PIXELS_PER_BATCH[model.device.type] // pixels)
         self.tile = None
         self.longest_side = max(shape)
 
@@ -191,7 +196,7 @@ def check_memory(target, dtype, volumes=1):
 
     :raises ValueError: with the memory that it would take.
     """
-    needed = volumes * memory_needed(target.geometry.size, dtype)
+    needed = volumes * memory_needed(target.geometry.size, dtype) + _WORKING_BYTES_PER_PIXEL * math.prod(target.shape)
     available = available_memory()
     if available is not None and needed > available:
         raise ValueError(

@@ -6,8 +6,9 @@ import SimpleITK as sitk
 import torch
 
 from NExpRLib import load_model, upsample, volumes
+from NExpRLib.geometry import plan_target
 from NExpRLib.kspace import kspace_crop
-from NExpRLib.memory import is_out_of_memory
+from NExpRLib.memory import available_memory, is_out_of_memory
 from NExpRLib.network import NExpRNetwork
 
 
@@ -213,8 +214,22 @@ def test_labels_as_floating_point_values_are_upsampled(tiny_model):
 
 
 def test_result_that_does_not_fit_into_memory(tiny_model):
-    with pytest.raises(ValueError, match=r"10000000 x 10000000 x 3 voxels would take 1,200 TB of memory"):
+    with pytest.raises(ValueError, match=r"10000000 x 10000000 x 3 voxels would take 4,400 TB of memory"):
         upsample(sitk.Image((10, 10, 3), sitk.sitkUInt16), 1e6, plane=2, model=tiny_model)
+
+
+def test_memory_for_the_work_on_a_single_slice_counts():
+    """A slice of one byte per pixel takes many times that in floating point while it is made."""
+    side = int((available_memory() / 10) ** 0.5)
+    target = plan_target(volumes.geometry_of(sitk.Image((10, 10, 1), sitk.sitkUInt8)), size=(side, side))
+    with pytest.raises(ValueError, match="smaller scale"):
+        volumes.check_memory(target, np.uint8)
+
+
+def test_batches_are_smaller_for_large_results(tiny_model):
+    fractions = []
+    upsampled(noise((8, 16, 16)), tiny_model, scale=60, progress=fractions.append)
+    assert len(fractions) >= 2  # 7.4 million pixels
 
 
 def test_data_consistency_needs_the_whole_slice(tiny_model):

@@ -47,7 +47,7 @@ def test_bad_options(refused, source, output, arguments, said):
 def test_huge_scale_says_how_much_memory_it_would_take(refused, output, tmp_path):
     sitk.WriteImage(sitk.Image((10, 10, 3), sitk.sitkInt16), tmp_path / "in.nrrd")
     said = refused(tmp_path / "in.nrrd", output, "--scale", "1e6", "--plane", "axial")
-    assert "10000000 x 10000000 x 3 voxels would take 1,200 TB of memory" in said
+    assert "10000000 x 10000000 x 3 voxels would take 4,400 TB of memory" in said
 
 
 def test_reference_that_does_not_fit(refused, source, output, volume, tmp_path):
