@@ -1,7 +1,5 @@
 """``nexpr prepare``: from a folder of volumes to normalized slices with a subject each, the input of training."""
 
-import csv
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from NExpRLib.intensity import robust_range
 from NExpRLib.kspace import kspace_crop
 from NExpRLib.volumes import checked_pixels, geometry_of
 
+from .file_table import fact_of, read_table
 from .files import atomic_output, find_volumes, read_volume
 from .table import markdown_table
 
@@ -84,10 +83,10 @@ def run(arguments):
     shares = read_table(arguments.effective_resolution, "resolution") if arguments.effective_resolution else {}
     volumes, failures = [], []
     for source in tqdm(sources, desc="Preparing", unit="volume", disable=None):
-        name = Path(source.files[0]).name
-        subject = subjects.get(name) or _subject_by_folder(source, Path(arguments.folder))
         try:
-            volumes += prepare_volume(source, subject, arguments, shares.get(name, (1.0, 1.0)))
+            subject = fact_of(source.files[0], subjects) or _subject_by_folder(source, Path(arguments.folder))
+            share = fact_of(source.files[0], shares) or (1.0, 1.0)
+            volumes += prepare_volume(source, subject, arguments, share)
         except ValueError as error:
             failures.append(str(error))
     kept = [volume for volume in volumes if volume.slices]
@@ -129,36 +128,6 @@ def prepare_volume(source, subject, options, shares):
         name = source.name if len(options.window or []) < 2 else f"{source.name} {low:g}..{high:g}"
         prepared.append(PreparedVolume(name, subject, kept, len(slices), (low, high)))
     return prepared
-
-
-def read_table(path, what):
-    """Facts per file name from a table with tabs or commas.
-
-    :param what: ``subject`` (text) or ``resolution`` (measured shares of k-space along x and y).
-    :raises ValueError: if the table is not readable or lacks the columns.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            first = file.readline()
-            file.seek(0)
-            rows = list(csv.DictReader(file, delimiter="\t" if "\t" in first else ","))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"The table {path} cannot be read ({error}).") from error
-    columns = set(rows[0]) if rows else set()
-    needed = {"subject"} if what == "subject" else {"x", "y"}
-    if "file" not in columns or not (needed <= columns or "notes" in columns):
-        raise ValueError(f"The table {path} needs the columns file and {' and '.join(sorted(needed))}.")
-    facts = {}
-    for row in rows:
-        name, notes = Path(row["file"]).name, row.get("notes") or ""
-        if what == "subject":
-            noted = re.search(r"subject=([^;]+)", notes)
-            facts[name] = row["subject"] if needed <= columns else noted and noted.group(1)
-        else:
-            noted = re.search(r"effective resolution x (\d+)%, y (\d+)%", notes)
-            values = (row["x"], row["y"]) if needed <= columns else noted and noted.groups()
-            facts[name] = tuple(float(value or 100) / 100 for value in values or (100, 100))
-    return facts
 
 
 def write_slices(path, volumes, validation, windows):

@@ -1,0 +1,70 @@
+"""Tables that say of each file its subject or its effective resolution."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from Training.file_table import fact_of, read_table
+
+
+def table(tmp_path, text, **options):
+    path = tmp_path / "table.csv"
+    path.write_text(text, **options)
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_subjects(tmp_path, encoding, separator):
+    text = "file,subject\na.nii.gz,ann\nsub/b.nii,bob\n".replace(",", separator)
+    facts = read_table(table(tmp_path, text, encoding=encoding), "subject")
+    assert fact_of(tmp_path / "a.nii.gz", facts) == "ann"
+    assert fact_of(tmp_path / "elsewhere" / "b.nii", facts) == "bob"
+    assert fact_of(tmp_path / "c.nii", facts) is None
+
+
+def test_effective_resolution_also_from_notes(tmp_path):
+    facts = read_table(table(tmp_path, "file,x,y\na.nii,67,100\nb.nii,,50\n"), "resolution")
+    assert fact_of("a.nii", facts) == pytest.approx((0.67, 1))
+    assert fact_of("b.nii", facts) == pytest.approx((1, 0.5))
+    notes = 'file,notes\na.nii,"subject=ann; effective resolution x 67%, y 100%"\n'
+    assert fact_of("a.nii", read_table(table(tmp_path, notes), "resolution")) == pytest.approx((0.67, 1))
+    assert fact_of("a.nii", read_table(table(tmp_path, notes), "subject")) == "ann"
+
+
+def test_files_of_one_name_in_several_folders(tmp_path):
+    facts = read_table(table(tmp_path, "file,subject\none/t2.nii,ann\ntwo/t2.nii,bob\n"), "subject")
+    assert fact_of(tmp_path / "one" / "t2.nii", facts) == "ann"
+    assert fact_of(tmp_path / "two" / "t2.nii", facts) == "bob"
+    with pytest.raises(ValueError, match="several rows"):
+        fact_of(tmp_path / "three" / "t2.nii", facts)
+
+
+@pytest.mark.parametrize("values", ["0,100", "-5,100", "150,100", "half,100", "nan,100", "67%,100"])
+def test_percentages_that_make_no_sense(tmp_path, values):
+    with pytest.raises(ValueError, match="percentages"):
+        read_table(table(tmp_path, f"file,x,y\na.nii,{values}\n"), "resolution")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "file\na.nii\n", "name,subject\na,b\n", 'file,subject\n"a', "file,subject\n\n,\n"]
+)
+def test_other_tables_raise_nothing_but_value_errors(tmp_path, text):
+    try:
+        facts = read_table(table(tmp_path, text), "subject")
+    except ValueError as error:
+        assert "table" in str(error)
+    else:
+        assert fact_of("a.nii", facts) is None
+
+
+def test_subjects_of_files_of_one_name_are_kept_apart(nexpr, tmp_path):
+    for subject in ("one", "two", "three"):
+        (tmp_path / "in" / "scans" / subject).mkdir(parents=True)
+        pixels = np.random.default_rng(0).random((2, 24, 24), dtype=np.float32)
+        sitk.WriteImage(sitk.GetImageFromArray(pixels), tmp_path / "in" / "scans" / subject / "t2.nrrd")
+    path = table(tmp_path, "file,subject\none/t2.nrrd,ann\ntwo/t2.nrrd,bob\nthree/t2.nrrd,eve\n")
+    status, _, _ = nexpr("prepare", tmp_path / "in", "-o", tmp_path / "data.npz", "--subjects", path)
+    assert status == 0
+    with np.load(tmp_path / "data.npz") as data:
+        assert set(data["subjects"]) == {"ann", "bob", "eve"}
