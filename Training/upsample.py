@@ -11,6 +11,8 @@ from NExpRLib.grid import GRIDS
 
 from .files import check_output, extension_of, find_volumes, read_volume, write_volume
 
+_LARGEST_NIFTI = 32767
+
 
 def add_arguments(parser):
     parser.add_argument("input", metavar="IN", help="NIfTI, NRRD or MetaImage file, DICOM folder, or folder of volumes")
@@ -73,6 +75,8 @@ def _upsample(source, output, arguments, model, like):
     }
     geometry = geometry_of(image)
     target = plan_target(geometry, like=None if like is None else geometry_of(like), **named)
+    if max(target.geometry.size) > _LARGEST_NIFTI and extension_of(output).startswith(".nii"):
+        raise ValueError(f"NIfTI holds at most {_LARGEST_NIFTI} voxels along an axis: write .nrrd or .mha instead.")
     print(f"{source}: {_describe(geometry)} -> {_describe(target.geometry)}")
     highest, trained = 1 / min(target.step), model.card["scales"][1]
     if highest > trained + 0.05:
@@ -108,6 +112,8 @@ def _outputs(arguments, sources):
             raise ValueError(f"The output folder {output} cannot be made: {error.strerror}.") from error
         outputs = [output / f"{source.name}{_written_extension(source)}" for source in sources]
     inputs = {Path(file).resolve() for source in sources for file in source.files}
+    if arguments.like:
+        inputs.add(Path(arguments.like).resolve())
     for path in outputs:
         check_output(path)
         if path.resolve() in inputs:

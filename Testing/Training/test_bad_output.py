@@ -21,6 +21,15 @@ def test_output_that_is_an_input_by_a_link(refused, source, tmp_path):
     assert "is an input" in refused(source, tmp_path / "link.nrrd", "--scale", 2)
 
 
+def test_output_that_is_the_reference(refused, source, tmp_path):
+    reference = shutil.copy(source, tmp_path / "reference.nrrd")
+    assert "is an input" in refused(source, reference, "--like", reference)
+
+
+def test_axis_that_is_too_long_for_nifti(refused, source, tmp_path):
+    assert "32767" in refused(source, tmp_path / "out.nii.gz", "--size", 15, 40000)
+
+
 def test_output_folder_that_is_the_input_folder(refused, source, tmp_path):
     folder = tmp_path / "volumes"
     folder.mkdir()
