@@ -32,7 +32,7 @@ from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressTe
 from NExpRSlicerLib.ParameterNode import NExpRSlicerParameterNode
 from NExpRSlicerLib.Sequences import sequenceOf
 from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
-from NExpRSlicerLib.Volumes import geometryOf, volumeProblem, voxelTypeOf
+from NExpRSlicerLib.Volumes import geometryOf, inHounsfieldUnits, volumeProblem, voxelTypeOf
 from NExpRSlicerLib.Worker import Worker
 
 from NExpRLib.memory import available_memory
@@ -58,8 +58,9 @@ moves. For research use only. See more information in the
 <a href="https://github.com/NExpR/SlicerNExpR#readme">extension documentation</a>.
 """)
         self.parent.acknowledgementText = _("""
-The method is described by Pang et al., Computers in Biology and Medicine 184 (2025) 109354. Please cite this paper if
-you use the module in your research.
+The method is described by Pang et al., NExpR: Neural Explicit Representation for fast arbitrary-scale medical image
+super-resolution, Computers in Biology and Medicine 184 (2025) 109354. Please cite this paper if you use the module in
+your research.
 """)
 
 
@@ -368,7 +369,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             return VolumeFacts(problem)
         sequence = sequenceOf(volumeNode)
         frames = sequence[1].GetNumberOfDataNodes() if sequence else 1
-        return VolumeFacts("", geometryOf(volumeNode), voxelTypeOf(volumeNode), frames)
+        return VolumeFacts("", geometryOf(volumeNode), voxelTypeOf(volumeNode), frames, inHounsfieldUnits(volumeNode))
 
     def process(
         self,

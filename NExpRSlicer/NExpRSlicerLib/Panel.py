@@ -21,12 +21,14 @@ class VolumeFacts:
     :ivar geometry: NExpRLib.geometry.Geometry, None if there is a problem.
     :ivar voxelType: NumPy dtype, None if there is a problem.
     :ivar frames: number of volumes of its sequence, or 1.
+    :ivar hounsfield: whether its voxels are known to be CT numbers.
     """
 
     problem: str = ""
     geometry: object = None
     voxelType: object = None
     frames: int = 1
+    hounsfield: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def panelState(parameterNode, volume, freeMemory):
         warnings.append(
             _("The model was trained for scales up to {trained}: finer detail is extrapolated.").format(trained=trained)
         )
+    if volume.hounsfield and parameterNode.model == ModelChoice.MRI:
+        warnings.append(_("The volume holds CT numbers (Hounsfield units): the model CT is made for it."))
     if freeMemory is not None and memory > freeMemory:
         tooLarge = _("The run takes about {needed} of memory, but only {free} is free: choose a smaller scale.").format(
             needed=readable_bytes(memory), free=readable_bytes(freeMemory)
@@ -117,13 +121,20 @@ def _sizeText(target, volume):
     memory = volume.frames * memory_needed(target.geometry.size, volume.voxelType)
     rows, columns = target.plane_axes
     size, spacing = target.geometry.size, target.geometry.spacing
-    text = _("{slices} slices of {width} x {height} pixels, {x:.3g} x {y:.3g} mm, {memory} of memory").format(
+    text = _(
+        "{slices} slices of {width} x {height} pixels, {x:.3g} x {y:.3g} mm, {memory} of memory "
+        "(input: {inputWidth} x {inputHeight} pixels, {inputX:.3g} x {inputY:.3g} mm)"
+    ).format(
         slices=size[target.slice_axis],
         width=size[columns],
         height=size[rows],
         x=spacing[columns],
         y=spacing[rows],
         memory=readable_bytes(memory),
+        inputWidth=volume.geometry.size[columns],
+        inputHeight=volume.geometry.size[rows],
+        inputX=volume.geometry.spacing[columns],
+        inputY=volume.geometry.spacing[rows],
     )
     if volume.frames > 1:
         text = _("{frames} frames: {text}").format(frames=volume.frames, text=text)

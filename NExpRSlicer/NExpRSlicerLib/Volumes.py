@@ -43,6 +43,12 @@ def voxelTypeOf(volumeNode):
     return vtk_to_numpy(volumeNode.GetImageData().GetPointData().GetScalars()).dtype
 
 
+def inHounsfieldUnits(volumeNode):
+    """Whether the voxels are known to be CT numbers, as those of volumes loaded from DICOM are."""
+    units = volumeNode.GetVoxelValueUnits()
+    return units is not None and units.GetCodeValue() == "[hnsf'U]"
+
+
 def geometryOf(volumeNode):
     """NExpRLib.geometry.Geometry of a volume node, in RAS, without parent transforms."""
     matrix = ijkToRAS(volumeNode)

@@ -36,7 +36,8 @@ def volume():
 def test_size_spacing_and_memory_of_the_result(parameters, volume):
     state = panelState(parameters, volume, None)
     # 400 x 200 x 30 voxels of 2 bytes, twice
-    assert state.sizeText == "30 slices of 400 x 200 pixels, 0.25 x 0.4 mm, 9.6 MB of memory"
+    assert state.sizeText.startswith("30 slices of 400 x 200 pixels, 0.25 x 0.4 mm, 9.6 MB of memory")
+    assert "input: 200 x 100 pixels, 0.5 x 0.8 mm" in state.sizeText
     assert (state.problem, state.warning) == ("", "")
 
 
@@ -44,6 +45,15 @@ def test_sequences_multiply_the_memory(parameters, volume):
     state = panelState(parameters, VolumeFacts("", volume.geometry, volume.voxelType, frames=10), None)
     assert state.sizeText.startswith("10 frames: 30 slices")
     assert "96 MB" in state.sizeText
+
+
+def test_ct_numbers_ask_for_the_ct_model(parameters, volume):
+    ct = VolumeFacts("", volume.geometry, volume.voxelType, hounsfield=True)
+    parameters.model = ModelChoice.MRI
+    assert "CT" in panelState(parameters, ct, None).warning
+    assert "CT" not in panelState(parameters, volume, None).warning
+    parameters.model = ModelChoice.CT
+    assert "Hounsfield" not in panelState(parameters, ct, None).warning
 
 
 def test_target_by_spacing(parameters, volume):
