@@ -110,13 +110,14 @@ class ExplicitImage:
         if grid not in GRIDS:
             raise ValueError(f'Unknown grid "{grid}": choose one of {", ".join(GRIDS)}.')
         if scale is not None:
-            scales = np.broadcast_to(np.asarray(scale, dtype=np.float64), 2)
-            if not (np.isfinite(scales).all() and (scales > 0).all()):
-                raise ValueError(f"The scale must be a positive number, not {scale}.")
-            shape = [scaled_size(n, s) for n, s in zip(self.shape, scales)]
-        if len(shape) != 2 or any(n < 1 for n in shape):
-            raise ValueError(f"The shape must be two positive numbers, not {shape}.")
-        return [sample_positions(n, size, grid) for n, size in zip(self.shape, shape)]
+            scales = np.atleast_1d(np.asarray(scale, dtype=np.float64))
+            if scales.shape not in ((1,), (2,)) or not (np.isfinite(scales).all() and (scales > 0).all()):
+                raise ValueError(f"The scale must be one or two positive numbers, not {scale}.")
+            shape = [scaled_size(n, s) for n, s in zip(self.shape, np.broadcast_to(scales, 2))]
+        sizes = np.atleast_1d(shape)
+        if sizes.shape != (2,) or not all(n >= 1 and n == int(n) for n in sizes):
+            raise ValueError(f"The shape must be two positive whole numbers, not {shape}.")
+        return [sample_positions(n, int(size), grid) for n, size in zip(self.shape, sizes)]
 
     def _per_slice(self, numbers):
         numbers = np.asarray(numbers, dtype=np.float32)[..., None, None]

@@ -50,7 +50,11 @@ class Model:
         :raises ValueError: for another number of dimensions, complex, empty or non-finite input.
         """
         returns_numpy = not isinstance(slices, torch.Tensor)
-        pixels = slices.detach().cpu().numpy() if not returns_numpy else np.asarray(slices)
+        if returns_numpy:
+            pixels = np.asarray(slices)
+        else:
+            pixels = slices.detach().cpu()
+            pixels = (pixels.double() if pixels.is_floating_point() else pixels).numpy()  # NumPy has no bfloat16.
         if not (pixels.ndim == 2 or (pixels.ndim == 4 and pixels.shape[1] == 1)) or pixels.size == 0:
             raise ValueError(f"Slices must have shape (h, w) or (b, 1, h, w) and not be empty, not {pixels.shape}.")
         if not (np.issubdtype(pixels.dtype, np.number) or pixels.dtype == bool) or np.iscomplexobj(pixels):

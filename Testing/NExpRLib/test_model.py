@@ -108,11 +108,12 @@ def test_any_real_type(tiny_model, dtype):
     np.testing.assert_array_equal(result, tiny_model.represent(pixels.astype(np.float64)).rasterize(2))
 
 
-def test_tensors_give_tensors(tiny_model):
-    pixels = random_slice().astype(np.float32)
-    result = tiny_model.represent(torch.from_numpy(pixels)).rasterize(2)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int16, torch.bool])
+def test_tensors_give_tensors(tiny_model, dtype):
+    pixels = torch.from_numpy(random_slice()).to(dtype)
+    result = tiny_model.represent(pixels).rasterize(2)
     assert isinstance(result, torch.Tensor)
-    np.testing.assert_array_equal(result.numpy(), tiny_model.represent(pixels).rasterize(2))
+    np.testing.assert_array_equal(result.numpy(), tiny_model.represent(pixels.double().numpy()).rasterize(2))
 
 
 def test_batch_equals_single_slices(tiny_model):
