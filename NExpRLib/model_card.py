@@ -40,8 +40,12 @@ def read_card(model):
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         low, high = card["scales"]
-        if not (0 < low <= high and isinstance(card["network"], dict)):
-            raise ValueError("scales or network make no sense")
+        if not (0 < low <= high and isinstance(card["network"], dict) and isinstance(card["name"], str)):
+            raise ValueError("name, scales or network make no sense")
+        if card.get("window"):
+            low, high = card["window"]
+            if not low < high:
+                raise ValueError("the window makes no sense")
         return card
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"The model card {path} is not readable ({error}).") from error

@@ -88,7 +88,7 @@ def run(arguments):
             share = fact_of(source.files[0], shares) or (1.0, 1.0)
             volumes += prepare_volume(source, subject, arguments, share)
         except ValueError as error:
-            failures.append(str(error))
+            failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
     kept = [volume for volume in volumes if volume.slices]
     if not kept:
         raise ValueError(f"No slice of {arguments.folder} could be used. " + " ".join(failures))

@@ -99,6 +99,13 @@ def test_damaged_card(folder, card):
         load_model(folder)
 
 
+@pytest.mark.parametrize("changes", [{"window": [1]}, {"window": [5, 1]}, {"name": None}, {"scales": [4, 1]}], ids=str)
+def test_card_that_makes_no_sense(folder, changes):
+    rewrite_card(folder, **changes)
+    with pytest.raises(ValueError, match="model card"):
+        load_model(folder)
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint16", "int64", "float16", "float32", "float64"])
 def test_any_real_type(tiny_model, dtype):
     pixels = random_slice(high=1.9 if dtype == "bool" else 200).astype(dtype)
