@@ -207,12 +207,17 @@ def check_memory(target, dtype, volumes=1):
 
 
 def _looks_like_labels(pixels):
-    """At most 256 integer values, the same in 9 of 10 neighboring pixels."""
+    """Two integer values, or at most 256 of which the same lies in most neighboring pixels outside the background."""
     flat = pixels.reshape(-1)
-    same = np.count_nonzero(flat[1:] == flat[:-1])
-    if flat.size < 64 or same < 0.9 * (flat.size - 1):
+    if flat.size < 64 or len(np.unique(flat[:: 1 + flat.size // 100_000])) > 256:
         return False
-    return 2 <= len(np.unique(flat)) <= 256
+    values, counts = np.unique(flat, return_counts=True)
+    if not 2 <= len(values) <= 256:
+        return False
+    foreground = flat != values[counts.argmax()]
+    pairs = foreground[1:] | foreground[:-1]
+    same = np.count_nonzero(pairs & (flat[1:] == flat[:-1]))
+    return len(values) == 2 or same > 0.5 * np.count_nonzero(pairs)
 
 
 def _outside(target, shape):

@@ -209,6 +209,12 @@ def test_images_that_are_refused(tiny_model, image, said):
         upsample(image, 2, model=tiny_model)
 
 
+def test_image_of_eight_bits_with_much_background_is_upsampled(tiny_model):
+    pixels = np.zeros((4, 40, 40), np.uint8)
+    pixels[:, 15:25, 15:25] = np.random.default_rng(0).integers(40, 220, (4, 10, 10))
+    assert upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model).GetSize() == (80, 80, 4)
+
+
 def test_labels_as_floating_point_values_are_upsampled(tiny_model):
     assert upsample(sitk.Cast(labels(), sitk.sitkFloat32), 2, model=tiny_model).GetSize() == (80, 80, 4)
 
