@@ -19,11 +19,12 @@ class ExplicitImage:
 
     :ivar shape: (h, w) of the low-resolution slice.
     :ivar matrices: coefficient matrices (..., P, K, Q, K), float32 NumPy array or torch tensor on any device; the
-        leading dimensions are those of the slices.
+        leading dimensions are those of the slices. Patch (0, 0) begins ``margin`` pixels before the slice.
     :ivar row_frequencies, column_frequencies: float64 NumPy arrays (N+1,), radians per low-resolution pixel.
     :ivar skip: ``none``, ``bicubic`` or ``bspline``.
-    :ivar skip_coefficients: (..., h, w), of the kind of ``matrices``; ``None`` without a skip.
+    :ivar skip_coefficients: (..., h + 2 margin, w + 2 margin), of the kind of ``matrices``; ``None`` without a skip.
     :ivar intensity_offset, intensity_scale: numbers, or NumPy arrays (...): value = offset + scale * f.
+    :ivar margin: pixels by which the function extends beyond the slice on every side before its border continues.
     :ivar returns_numpy: whether :meth:`rasterize` returns NumPy arrays rather than the kind of ``matrices``.
     """
 
@@ -37,6 +38,7 @@ class ExplicitImage:
     skip_coefficients: object
     intensity_offset: object = 0.0
     intensity_scale: object = 1.0
+    margin: int = 0
     returns_numpy: bool = False
 
     def __getitem__(self, index):
@@ -60,7 +62,7 @@ class ExplicitImage:
         :return: (..., H, W) float32: NumPy if the image was made from NumPy, else a torch tensor on its device.
         :raises ValueError: for a target that is not named, named twice, empty or not finite.
         """
-        rows, columns = self._positions(scale, shape, grid, rows, columns)
+        rows, columns = (p + self.margin for p in self._positions(scale, shape, grid, rows, columns))
         image = self._patches(rows, columns)
         if self.skip != "none":
             image = image + interpolate(self.skip_coefficients, rows, columns, self.skip)
@@ -89,6 +91,7 @@ class ExplicitImage:
                 shape=tuple(int(n) for n in arrays.pop("shape")),
                 patch_size=int(arrays.pop("patch_size")),
                 blend=bool(arrays.pop("blend")),
+                margin=int(arrays.pop("margin")),
                 skip=str(arrays.pop("skip")),
                 skip_coefficients=arrays.pop("skip_coefficients", None),
                 **arrays,

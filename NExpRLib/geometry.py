@@ -37,6 +37,7 @@ class Target:
     :ivar plane_axes: (row axis, column axis).
     :ivar first, step: position of the first sample and distance of samples along rows and columns, in input pixels.
     :ivar geometry: of the output image.
+    :ivar periodic: whether the slices continue periodically, as on the ``kspace`` grid.
     :ivar of_reference: whether the grid is that of a reference image, which may reach beyond the input.
     """
 
@@ -45,6 +46,7 @@ class Target:
     first: tuple
     step: tuple
     geometry: Geometry
+    periodic: bool = False
     of_reference: bool = False
 
     @property
@@ -125,7 +127,8 @@ def plan_target(geometry, *, scale=None, spacing=None, size=None, like=None, pla
         )
     first = tuple(first_position(o, n, grid) for o, n in zip(old, new))
     step = tuple(o / n for o, n in zip(old, new))
-    return Target(across, plane_axes, first, step, _output_geometry(geometry, plane_axes, first, step, new))
+    output = _output_geometry(geometry, plane_axes, first, step, new)
+    return Target(across, plane_axes, first, step, output, periodic=grid == "kspace")
 
 
 def _pair(value, name):

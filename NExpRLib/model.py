@@ -13,6 +13,7 @@ from .network import NetworkConfig, NExpRNetwork
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("float32", "bfloat16")
+_PERIODIC_MARGIN = 16  # pixels; a wider one changes the result by less than the noise of an image
 
 
 class Model:
@@ -37,7 +38,7 @@ class Model:
         return intensity_range(self.card, image)
 
     @torch.inference_mode()
-    def represent(self, slices, intensity_range=None, tile=None):
+    def represent(self, slices, intensity_range=None, tile=None, periodic=False):
         """Encode slices once; the result is rasterized at any scale without the network.
 
         :param slices: (h, w) or (b, 1, h, w), NumPy array or tensor of any real numeric dtype, all finite.
@@ -45,6 +46,8 @@ class Model:
             (:meth:`intensity_range`). Nothing is clipped.
         :param tile: encode in tiles of about this many pixels a side, for large slices; the result does not depend
             on it.
+        :param periodic: the slices continue periodically, as an image does that was made from measured k-space. By
+            default they end at their border.
         :return: :class:`ExplicitImage` in the intensities of the input; rasterizing gives (H, W) or (b, 1, H, W), a
             NumPy array or a tensor as ``slices`` was.
         :raises ValueError: for another number of dimensions, complex, empty or non-finite input.
@@ -62,27 +65,29 @@ class Model:
         pixels = pixels.astype(np.float64)
         if not np.isfinite(pixels).all():
             raise ValueError("The slice contains NaN or infinite values: replace them first.")
-        batch = pixels.reshape(-1, *pixels.shape[-2:])
+        config, leading, shape = self.network.config, pixels.shape[:-2], pixels.shape[-2:]
+        batch = pixels.reshape(-1, *shape)
         ranges = np.array([intensity_range or self.intensity_range(image) for image in batch])
         low, extent = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
         normalized = (batch - low[:, None, None]) / extent[:, None, None]
+        margin = -(-_PERIODIC_MARGIN // config.patch_size) * config.patch_size if periodic else 0
+        normalized = np.pad(normalized, ((0, 0), (margin, margin), (margin, margin)), mode="wrap")
         inputs = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
-        config = self.network.config
-        leading = pixels.shape[:-2]
         matrices = self._encode(inputs[:, None], tile)
         coefficients = prefilter(inputs, config.skip)
         row_frequencies, column_frequencies = (f.numpy() for f in self.network.frequencies())
         return ExplicitImage(
-            shape=pixels.shape[-2:],
+            shape=shape,
             patch_size=config.patch_size,
             blend=config.blend,
             matrices=matrices.reshape(*leading, *matrices.shape[1:]),
             row_frequencies=row_frequencies,
             column_frequencies=column_frequencies,
             skip=config.skip,
-            skip_coefficients=None if coefficients is None else coefficients.reshape(pixels.shape),
+            skip_coefficients=None if coefficients is None else coefficients.reshape(*leading, *inputs.shape[1:]),
             intensity_offset=low.reshape(leading),
             intensity_scale=extent.reshape(leading),
+            margin=margin,
             returns_numpy=returns_numpy,
         )
 

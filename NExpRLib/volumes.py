@@ -45,7 +45,8 @@ def upsample(
     :param like: SimpleITK image whose in-plane grid is taken over. Its samples outside the input's extent are set to
         the minimum of the input.
     :param plane: ``auto`` (the acquisition plane), ``axial``, ``sagittal``, ``coronal``, or the through-plane axis 0-2.
-    :param grid: ``fov`` (physical extent preserved) or ``kspace`` (first sample stays in place).
+    :param grid: ``fov`` (physical extent preserved), or ``kspace`` (first sample stays in place, and slices continue
+        periodically, as those do that were made from measured k-space).
     :param model: name of a model in the package, path of a model's folder, or a loaded :class:`NExpRLib.model.Model`
         (which keeps its own device).
     :param data_consistency: replace the measured band of k-space of each slice by that of the input.
@@ -104,7 +105,7 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     while done < len(slices):
         batch = slices[done : done + effort.batch_size]
         try:
-            image = effort.model.represent(batch[:, None], (low, high), effort.tile)
+            image = effort.model.represent(batch[:, None], (low, high), effort.tile, target.periodic)
             normalized = replace(image, intensity_offset=0.0, intensity_scale=1.0).rasterize(rows=rows, columns=columns)
         except Exception as error:
             if not is_out_of_memory(error):

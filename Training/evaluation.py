@@ -38,8 +38,11 @@ def classical_methods(degradation):
 def nexpr_method(model, degradation):
     """NExpR as ``function(low, shape)``; intensities are already normalized."""
 
+    grid = grid_of(degradation)
+
     def restore(low, shape):
-        return model.represent(low, intensity_range=(0.0, 1.0)).rasterize(shape=shape, grid=grid_of(degradation))
+        image = model.represent(low, intensity_range=(0.0, 1.0), periodic=grid == "kspace")
+        return image.rasterize(shape=shape, grid=grid)
 
     return restore
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from NExpRLib import load_model
+from NExpRLib import ExplicitImage, load_model
 from NExpRLib.model_card import model_names
 
 
@@ -176,3 +176,21 @@ def test_non_finite_values(tiny_model, value):
 def test_types_that_are_not_real_numbers(tiny_model, dtype):
     with pytest.raises(ValueError, match="real numbers"):
         tiny_model.represent(np.zeros((5, 5)).astype(dtype))
+
+
+def test_periodic_slices_have_no_border(tiny_model):
+    """Shifting a periodic slice around shifts its function around, by whole patches, wherever the border was."""
+    pixels = np.random.default_rng(0).random((46, 38))
+    options = {"intensity_range": (0, 1), "periodic": True}
+    u, v = np.arange(0, 46, 0.25), np.arange(0, 38, 0.25)
+    whole = tiny_model.represent(pixels, **options).rasterize(rows=u, columns=v)
+    moved = tiny_model.represent(np.roll(pixels, (20, 14), (0, 1)), **options).rasterize(rows=u, columns=v)
+    np.testing.assert_allclose(np.roll(whole, (80, 56), (0, 1)), moved, atol=2e-5)
+
+
+def test_periodic_slices_can_be_saved(tiny_model, tmp_path):
+    image = tiny_model.represent(np.random.default_rng(0).random((9, 7)), periodic=True)
+    image.save(tmp_path / "slice.npz")
+    loaded = ExplicitImage.load(tmp_path / "slice.npz")
+    expected = image.rasterize(2.5, grid="kspace")
+    np.testing.assert_allclose(loaded.rasterize(2.5, grid="kspace"), expected, atol=1e-5)

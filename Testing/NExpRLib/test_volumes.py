@@ -25,7 +25,8 @@ def upsampled(image, model, scale=1.6, **options):
 def test_every_slice_is_its_function_on_the_whole_grid(tiny_model, grid, scale):
     image = noise((3, 11, 14))
     pixels = sitk.GetArrayFromImage(image)
-    functions = tiny_model.represent(pixels[:, None], tiny_model.intensity_range(pixels))
+    periodic = grid == "kspace"
+    functions = tiny_model.represent(pixels[:, None], tiny_model.intensity_range(pixels), periodic=periodic)
     expected = functions.rasterize(scale, grid=grid)[:, 0]
     assert np.abs(upsampled(image, tiny_model, scale, grid=grid) - expected).max() < 1e-5 * 100
 
