@@ -31,14 +31,14 @@ def load_slices(path, validation_subjects=None):
 
     :param validation_subjects: instead of those that were chosen when the file was prepared.
     :return: ``(training, validation, facts)``: two dictionaries ``{volume: [float16 (H, W), ...]}``, and what a model
-        card says of the data: intensity ``window`` or ``None``, ``validation_subjects``.
+        card says of the data: intensity ``windows`` (none: robust ranges) and ``validation_subjects``.
     :raises ValueError: if the file is no prepared data or either part is empty.
     """
     training, validation = {}, {}
     try:
         with np.load(path, allow_pickle=False) as file:
             kept_out = [str(s) for s in (file["validation"] if validation_subjects is None else validation_subjects)]
-            facts = {"window": file["window"].tolist() or None, "validation_subjects": kept_out}
+            facts = {"windows": file["windows"].tolist(), "validation_subjects": kept_out}
             for i, (subject, source) in enumerate(zip(file["subjects"], file["sources"])):
                 part = validation if str(subject) in kept_out else training
                 part.setdefault((str(subject), str(source)), []).append(file[f"slice_{i:05d}"])

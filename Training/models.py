@@ -87,11 +87,11 @@ def export_model(checkpoint, folder, about):
         **about,
         "degradation": data["degradation"],
         "scales": list(data["scales"]),
-        "window": facts["window"],
         "training": {
             "steps": state["global_step"],
             "crops_per_step": data["slices_per_batch"] * data["crops_per_slice"],
             "crop_size": data["crop_size"],
+            "windows": facts["windows"],
             "validation_subjects": facts["validation_subjects"],
         },
         "network": asdict(module.network.config),

@@ -131,9 +131,10 @@ def prepare_volume(source, subject, options, shares):
 
 
 def write_slices(path, volumes, validation, windows):
-    """Write ``slice_00000...``, ``subjects`` and ``sources`` per slice, ``validation`` subjects and the ``window``.
+    """Write ``slice_00000...``, ``subjects`` and ``sources`` per slice, ``validation`` subjects and the ``windows``.
 
-    A model that was trained in one window uses it always; after several, it takes the robust range of each volume.
+    Whatever the windows of its training, a model sees the robust range of each volume when it is used: pixels far
+    outside a fixed window would be unlike anything that it was trained on, and come out wrong.
     """
     slices = [image for volume in volumes for image in volume.slices]
     with atomic_output(path) as temporary:
@@ -142,7 +143,7 @@ def write_slices(path, volumes, validation, windows):
             subjects=np.array([volume.subject for volume in volumes for _ in volume.slices]),
             sources=np.array([volume.source for volume in volumes for _ in volume.slices]),
             validation=np.array(validation, dtype=str),
-            window=np.array(windows[0] if len(windows) == 1 else []),
+            windows=np.array(windows).reshape(-1, 2),
             **{f"slice_{i:05d}": image for i, image in enumerate(slices)},
         )
 

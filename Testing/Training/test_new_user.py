@@ -106,4 +106,4 @@ def test_window_sets_black_and_white(nexpr, tmp_path):
     with np.load(tmp_path / "data.npz") as prepared:
         expected = np.clip((ramp[0] + 140) / 400, 0, 1)
         np.testing.assert_allclose(prepared["slice_00000"], expected, atol=1e-3)
-        assert prepared["window"].tolist() == [-140, 260]
+        assert prepared["windows"].tolist() == [[-140, 260]]

@@ -36,7 +36,9 @@ def prepared(tmp_path_factory):
         arrays[f"slice_{i:05d}"] = ((wave - wave.min()) / np.ptp(wave)).astype(np.float16)
     path = tmp_path_factory.mktemp("prepared") / "data.npz"
     subjects = np.repeat(["ann", "bob", "eve"], 2)
-    np.savez(path, subjects=subjects, sources=subjects, validation=np.array(["eve"]), window=np.array([]), **arrays)
+    np.savez(
+        path, subjects=subjects, sources=subjects, validation=np.array(["eve"]), windows=np.empty((0, 2)), **arrays
+    )
     return path
 
 
