@@ -13,7 +13,6 @@ from .network import NetworkConfig, NExpRNetwork
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("float32", "bfloat16")
-_PERIODIC_MARGIN = 16  # pixels; a wider one changes the result by less than the noise of an image
 
 
 class Model:
@@ -70,7 +69,9 @@ class Model:
         ranges = np.array([intensity_range or self.intensity_range(image) for image in batch])
         low, extent = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
         normalized = (batch - low[:, None, None]) / extent[:, None, None]
-        margin = -(-_PERIODIC_MARGIN // config.patch_size) * config.patch_size if periodic else 0
+        a = config.patch_size
+        # All that the border depends on: encoder, blending, and B-spline coefficients, which decay as 0.27^distance.
+        margin = self.network.halo + -(-12 // a) * a if periodic else 0
         normalized = np.pad(normalized, ((0, 0), (margin, margin), (margin, margin)), mode="wrap")
         inputs = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
         matrices = self._encode(inputs[:, None], tile)

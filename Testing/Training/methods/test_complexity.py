@@ -130,7 +130,7 @@ def test_parameters_and_multiply_adds(name):
 
 def test_published_figures_that_leave_out_products_of_attention():
     products_of_swinir = 36 * LOW * 2 * 64 * 180
-    # Normalizations and softmax, counted in the published figure, are the remaining percent.
+    # The published figure is higher by less than a percent: presumably normalizations and softmax are counted in it.
     assert (BY_HAND["SwinIR"][1] - products_of_swinir) / 1e9 == pytest.approx(50.5, rel=0.01)
     products_of_srno = 2 * HIGH * 2 * 16 * 256
     assert round((BY_HAND["SRNO"][1] - products_of_srno) / 1e9, 1) == 56.7
