@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from NExpRLib.grid import scaled_size
+from NExpRLib.grid import sample_positions, scaled_size
 
-from .degradation import degrade, truth_positions
+from .degradation import degrade, fixed_scale_input, truth_positions
 
 
 @dataclass
@@ -18,12 +18,14 @@ class Sample:
     :ivar inputs: float32 tensor (crops, 1, h, w).
     :ivar truths: per crop, float32 tensor (H, W).
     :ivar rows, columns: per crop, float64 arrays: positions of the pixels of ``truths`` in pixel indices of the input.
+    :ivar cells: per crop, height and width of a pixel of the truth, in pixels of the input.
     """
 
     inputs: torch.Tensor
     truths: list
     rows: list
     columns: list
+    cells: list
 
 
 def load_slices(path, validation_subjects=None):
@@ -58,14 +60,32 @@ class TrainingCrops(torch.utils.data.Dataset):
     scale uniformly in ``scales``. The whole slice is degraded before cropping, so no crop border rings. Crops are
     flipped and transposed at random.
 
+    :param fixed_scale: instead of ``scales``, the whole scale of a network; the truth of a crop is exactly that many
+        times its size, see :func:`~Training.degradation.fixed_scale_input`.
+    :param truth_samples: keep that many random rows and columns of the truth of each crop instead of all; not for a
+        fixed scale.
     :raises ValueError: if a slice is smaller than a crop.
     """
 
-    def __init__(self, volumes, length, *, degradation, scales, crop_size, crops_per_slice, seed=0, start=0):
+    def __init__(
+        self,
+        volumes,
+        length,
+        *,
+        degradation,
+        scales,
+        crop_size,
+        crops_per_slice,
+        fixed_scale=None,
+        truth_samples=None,
+        seed=0,
+        start=0,
+    ):
+        needed = crop_size * (fixed_scale or 1)
         for (subject, source), volume in volumes.items():
-            if min(map(min, (image.shape for image in volume))) < crop_size:
+            if min(map(min, (image.shape for image in volume))) < needed:
                 raise ValueError(
-                    f"{source} of {subject} has slices smaller than a training crop of {crop_size} pixels: leave it "
+                    f"{source} of {subject} has slices smaller than a training crop of {needed} pixels: leave it "
                     "out, or choose a smaller --data.crop_size."
                 )
         self.volumes = list(volumes.values())
@@ -76,6 +96,8 @@ class TrainingCrops(torch.utils.data.Dataset):
         self.scales = scales
         self.crop_size = crop_size
         self.crops_per_slice = crops_per_slice
+        self.fixed_scale = fixed_scale
+        self.truth_samples = None if fixed_scale else truth_samples
         self.seed = seed
         self.start = start
 
@@ -86,42 +108,68 @@ class TrainingCrops(torch.utils.data.Dataset):
         rng = np.random.default_rng((self.seed, self.start + index))
         volume = self.volumes[rng.choice(len(self.volumes), p=self.probabilities)]
         image = volume[rng.integers(len(volume))].astype(np.float32)
-        largest = min(self.scales[1], min(image.shape) / self.crop_size)
-        scale = rng.uniform(min(self.scales[0], largest), largest)
-        shape = [max(self.crop_size, scaled_size(n, 1 / scale)) for n in image.shape]
-        low = degrade(image, shape, self.degradation)
-        inputs, truths, rows, columns = zip(*(self._crop(low, image, rng) for _ in range(self.crops_per_slice)))
-        return Sample(torch.stack(inputs)[:, None], list(truths), list(rows), list(columns))
+        if self.fixed_scale:
+            low, positions = fixed_scale_pair(image, self.fixed_scale, self.degradation)
+            whole = [n // self.fixed_scale for n in image.shape]
+            low = low[: whole[0], : whole[1]]
+        else:
+            largest = min(self.scales[1], min(image.shape) / self.crop_size)
+            scale = rng.uniform(min(self.scales[0], largest), largest)
+            low, positions = degraded_pair(image, scale, self.degradation, self.crop_size)
+        crops = [self._crop(low, image, positions, rng) for _ in range(self.crops_per_slice)]
+        inputs, truths, rows, columns, cells = zip(*crops)
+        return Sample(torch.stack(inputs)[:, None], list(truths), list(rows), list(columns), list(cells))
 
-    def _crop(self, low, high, rng):
-        low_slices, high_slices, positions = [], [], []
-        for low_size, high_size in zip(low.shape, high.shape):
+    def _crop(self, low, high, positions, rng):
+        low_slices, high_slices, in_crop = [], [], []
+        cell = [p[1] - p[0] for p in positions]
+        for low_size, u in zip(low.shape, positions):
             start = int(rng.integers(low_size - self.crop_size + 1))
-            u = truth_positions(low_size, high_size, self.degradation) - start
+            u = u - start
             inside = np.flatnonzero((u >= -0.5) & (u < self.crop_size - 0.5))
+            if self.truth_samples and self.truth_samples < len(inside):
+                inside = np.sort(rng.choice(inside, self.truth_samples, replace=False))
             u = u[inside]
             step = 1
             if rng.random() < 0.5:
                 u, step = self.crop_size - 1 - u[::-1], -1
             low_slices.append(np.arange(start, start + self.crop_size)[::step])
             high_slices.append(inside[::step])
-            positions.append(u)
+            in_crop.append(u)
         low_crop, high_crop = low[np.ix_(*low_slices)], high[np.ix_(*high_slices)]
         if rng.random() < 0.5:
-            low_crop, high_crop, positions = low_crop.T, high_crop.T, positions[::-1]
-        return torch.from_numpy(low_crop.copy()), torch.from_numpy(high_crop.copy()), *positions
+            low_crop, high_crop, in_crop, cell = low_crop.T, high_crop.T, in_crop[::-1], cell[::-1]
+        return torch.from_numpy(low_crop.copy()), torch.from_numpy(high_crop.copy()), *in_crop, tuple(cell)
+
+
+def degraded_pair(image, scale, degradation, smallest=1):
+    """Degraded slice, and the positions of the rows and columns of ``image`` in its pixel indices."""
+    shape = [max(smallest, scaled_size(n, 1 / scale)) for n in image.shape]
+    positions = [truth_positions(n, size, degradation) for n, size in zip(shape, image.shape)]
+    return degrade(image, shape, degradation), positions
+
+
+def fixed_scale_pair(image, scale, degradation):
+    """The same for a network of one scale: :func:`~Training.degradation.fixed_scale_input`, and positions in it."""
+    low, _ = degraded_pair(image, scale, degradation)
+    low = fixed_scale_input(low, image.shape, scale, degradation)
+    return low, [sample_positions(n, n * scale)[:size] for n, size in zip(low.shape, image.shape)]
 
 
 class ValidationSlices(torch.utils.data.Dataset):
-    """Whole slices at fixed scales: ``slices_per_volume`` evenly spaced slices of every volume at every scale."""
+    """Whole slices at given scales: ``slices_per_volume`` evenly spaced slices of every volume at every scale.
 
-    def __init__(self, volumes, *, degradation, scales, slices_per_volume):
+    :param fixed_scale: instead of ``scales``, that of the network.
+    """
+
+    def __init__(self, volumes, *, degradation, scales, slices_per_volume, fixed_scale=None):
         images = [
             volume[i]
             for volume in volumes.values()
             for i in np.linspace(0, len(volume) - 1, min(slices_per_volume, len(volume))).astype(int)
         ]
-        self.items = [(image, scale) for scale in scales for image in images]
+        self.items = [(image, scale) for scale in ([fixed_scale] if fixed_scale else scales) for image in images]
+        self.pair = fixed_scale_pair if fixed_scale else degraded_pair
         self.degradation = degradation
 
     def __len__(self):
@@ -130,7 +178,6 @@ class ValidationSlices(torch.utils.data.Dataset):
     def __getitem__(self, index):
         image, scale = self.items[index]
         image = image.astype(np.float32)
-        shape = [scaled_size(n, 1 / scale) for n in image.shape]
-        positions = [truth_positions(n, size, self.degradation) for n, size in zip(shape, image.shape)]
-        low = torch.from_numpy(degrade(image, shape, self.degradation))
-        return scale, Sample(low[None, None], [torch.from_numpy(image)], positions[:1], positions[1:])
+        low, (rows, columns) = self.pair(image, scale, self.degradation)
+        cell = rows[1] - rows[0], columns[1] - columns[0]
+        return scale, Sample(torch.from_numpy(low)[None, None], [torch.from_numpy(image)], [rows], [columns], [cell])

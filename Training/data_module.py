@@ -12,8 +12,11 @@ class SliceData(lightning.LightningDataModule):
     :param data: ``.npz`` written by ``nexpr prepare``.
     :param validation_subjects: subjects that are kept out of training, instead of those chosen by ``nexpr prepare``.
     :param degradation: ``kspace``, ``bicubic`` or ``paper``.
-    :param scales: range of training scales; each slice of a batch has its own.
+    :param scales: range of training scales; each slice of a batch has its own. Networks of one scale ignore it, as
+        they do ``validation_scales`` and ``truth_samples``.
     :param crop_size: side of a training crop in low-resolution pixels.
+    :param truth_samples: compare each crop with its truth at that many random rows and columns instead of all; for
+        networks that are slow to query. LIIF and LTE choose 48 x 48 random pixels.
     :param slices_per_batch, crops_per_slice: their product is the batch size.
     :param steps_per_epoch: optimizer steps per epoch; by default one pass over the slices.
     :param workers: processes that prepare training crops.
@@ -27,6 +30,7 @@ class SliceData(lightning.LightningDataModule):
         degradation: str = "kspace",
         scales: tuple[float, float] = (1.0, 4.0),
         crop_size: int = 32,
+        truth_samples: int | None = None,
         slices_per_batch: int = 4,
         crops_per_slice: int = 4,
         steps_per_epoch: int | None = None,
@@ -57,6 +61,8 @@ class SliceData(lightning.LightningDataModule):
             scales=options.scales,
             crop_size=options.crop_size,
             crops_per_slice=options.crops_per_slice,
+            fixed_scale=self.trainer.lightning_module.fixed_scale,
+            truth_samples=options.truth_samples,
             seed=options.seed,
             start=self.trainer.current_epoch * items,
         )
@@ -69,6 +75,7 @@ class SliceData(lightning.LightningDataModule):
             degradation=options.degradation,
             scales=options.validation_scales,
             slices_per_volume=options.slices_per_validation_volume,
+            fixed_scale=self.trainer.lightning_module.fixed_scale,
         )
         return self._loader(slices, 1)
 

@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
-from NExpRLib.grid import sample_positions
+from NExpRLib.grid import first_position, sample_positions
 from NExpRLib.intensity import to_dtype
-from NExpRLib.kspace import kspace_crop, zero_fill
+from NExpRLib.interpolation import interpolate, prefilter
+from NExpRLib.kspace import band_limited, kspace_crop, zero_fill
 
 DEGRADATIONS = ("kspace", "bicubic", "paper")
 
@@ -43,3 +44,27 @@ def grid_of(degradation):
 def truth_positions(low_size, high_size, degradation):
     """Positions of the high-resolution pixels along one axis, in low-resolution pixel indices."""
     return sample_positions(low_size, high_size, grid_of(degradation))
+
+
+def fixed_scale_input(low, shape, scale, degradation, margin=0):
+    """Input of a network that multiplies sizes by a whole ``scale`` and leaves its result on the field-of-view grid.
+
+    Such a network puts result k of each axis at ``(k + 1/2) / scale - 1/2`` in pixels of its input. The degraded slice
+    is sampled where this is the position of pixel k of the truth: shifted by a part of a pixel on the k-space grid,
+    exactly but for the Nyquist wave of even sizes; as it is on the field-of-view grid if the sizes are multiples.
+
+    :param low: float32 array (h, w), degraded from ``shape`` (H, W).
+    :param margin: pixels by which it is continued on all sides; on the k-space grid, periodically.
+    :return: float32 array (ceil(H / scale), ceil(W / scale)) and the margin; from ``margin * scale`` on, (H, W) pixels
+        of the network's result are those of the truth.
+    """
+    axes = []
+    for low_size, high_size in zip(low.shape, shape):
+        step = low_size / high_size
+        centers = (np.arange(-margin, -(-high_size // scale) + margin) + 0.5) * scale - 0.5
+        axes.append(first_position(low_size, high_size, grid_of(degradation)) + centers * step)
+    if grid_of(degradation) == "kspace":
+        return band_limited(low, *axes)
+    if all(len(p) == n and np.allclose(p, np.arange(n)) for p, n in zip(axes, low.shape)):
+        return low
+    return interpolate(prefilter(low, "bspline"), *axes, "bspline")

@@ -9,8 +9,9 @@ from tqdm import tqdm
 from NExpRLib.model import load_model
 from NExpRLib.volumes import upsample
 
-from .evaluation import METRICS, classical_methods, evaluate_slice, normalized_slices
+from .evaluation import METRICS, evaluate_slice, normalized_slices
 from .files import write_volume
+from .restorers import classical_methods
 from .table import markdown_table
 
 SLICE_SPACING = 5  # mm, as a 2D acquisition would have

@@ -12,9 +12,10 @@ from NExpRLib.model_card import model_folder
 from NExpRLib.volumes import checked_pixels
 
 from .degradation import DEGRADATIONS
-from .evaluation import METRICS, classical_methods, evaluate_slice, nexpr_method, normalized_slices
+from .evaluation import METRICS, evaluate_slice, normalized_slices
 from .files import find_volumes, read_volume
 from .models import write_card
+from .restorers import NExpR, classical_methods
 from .table import markdown_table
 
 
@@ -41,7 +42,7 @@ def run(arguments):
         raise ValueError(f"There is no volume in {', '.join(arguments.inputs)}.")
     model = load_model(arguments.model, arguments.device)
     methods = classical_methods(arguments.degradation)
-    methods["NExpR"] = nexpr_method(model, arguments.degradation)
+    methods["NExpR"] = NExpR(arguments.degradation, model)
     tables = evaluate_volumes(sources, arguments.scales, arguments.degradation, methods, arguments.window)
     for metric, table in tables.items():
         print(f"\n{metric}\n{table}")

@@ -67,13 +67,18 @@ def export_model(checkpoint, folder, about):
     :param about: entries of the card that the checkpoint does not know.
     :raises ValueError: if the checkpoint cannot be used or the folder cannot be written.
     """
-    from .training_module import NExpRTraining
+    from .modules import NExpRTraining
 
     try:
         module = NExpRTraining.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(f"{checkpoint} is no checkpoint of nexpr train.") from error
+    if not isinstance(module, NExpRTraining):
+        raise ValueError(
+            f"{checkpoint} holds a network of {module.hparams.method}: only NExpR is exported. nexpr evaluate uses the "
+            "other methods from their checkpoints."
+        )
     data, facts = state["datamodule_hyper_parameters"], state["SliceData"]
     buffer = io.BytesIO()
     torch.save({name: tensor.half() for name, tensor in module.network.state_dict().items()}, buffer)

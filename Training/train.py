@@ -10,7 +10,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from .data_module import SliceData
-from .training_module import NExpRTraining
+from .modules import RestorationTraining
 
 
 class _Parser(LightningArgumentParser):
@@ -21,7 +21,10 @@ class _Parser(LightningArgumentParser):
 
 
 class TrainingCommand(LightningCLI):
-    """Adds what every run has: averaged weights (``ema``), and checkpoints ``last.ckpt`` and ``best.ckpt``."""
+    """Adds what every run has: averaged weights (``ema``), and checkpoints ``last.ckpt`` and ``best.ckpt``.
+
+    A configuration whose ``model`` names no class trains NExpR.
+    """
 
     def parse_arguments(self, parser, args):
         super().parse_arguments(parser, args)
@@ -33,6 +36,7 @@ class TrainingCommand(LightningCLI):
         parser.add_lightning_class_args(ModelCheckpoint, "best")
         parser.set_defaults(
             {
+                "model": {"class_path": "NExpRTraining"},
                 "ema.decay": 0.999,
                 "last.filename": "last",
                 "last.save_on_train_epoch_end": True,
@@ -66,8 +70,9 @@ def train(arguments):
     arguments = ["--ckpt_path" + a.removeprefix("--resume") if a.startswith("--resume") else a for a in arguments]
     try:
         TrainingCommand(
-            NExpRTraining,
+            RestorationTraining,
             SliceData,
+            subclass_mode_model=True,
             args=["fit", *arguments],
             seed_everything_default=0,
             parser_class=_Parser,

@@ -9,7 +9,8 @@ from NExpRLib.model_card import model_names
 
 pytest.importorskip("torchmetrics", reason="needs the extra train")
 
-from Training.evaluation import classical_methods, evaluate_slice, nexpr_method, normalized_slices  # noqa: E402
+from Training.evaluation import evaluate_slice, normalized_slices  # noqa: E402
+from Training.restorers import NExpR, classical_methods  # noqa: E402
 
 SLICES_PER_VOLUME = 2
 
@@ -36,7 +37,7 @@ def mri_model():
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_mri_model_exceeds_zero_filling_and_splines(mri_model, prostate_slices, scale):
-    methods = {**classical_methods("kspace"), "NExpR": nexpr_method(mri_model, "kspace")}
+    methods = {**classical_methods("kspace"), "NExpR": NExpR("kspace", mri_model)}
     results = [evaluate_slice(truth, scale, "kspace", methods)[1] for truth in prostate_slices]
     psnr = {name: np.mean([result[name][1]["PSNR"] for result in results]) for name in methods}
     assert psnr["NExpR"] > psnr["Zero-filling"] + 0.5

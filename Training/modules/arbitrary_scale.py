@@ -1,0 +1,33 @@
+"""Training of LIIF, LTE and SRNO."""
+
+from typing import Literal
+
+import torch
+
+from ..methods import METHODS
+from .base import RestorationTraining
+from .schedule import Schedule
+
+
+class ArbitraryScaleTraining(RestorationTraining):
+    """Trains one network for all scales at the true pixels of every crop.
+
+    :param method: whose network, of the published size.
+    :param learning_rate: of Adam, times the factor of ``schedule``.
+    """
+
+    def __init__(
+        self,
+        method: Literal["LIIF", "LTE", "SRNO"],
+        learning_rate: float = 1e-4,
+        schedule: Schedule = Schedule(),  # noqa: B008
+    ):
+        super().__init__()
+        self.save_hyperparameters()
+        self.schedule = schedule
+        self.network = METHODS[method].network()
+
+    def restored(self, samples):
+        features = self.network.encode(torch.cat([sample.inputs for sample in samples]))
+        queries = [q for sample in samples for q in zip(sample.rows, sample.columns, sample.cells)]
+        return [self.network.query(features[i : i + 1], *query)[0, 0].float() for i, query in enumerate(queries)]

@@ -1,0 +1,36 @@
+"""Training of EDSR, SwinIR and SRConvNet."""
+
+from typing import Literal
+
+import torch
+
+from ..methods import METHODS
+from .base import RestorationTraining
+from .schedule import Schedule
+
+
+class FixedScaleTraining(RestorationTraining):
+    """Trains the network of one scale on crops whose truth is that many times their size.
+
+    :param method: whose network, of the published size.
+    :param scale: 2, 3 or 4.
+    :param learning_rate: of Adam, times the factor of ``schedule``.
+    """
+
+    def __init__(
+        self,
+        method: Literal["EDSR", "SwinIR", "SRConvNet"],
+        scale: Literal[2, 3, 4] = 4,
+        learning_rate: float = 1e-4,
+        schedule: Schedule = Schedule(),  # noqa: B008
+    ):
+        super().__init__()
+        self.save_hyperparameters()
+        self.fixed_scale = scale
+        self.schedule = schedule
+        self.network = METHODS[method].network(scale)
+
+    def restored(self, samples):
+        truths = [truth for sample in samples for truth in sample.truths]
+        results = self.network(torch.cat([sample.inputs for sample in samples]))[:, 0].float()
+        return [result[: truth.shape[0], : truth.shape[1]] for result, truth in zip(results, truths, strict=True)]

@@ -1,0 +1,64 @@
+"""Training of NExpR."""
+
+import torch
+
+from NExpRLib.explicit_image import ExplicitImage
+from NExpRLib.interpolation import prefilter
+from NExpRLib.network import NetworkConfig, NExpRNetwork
+
+from .base import RestorationTraining
+
+
+class NExpRTraining(RestorationTraining):
+    """Trains a network to predict the function behind a low-resolution slice, by its values at the true pixels.
+
+    :param network: architecture.
+    :param learning_rate: of Adam, reached after ``warmup_steps``.
+    :param decay_steps: the learning rate falls linearly to 0 over the last ones before ``trainer.max_steps``. A run
+        that was stopped anywhere is finished by resuming it with ``max_steps`` that many steps later.
+    :param learn_frequencies: otherwise the frequencies stay as they are initialized.
+    """
+
+    def __init__(
+        self,
+        network: NetworkConfig,
+        learning_rate: float = 4e-4,
+        warmup_steps: int = 500,
+        decay_steps: int = 4000,
+        learn_frequencies: bool = True,
+    ):
+        super().__init__()
+        self.save_hyperparameters()
+        self.network = NExpRNetwork(network).to(memory_format=torch.channels_last)
+        for frequencies in (self.network.row_frequencies, self.network.column_frequencies):
+            frequencies.requires_grad_(learn_frequencies)
+
+    def explicit_image(self, inputs):
+        """Function of each normalized input (b, 1, h, w); gradients flow to the network and its frequencies."""
+        config = self.network.config
+        matrices = self.network(inputs.contiguous(memory_format=torch.channels_last))
+        row_frequencies, column_frequencies = self.network.frequencies()
+        return ExplicitImage(
+            shape=tuple(inputs.shape[-2:]),
+            patch_size=config.patch_size,
+            blend=config.blend,
+            matrices=matrices,
+            row_frequencies=row_frequencies,
+            column_frequencies=column_frequencies,
+            skip=config.skip,
+            skip_coefficients=self._exact(prefilter, inputs[:, 0], config.skip),
+        )
+
+    def restored(self, samples):
+        images = self.explicit_image(torch.cat([sample.inputs for sample in samples]))
+        rows = [r for sample in samples for r in sample.rows]
+        columns = [c for sample in samples for c in sample.columns]
+        return [self._exact(images[i].rasterize, rows=r, columns=c) for i, (r, c) in enumerate(zip(rows, columns))]
+
+    def learning_rate_factor(self, step, total):
+        return max(0.0, min(1.0, (step + 1) / self.hparams.warmup_steps, (total - step) / self.hparams.decay_steps))
+
+    def _exact(self, function, *args, **kwargs):
+        """Call in float32: only the network may run in lower precision."""
+        with torch.autocast(self.device.type, enabled=False):
+            return function(*args, **kwargs)

@@ -1,0 +1,151 @@
+"""Methods on equal terms: each encodes a degraded slice once and then gives the truth's pixels, on the truth's grid."""
+
+import numpy as np
+import torch
+
+from NExpRLib.grid import first_position, sample_positions
+from NExpRLib.interpolation import interpolate, prefilter
+from NExpRLib.kspace import zero_fill
+
+from .degradation import fixed_scale_input, grid_of
+
+# Pixels by which networks see a slice continued on the k-space grid, where images are periodic.
+MARGIN = 16
+
+
+class Restorer:
+    """``restorer(low, shape)`` is ``restorer.rescale(restorer.encode(low), shape)`` as a float32 array (H, W).
+
+    ``low`` is a float32 array (h, w) in [0, 1]. What :meth:`encode` returns serves every shape.
+
+    :ivar scale: the one scale at which it restores, ``None`` for all.
+    :ivar network: ``None`` for classical methods.
+    """
+
+    scale = None
+    network = None
+
+    def __init__(self, degradation):
+        self.degradation = degradation
+        self.grid = grid_of(degradation)
+
+    def __call__(self, low, shape):
+        result = self.rescale(self.encode(low), shape)
+        return np.asarray(result.cpu() if isinstance(result, torch.Tensor) else result, dtype=np.float32)
+
+    def encode(self, low):
+        return low
+
+    def rescale(self, encoded, shape):
+        raise NotImplementedError
+
+    def positions(self, low_shape, shape):
+        """Positions of the truth's rows and columns in pixel indices of the degraded slice."""
+        return [sample_positions(n, size, self.grid) for n, size in zip(low_shape, shape)]
+
+
+class ZeroFilling(Restorer):
+    def rescale(self, encoded, shape):
+        first = [first_position(n, size, self.grid) for n, size in zip(encoded.shape, shape)]
+        return zero_fill(encoded, shape, first)
+
+
+class Interpolation(Restorer):
+    """:param kind: ``bicubic`` or ``bspline``."""
+
+    def __init__(self, degradation, kind):
+        super().__init__(degradation)
+        self.kind = kind
+
+    def encode(self, low):
+        return prefilter(low, self.kind)
+
+    def rescale(self, encoded, shape):
+        return interpolate(encoded, *self.positions(encoded.shape, shape), self.kind)
+
+
+class NExpR(Restorer):
+    """:param model: :class:`NExpRLib.model.Model`; intensities are already normalized."""
+
+    def __init__(self, degradation, model):
+        super().__init__(degradation)
+        self.model, self.network = model, model.network
+
+    def encode(self, low):
+        inputs = torch.from_numpy(np.ascontiguousarray(low))
+        return self.model.represent(inputs, intensity_range=(0.0, 1.0), periodic=self.grid == "kspace")
+
+    def rescale(self, encoded, shape):
+        return encoded.rasterize(shape=shape, grid=self.grid)
+
+
+class ArbitraryScale(Restorer):
+    """LIIF, LTE and SRNO.
+
+    :param network: :class:`~Training.methods.arbitrary_scale.ArbitraryScaleNetwork`.
+    """
+
+    def __init__(self, degradation, network, device):
+        super().__init__(degradation)
+        self.network, self.device = network.to(device).eval(), device
+        self.margin = MARGIN if self.grid == "kspace" else 0
+
+    @torch.inference_mode()
+    def encode(self, low):
+        padded = np.pad(low, self.margin, mode="wrap") if self.margin else low
+        return self.network.encode(_batch(padded, self.device))
+
+    @torch.inference_mode()
+    def rescale(self, encoded, shape):
+        low_shape = [n - 2 * self.margin for n in encoded.shape[-2:]]
+        rows, columns = (p + self.margin for p in self.positions(low_shape, shape))
+        cell = [n / size for n, size in zip(low_shape, shape)]
+        return self.network.query(encoded, rows, columns, cell)[0, 0]
+
+
+class FixedScale(Restorer):
+    """EDSR, SwinIR, SRConvNet and SRGAN: the whole network runs for every result."""
+
+    def __init__(self, degradation, network, scale, device):
+        super().__init__(degradation)
+        self.network, self.scale, self.device = network.to(device).eval(), scale, device
+
+    @torch.inference_mode()
+    def rescale(self, encoded, shape):
+        margin = MARGIN if self.grid == "kspace" else 0
+        inputs = fixed_scale_input(encoded, shape, self.scale, self.degradation, margin)
+        first = margin * self.scale
+        return self.network(_batch(inputs, self.device))[0, 0, first : first + shape[0], first : first + shape[1]]
+
+
+def _batch(image, device):
+    return torch.from_numpy(np.ascontiguousarray(image))[None, None].to(device)
+
+
+def classical_methods(degradation):
+    """The methods without training: ``{name: Restorer}``."""
+    return {
+        "Zero-filling": ZeroFilling(degradation),
+        "Bicubic": Interpolation(degradation, "bicubic"),
+        "Cubic B-spline": Interpolation(degradation, "bspline"),
+    }
+
+
+def load_restorer(checkpoint, degradation, device):
+    """The network of a checkpoint of ``nexpr train``, on a torch device.
+
+    :raises ValueError: if it is none.
+    """
+    from NExpRLib.model import Model
+
+    from .modules import ArbitraryScaleTraining, NExpRTraining, RestorationTraining
+
+    try:
+        module = RestorationTraining.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{checkpoint} is no checkpoint of nexpr train, or is damaged.") from error
+    if isinstance(module, NExpRTraining):
+        return NExpR(degradation, Model(module.network, {}, device))
+    if isinstance(module, ArbitraryScaleTraining):
+        return ArbitraryScale(degradation, module.network, device)
+    return FixedScale(degradation, module.network, module.fixed_scale, device)
