@@ -9,6 +9,7 @@ import numpy as np
 
 # In the messages of torch: CUDA and MPS; the CPU on Linux, on Windows; cuDNN and cuBLAS.
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+_WORKING_BYTES_PER_PIXEL = 32  # while one slice is rasterized, measured
 
 
 def available_memory():
@@ -47,9 +48,14 @@ def _windows_available_memory():
     return status.available if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else None
 
 
-def memory_needed(size, dtype):
-    """Bytes that a result of this size and pixel type takes while it is made."""
-    return 2 * math.prod(size) * np.dtype(dtype).itemsize
+def memory_needed(target, dtype, volumes=1):
+    """Bytes that one or several results take while they are made.
+
+    :param target: :class:`NExpRLib.geometry.Target`.
+    :param dtype: pixel type of the results.
+    """
+    results = 2 * volumes * math.prod(target.geometry.size) * np.dtype(dtype).itemsize
+    return results + _WORKING_BYTES_PER_PIXEL * math.prod(target.shape)
 
 
 def is_out_of_memory(error):

@@ -1,6 +1,5 @@
 """Upsampling of whole volumes: SimpleITK image in, SimpleITK image out."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,6 @@ _PIXELS_PER_BATCH = {"cpu": 2**18, "mps": 2**19, "cuda": 2**21}
 _TILE_SIZES = (512, 256, 128)
 # Output pixels per input pixel up to which the batches above fit into memory; larger scales take smaller batches.
 _OUTPUT_PER_INPUT = 16
-_WORKING_BYTES_PER_PIXEL = 32  # while one slice is rasterized, measured
 
 
 def upsample(
@@ -197,7 +195,7 @@ def check_memory(target, dtype, volumes=1):
 
     :raises ValueError: with the memory that it would take.
     """
-    needed = volumes * memory_needed(target.geometry.size, dtype) + _WORKING_BYTES_PER_PIXEL * math.prod(target.shape)
+    needed = memory_needed(target, dtype, volumes)
     available = available_memory()
     if available is not None and needed > available:
         raise ValueError(

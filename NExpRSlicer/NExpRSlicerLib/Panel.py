@@ -118,7 +118,7 @@ def _applyProblem(parameterNode, settings, target):
 
 
 def _sizeText(target, volume):
-    memory = volume.frames * memory_needed(target.geometry.size, volume.voxelType)
+    memory = memory_needed(target, volume.voxelType, volume.frames)
     rows, columns = target.plane_axes
     size, spacing = target.geometry.size, target.geometry.spacing
     text = _(
