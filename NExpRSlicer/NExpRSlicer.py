@@ -62,6 +62,27 @@ The method is described by Pang et al., NExpR: Neural Explicit Representation fo
 super-resolution, Computers in Biology and Medicine 184 (2025) 109354. Please cite this paper if you use the module in
 your research.
 """)
+        # Additional initialization step after application startup is complete
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Add the volumes of the tutorial to the Sample Data module; nothing is downloaded before the user clicks."""
+    import SampleData
+
+    # Slicer's own, which therefore come with a thumbnail and are downloaded once for both categories.
+    for name, fileName, sha256 in (
+        ("MRHead", "MR-head.nrrd", "cc211f0dfd9a05ca3841ce1141b292898b2dd2d3f08286affadf823a7e58df93"),
+        ("CTChest", "CT-chest.nrrd", "4507b664690840abb6cb9af2d919377ffc4ef75b167cb6fd0f747befdb12e38e"),
+    ):
+        SampleData.SampleDataLogic.registerCustomSampleDataSource(
+            category="NExpR",
+            sampleName=name,
+            uris=f"https://github.com/Slicer/SlicerTestingData/releases/download/SHA256/{sha256}",
+            fileNames=fileName,
+            checksums=f"SHA256:{sha256}",
+            nodeNames=name,
+        )
 
 
 #

@@ -112,7 +112,7 @@ def install(slicer):
     sys.modules["qt"] = types.ModuleType("qt")
     sys.modules["qt"].QTimer = Timer
     sys.modules["ctk"] = types.ModuleType("ctk")
-    slicer.app = types.SimpleNamespace(testingEnabled=lambda: True)
+    slicer.app = types.SimpleNamespace(testingEnabled=lambda: True, connect=lambda signal, slot: None)
     loaded = {}
 
     def loadUI(path):

@@ -3,6 +3,7 @@
 import gc
 import sys
 import time
+import types
 import weakref
 
 import numpy as np
@@ -65,6 +66,23 @@ def test_module_describes_itself():
     assert parent.categories == ["Filtering"]
     assert "109354" in parent.acknowledgementText
     assert "research" in parent.helpText
+
+
+def test_sample_data_is_offered_after_startup(monkeypatch):
+    connected, offered = [], []
+    monkeypatch.setattr(slicer.app, "connect", lambda signal, slot: connected.append((signal, slot)))
+    logic = types.SimpleNamespace(registerCustomSampleDataSource=lambda **source: offered.append(source))
+    monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=logic))
+    NExpRSlicer.NExpRSlicer(Parent(str(MODULE_FOLDER / "NExpRSlicer.py")))
+    ((signal, slot),) = connected
+    assert (signal, offered) == ("startupCompleted()", [])
+    slot()
+    readme = (MODULE_FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    for source in offered:
+        assert f"click *{source['sampleName']}*" in readme
+        # Slicer's test data lies under its checksum.
+        assert source["uris"].endswith(source["checksums"].replace(":", "/"))
+    assert [source["nodeNames"] for source in offered] == ["MRHead", "CTChest"]
 
 
 def test_first_volume_is_selected_and_apply_is_ready(widget):
