@@ -1,93 +1,136 @@
-"""Separable, piecewise linear operators along one image axis.
+"""Piecewise linear operators along one image axis.
 
-Both parts of an explicit image are of this kind: an output sample depends on a few neighboring blocks of numbers (the
-coefficients of its patch, or the pixels around it) through weights that depend on its position along one axis only.
-The functions below serve NumPy arrays and torch tensors alike, so a saved image is evaluated without torch.
+Both parts of an explicit image are of this kind. The axis is cut into cells of equal length; all samples of a cell
+depend on the same window of numbers (the coefficients of its patches, or the pixels around it), through weights that
+depend on their position. The windows of neighboring cells overlap and are evenly spaced, so they are views of the data
+and the operator is one batched matrix product. NumPy arrays and torch tensors are served alike: a saved image is
+evaluated without torch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 
 @dataclass(frozen=True)
-class AxisGroups:
-    """Samples along one axis, grouped by the cell that they fall in and padded to groups of equal length.
+class CellGroups:
+    """Samples along one axis in G groups of n, each within one cell; groups that are not full are filled up.
 
     :ivar cells: integer array (G,), the cell of each group.
-    :ivar positions: float64 array (G, n), sample positions in input pixel indices.
-    :ivar order: integer array (number of samples,): place of each sample among the G * n padded ones; ``None`` when
-        the padded samples are the samples themselves.
+    :ivar offsets: float64 array (G, n), positions from the start of the cell; also of what fills up a group.
+    :ivar consecutive: whether ``cells`` are consecutive numbers.
+    :ivar alike: whether all groups but the first and the last have the same offsets, as at integer scales.
+    :ivar place: where the samples lie among the G * n: a slice or an integer array.
     """
 
     cells: np.ndarray
-    positions: np.ndarray
-    order: np.ndarray | None
+    offsets: np.ndarray
+    consecutive: bool
+    alike: bool
+    place: object
+
+    def weights(self, weights_of):
+        """Weights (G, n, w) of all groups, computed once for those that are alike.
+
+        :param weights_of: function of cells (g,) and offsets (g, n) that returns (g, n, w).
+        """
+        if not self.alike:
+            return weights_of(self.cells, self.offsets)
+        first_inner_last = np.array([0, 1, -1])
+        weights = weights_of(self.cells[first_inner_last], self.offsets[first_inner_last])
+        return weights[np.repeat([0, 1, 2], [1, len(self.cells) - 2, 1])]
 
 
-def group_by_cell(positions, cells):
-    """Group sample positions (any order) by cell index; see :class:`AxisGroups`."""
-    unique_cells, group, counts = np.unique(cells, return_inverse=True, return_counts=True)
-    by_group = np.argsort(group, kind="stable")
-    rank = np.empty(len(positions), dtype=np.int64)
-    rank[by_group] = np.arange(len(positions)) - np.repeat(np.cumsum(counts) - counts, counts)
-    length = counts.max()
-    order = group * length + rank
-    padded = np.repeat(positions[by_group[np.cumsum(counts) - counts]][:, None], length, axis=1)
-    padded[group, rank] = positions
-    is_identity = order.size == padded.size and np.array_equal(order, np.arange(order.size))
-    return AxisGroups(unique_cells, padded, None if is_identity else order)
+def group_by_cell(positions, cells, start_of_first, cell_length):
+    """Group samples by cell.
+
+    :param positions: float64 array (samples,), in any order.
+    :param cells: integer array (samples,), the cell of each sample.
+    :param start_of_first: position where cell 0 begins.
+    """
+    order = None
+    if (cells[1:] < cells[:-1]).any():
+        order = np.argsort(cells, kind="stable")
+        positions, cells = positions[order], cells[order]
+    first = cells[0]
+    counts = np.bincount(cells - first)
+    # Beyond the border of the image, the outermost cells may hold any number of samples: they are split.
+    length = counts[1:-1].max(initial=0) or counts.max()
+    pieces = -(-counts // length)
+    consecutive = pieces.max() == 1
+    if consecutive:
+        pieces[:] = 1
+    ends = np.cumsum(pieces)
+    begin_slot = (ends - pieces) * length
+    if consecutive:
+        begin_slot[0] += length - counts[0]  # What fills up the first group comes first: the samples are in one piece.
+    slots = np.arange(len(cells)) + np.repeat(begin_slot - np.cumsum(counts) + counts, counts)
+    fullest = counts.argmax()
+    offsets = np.full(ends[-1] * length, np.nan)
+    offsets[slots] = positions - (start_of_first + cell_length * cells)
+    offsets = offsets.reshape(-1, length)
+    offsets = np.where(np.isnan(offsets), offsets[ends[fullest] - pieces[fullest]], offsets)
+    if order is not None:
+        place = np.empty_like(slots)
+        place[order] = slots
+    elif slots[-1] - slots[0] == len(slots) - 1:
+        place = slice(int(slots[0]), int(slots[-1]) + 1)
+    else:
+        place = slots
+    alike = consecutive and len(pieces) > 3 and np.abs(offsets[1:-1] - offsets[1]).max() < 1e-9
+    return CellGroups(np.repeat(first + np.arange(len(counts)), pieces), offsets, bool(consecutive), bool(alike), place)
 
 
 @dataclass(frozen=True)
 class AxisOperator:
-    """Linear operator from P blocks of K numbers to samples along one axis.
+    """Linear operator from the numbers along one axis to samples along it.
 
-    :ivar blocks: integer array (G, T): the T blocks that the samples of a group depend on.
-    :ivar weights: array or tensor (G, n, T * K).
-    :ivar order: as in :class:`AxisGroups`.
+    :ivar weights: array or tensor (G, n, w).
+    :ivar step: numbers from the beginning of one cell's window to that of the next; cell -1 has the first window.
     """
 
-    blocks: np.ndarray
+    groups: CellGroups
     weights: object
-    order: np.ndarray | None
+    step: int
 
-    def like(self, data):
-        """The operator with its weights in the kind, dtype and device of ``data``."""
-        if isinstance(data, np.ndarray):
-            weights = self.weights.astype(data.dtype)
-        elif isinstance(self.weights, np.ndarray):
-            weights = data.new_tensor(self.weights)
+    def to(self, dtype, device):
+        """The operator with weights of another NumPy dtype, or of a torch dtype on a device; gradients flow."""
+        if isinstance(dtype, np.dtype):
+            return replace(self, weights=self.weights.astype(dtype))
+        import torch  # Loaded already, since the data is a tensor.
+
+        return replace(self, weights=torch.as_tensor(self.weights, dtype=dtype, device=device))
+
+    def __call__(self, data):
+        """Apply to the first axis: (numbers, m) -> (samples, m)."""
+        return self.samples(self.weights @ self._windows(data))
+
+    def filled_up(self, data):
+        """Like a call, but with what fills up the groups: (G, n, m), the samples still to be taken out."""
+        return self.weights @ self._windows(data)
+
+    def add_filled_up(self, data, factor, image):
+        """Add ``factor`` times :meth:`filled_up` of ``data`` to ``image`` in place."""
+        if isinstance(image, np.ndarray):
+            image += np.matmul(factor * self.weights, self._windows(data))
         else:
-            weights = self.weights.to(data)
-        return AxisOperator(self.blocks, weights, self.order)
+            image.baddbmm_(self.weights, self._windows(data), alpha=factor)
 
-    def along_rows(self, data):
-        """Apply to rows: (..., P, K, W) -> (..., samples, W)."""
-        blocks = _take(data, self.blocks.reshape(-1), -3)
-        groups, _, width = self.weights.shape
-        blocks = blocks.reshape(*data.shape[:-3], groups, width, data.shape[-1])
-        samples = self.weights @ blocks
-        samples = samples.reshape(*data.shape[:-3], -1, data.shape[-1])
-        return samples if self.order is None else _take(samples, self.order, -2)
+    def samples(self, filled_up):
+        """Take the samples out of the groups: (G, n, m) -> (samples, m)."""
+        rows = filled_up.reshape(-1, filled_up.shape[-1])
+        place = self.groups.place
+        if isinstance(place, slice) or isinstance(rows, np.ndarray):
+            return rows[place]
+        return rows.index_select(0, rows.new_tensor(place, dtype=int))
 
-    def along_columns(self, data):
-        """Apply to columns: (..., H, P, K) -> (..., H, samples)."""
-        blocks = _take(data, self.blocks.reshape(-1), -2)
-        groups, _, width = self.weights.shape
-        blocks = blocks.reshape(*data.shape[:-2], groups, width)
-        samples = blocks.swapaxes(-3, -2) @ self.weights.swapaxes(-2, -1)
-        samples = samples.swapaxes(-3, -2).reshape(*data.shape[:-2], -1)
-        return samples if self.order is None else _take(samples, self.order, -1)
-
-
-def _take(data, indices, axis):
-    """``data`` at ``indices`` along a negative ``axis``; consecutive indices give a view."""
-    tail = (slice(None),) * (-axis - 1)
-    if np.array_equal(indices, np.arange(indices[0], indices[0] + len(indices))):
-        return data[(..., slice(int(indices[0]), int(indices[0]) + len(indices)), *tail)]
-    if isinstance(data, np.ndarray):
-        return data.take(indices, axis)
-    import torch  # Loaded already, since the data is a tensor; copies whole blocks, which indexing does not.
-
-    return data.index_select(data.ndim + axis, torch.as_tensor(indices, device=data.device))
+    def _windows(self, data):
+        """Windows (G, w, m) of the numbers of each group: a view where the cells are consecutive."""
+        width = self.weights.shape[-1]
+        if isinstance(data, np.ndarray):
+            windows = np.lib.stride_tricks.sliding_window_view(data, width, axis=0)[:: self.step]
+        else:
+            windows = data.unfold(0, width, self.step)
+        cells = self.groups.cells
+        chosen = slice(cells[0] + 1, cells[-1] + 2) if self.groups.consecutive else cells + 1
+        return windows[chosen].swapaxes(1, 2)

@@ -1,12 +1,15 @@
 """An image as an explicit function: evaluated anywhere, without the network (paper Eqs. 1-3 plus an analytic skip)."""
 
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from .fourier_basis import patch_operator
+from .axis_operator import AxisOperator, group_by_cell
+from .fourier_basis import arrange_patches, cell_of, patch_operator, start_of_first_cell
 from .grid import GRIDS, sample_positions, scaled_size
-from .interpolation import interpolate
+from .interpolation import arrange_pixels, pixel_operator
 
 _FORMAT = 1
 
@@ -18,34 +21,49 @@ class ExplicitImage:
     Coordinates u (down rows) and v (along columns) are low-resolution pixel indices, pixel centers being integers.
 
     :ivar shape: (h, w) of the low-resolution slice.
-    :ivar matrices: coefficient matrices (..., P, K, Q, K), float32 NumPy array or torch tensor on any device; the
-        leading dimensions are those of the slices. Patch (0, 0) begins ``margin`` pixels before the slice.
+    :ivar patches: coefficients as :func:`~.fourier_basis.arrange_patches` returns them, float32 NumPy array or torch
+        tensor on any device; the leading dimensions are those of the slices. Patch (0, 0) begins ``margin`` pixels
+        before the slice.
     :ivar row_frequencies, column_frequencies: float64 NumPy arrays (N+1,), radians per low-resolution pixel.
     :ivar skip: ``none``, ``bicubic`` or ``bspline``.
-    :ivar skip_coefficients: (..., h + 2 margin, w + 2 margin), of the kind of ``matrices``; ``None`` without a skip.
+    :ivar pixels: coefficients of the skip as :func:`~.interpolation.arrange_pixels` returns them, of the kind of
+        ``patches``; ``None`` without a skip.
     :ivar intensity_offset, intensity_scale: numbers, or NumPy arrays (...): value = offset + scale * f.
     :ivar margin: pixels by which the function extends beyond the slice on every side before its border continues.
-    :ivar returns_numpy: whether :meth:`rasterize` returns NumPy arrays rather than the kind of ``matrices``.
+    :ivar returns_numpy: whether :meth:`rasterize` returns NumPy arrays rather than the kind of ``patches``.
     """
 
     shape: tuple
     patch_size: int
     blend: bool
-    matrices: object
+    patches: object
     row_frequencies: np.ndarray
     column_frequencies: np.ndarray
     skip: str
-    skip_coefficients: object
+    pixels: object
     intensity_offset: object = 0.0
     intensity_scale: object = 1.0
     margin: int = 0
     returns_numpy: bool = False
 
+    @classmethod
+    def from_coefficients(cls, matrices, skip_coefficients, *, patch_size, blend, skip, **others):
+        """Function with the given coefficients.
+
+        :param matrices: (..., P, Q, K, K), the matrix M of each patch, see :mod:`~.fourier_basis`.
+        :param skip_coefficients: (..., h + 2 margin, w + 2 margin) from :func:`~.interpolation.prefilter`, or ``None``.
+        """
+        pixels = None
+        if skip_coefficients is not None:
+            pixels = arrange_pixels(skip_coefficients, patch_size, start_of_first_cell(patch_size, blend), skip)
+        patches = arrange_patches(matrices)
+        return cls(patches=patches, pixels=pixels, patch_size=patch_size, blend=blend, skip=skip, **others)
+
     def __getitem__(self, index):
         """One slice, or a part, of a batch."""
         of_slices = {
             name: value[index]
-            for name in ("matrices", "skip_coefficients", "intensity_offset", "intensity_scale")
+            for name in ("patches", "pixels", "intensity_offset", "intensity_scale")
             if np.ndim(value := getattr(self, name))
         }
         return replace(self, **of_slices)
@@ -62,11 +80,15 @@ class ExplicitImage:
         :return: (..., H, W) float32: NumPy if the image was made from NumPy, else a torch tensor on its device.
         :raises ValueError: for a target that is not named, named twice, empty or not finite.
         """
-        rows, columns = (p + self.margin for p in self._positions(scale, shape, grid, rows, columns))
-        image = self._patches(rows, columns)
-        if self.skip != "none":
-            image = image + interpolate(self.skip_coefficients, rows, columns, self.skip)
-        image = image * self._per_slice(self.intensity_scale) + self._per_slice(self.intensity_offset)
+        positions = (p + self.margin for p in self._positions(scale, shape, grid, rows, columns))
+        frequencies = (self.row_frequencies, self.column_frequencies)
+        rows, columns = (self._operators(*of_axis) for of_axis in zip(positions, frequencies, (1, 0)))
+        slices = self.patches.shape[:-2]
+        if slices:
+            images = _stack([self[index]._draw(rows, columns) for index in np.ndindex(slices)])
+            image = images.reshape(*slices, *images.shape[1:])
+        else:
+            image = self._draw(rows, columns)
         return _to_numpy(image) if self.returns_numpy else image
 
     def save(self, path):
@@ -93,7 +115,7 @@ class ExplicitImage:
                 blend=bool(arrays.pop("blend")),
                 margin=int(arrays.pop("margin")),
                 skip=str(arrays.pop("skip")),
-                skip_coefficients=arrays.pop("skip_coefficients", None),
+                pixels=arrays.pop("pixels", None),
                 **arrays,
             )
         except OSError:
@@ -122,23 +144,92 @@ class ExplicitImage:
             raise ValueError(f"The shape must be two positive whole numbers, not {shape}.")
         return [sample_positions(n, int(size), grid) for n, size in zip(self.shape, sizes)]
 
-    def _per_slice(self, numbers):
-        numbers = np.asarray(numbers, dtype=np.float32)[..., None, None]
-        return numbers if isinstance(self.matrices, np.ndarray) else self.matrices.new_tensor(numbers)
+    def _operators(self, positions, frequencies, axis):
+        """Operators to ``positions`` along the rows (axis 1 of what is arranged columns first) or columns (axis 0)."""
+        waves = 2 * len(frequencies) - 1
+        layout = _Layout(
+            size=self.shape[1 - axis] + 2 * self.margin,
+            patches=self.patches.shape[axis - 2] // waves - 2,
+            patch_size=self.patch_size,
+            blend=self.blend,
+            skip=self.skip,
+            dtype=self.patches.dtype,
+            device=getattr(self.patches, "device", None),
+        )
+        if isinstance(frequencies, np.ndarray):
+            patches = _cached_patch_operator(positions.tobytes(), frequencies.tobytes(), layout)
+        else:
+            patches = _patch_operator(positions.tobytes(), frequencies, layout)
+        return _Operators(patches, None if self.skip == "none" else _pixel_operator(positions.tobytes(), layout))
 
-    def _patches(self, rows, columns):
-        operators = [
-            patch_operator(positions, patches, self.patch_size, frequencies, self.blend)
-            for positions, patches, frequencies in (
-                (rows, self.matrices.shape[-4], self.row_frequencies),
-                (columns, self.matrices.shape[-2], self.column_frequencies),
-            )
-        ]
-        by_rows, by_columns = (operator.like(self.matrices) for operator in operators)
-        data = self.matrices
-        flat = data.reshape(*data.shape[:-2], -1)
-        partial = by_rows.along_rows(flat)
-        return by_columns.along_columns(partial.reshape(*partial.shape[:-1], *data.shape[-2:]))
+    def _draw(self, rows, columns):
+        """One slice (H, W)."""
+        offset, scale = float(self.intensity_offset), float(self.intensity_scale)
+        by_column = columns.patches(self.patches).swapaxes(0, 1)
+        if self.pixels is None:
+            image = rows.patches.filled_up(scale * by_column) + offset
+        else:
+            # The weights of the skip sum to one, so that the offset can be added first.
+            image = rows.pixels.filled_up(columns.pixels(scale * self.pixels + offset).swapaxes(0, 1))
+            rows.patches.add_filled_up(by_column, scale, image)
+        return rows.patches.samples(image)
+
+
+class _Layout(NamedTuple):
+    """What operators along one axis depend on besides positions and frequencies."""
+
+    size: int
+    patches: int
+    patch_size: int
+    blend: bool
+    skip: str
+    dtype: object
+    device: object
+
+
+class _Operators(NamedTuple):
+    """From the coefficients along one axis to samples."""
+
+    patches: AxisOperator
+    pixels: AxisOperator | None
+
+
+# The functions below take float64 arrays as bytes, so that they can be cached: a slider, the slices of a volume, and
+# often rows and columns ask for the same operators.
+
+
+@lru_cache(maxsize=16)
+def _groups(positions, patches, patch_size, blend):
+    positions = np.frombuffer(positions)
+    cells = cell_of(positions, patches, patch_size, blend)
+    return group_by_cell(positions, cells, start_of_first_cell(patch_size, blend), patch_size)
+
+
+@lru_cache(maxsize=16)
+def _pixel_operator(positions, layout):
+    groups = _groups(positions, layout.patches, layout.patch_size, layout.blend)
+    start = start_of_first_cell(layout.patch_size, layout.blend)
+    operator = pixel_operator(groups, layout.size, layout.patch_size, start, layout.skip)
+    return operator.to(layout.dtype, layout.device)
+
+
+@lru_cache(maxsize=16)
+def _cached_patch_operator(positions, frequencies, layout):
+    return _patch_operator(positions, np.frombuffer(frequencies), layout)
+
+
+def _patch_operator(positions, frequencies, layout):
+    groups = _groups(positions, layout.patches, layout.patch_size, layout.blend)
+    operator = patch_operator(groups, layout.patches, layout.patch_size, frequencies, layout.blend)
+    return operator.to(layout.dtype, layout.device)
+
+
+def _stack(images):
+    if isinstance(images[0], np.ndarray):
+        return np.stack(images)
+    import torch  # Loaded already, since the images are tensors.
+
+    return torch.stack(images)
 
 
 def _to_numpy(value):

@@ -10,7 +10,7 @@ likewise along columns, and one matrix M of (2N+1) x (2N+1) numbers per patch: f
 
 import numpy as np
 
-from .axis_operator import AxisOperator, group_by_cell
+from .axis_operator import AxisOperator
 
 BASES = ("paper", "full")
 
@@ -20,37 +20,61 @@ def coefficient_count(basis, frequencies):
     return 2 * (frequencies + 1) ** 2 if basis == "paper" else (2 * frequencies + 1) ** 2
 
 
-def patch_operator(positions, patches, patch_size, frequencies, blend=False):
-    """Operator from the coefficients of P patches to samples along one axis.
+def arrange_patches(matrices):
+    """Coefficient matrices as :func:`patch_operator` reads them: columns first, the outermost patches repeated.
 
-    Patch i covers ``[a*i - 1/2, a*(i+1) - 1/2)``; outside the image the nearest patch continues. With ``blend``, two
+    :param matrices: (..., P, Q, K, K), NumPy array or torch tensor.
+    :return: (..., (Q + 2) K, (P + 2) K).
+    """
+    *leading, patch_rows, patch_columns, k, _ = matrices.shape
+    rows, columns = (np.clip(np.arange(-1, n + 1), 0, n - 1) for n in (patch_rows, patch_columns))
+    n = len(leading)
+    axes = (*range(n), n + 1, n + 3, n, n + 2)
+    if isinstance(matrices, np.ndarray):
+        arranged = matrices[..., rows, :, :, :][..., columns, :, :].transpose(axes)
+    else:
+        rows, columns = (matrices.new_tensor(index, dtype=int) for index in (rows, columns))
+        arranged = matrices.index_select(-4, rows).index_select(-3, columns).permute(axes)
+    return arranged.reshape(*leading, len(columns) * k, len(rows) * k)
+
+
+def start_of_first_cell(patch_size, blend):
+    """Position where cell 0 begins: at the border of patch 0, or with ``blend`` at its center."""
+    return (patch_size - 1) / 2 if blend else -0.5
+
+
+def cell_of(positions, patches, patch_size, blend):
+    """Cell of each position: its patch, or with ``blend`` that whose center precedes it, -1 before the first.
+
+    Outside the image the nearest patch continues.
+    """
+    cells = np.floor((positions - start_of_first_cell(patch_size, blend)) / patch_size)
+    return np.clip(cells, -1 if blend else 0, patches - 1).astype(np.int64)
+
+
+def patch_operator(groups, patches, patch_size, frequencies, blend):
+    """Operator from the coefficients of P patches, the outermost of them repeated, to samples along one axis.
+
+    The numbers along the axis are those of patches 0, 0, 1, ... P-1, P-1, with 2N+1 numbers each. With ``blend``, two
     neighboring patches are mixed linearly between their centers, so that the function has no seams.
 
-    :param positions: float64 array (samples,), input pixel indices.
-    :param patches: number of patches P along the axis.
-    :param patch_size: pixels a per patch.
+    :param groups: samples grouped by :func:`cell_of`.
     :param frequencies: (N+1,) radians per input pixel, index 0 being 0: float64 NumPy array, or float64 torch tensor
         on the CPU to let gradients flow. The weights are of the same kind.
     """
-    center_of_first = (patch_size - 1) / 2
-    if blend:
-        cells = np.clip(np.floor((positions - center_of_first) / patch_size), -1, patches - 1).astype(np.int64)
-        taps = np.array([0, 1])
-    else:
-        cells = np.clip(np.floor((positions + 0.5) / patch_size), 0, patches - 1).astype(np.int64)
-        taps = np.array([0])
-    groups = group_by_cell(positions, cells)
-    blocks = np.clip(groups.cells[:, None] + taps, 0, patches - 1)
-    offsets = groups.positions[:, :, None] - (patch_size * blocks + center_of_first)[:, None, :]
-    if blend:
-        toward_next = (groups.positions - center_of_first) / patch_size - groups.cells[:, None]
-        toward_next = np.clip(toward_next, 0, 1)
-        share = np.stack([1 - toward_next, toward_next], axis=-1)
-    else:
-        share = np.ones_like(offsets)
-    waves = _waves(offsets, frequencies)
-    weights = waves * (share[..., None] if isinstance(waves, np.ndarray) else waves.new_tensor(share[..., None]))
-    return AxisOperator(blocks, weights.reshape(*weights.shape[:2], -1), groups.order)
+
+    def weights_of(cells, offsets):
+        if not blend:
+            return _waves(offsets - patch_size / 2, frequencies)
+        toward_next = np.clip(offsets / patch_size, 0, 1)
+        toward_next[cells == -1] = 1
+        toward_next[cells == patches - 1] = 0
+        share = np.stack([1 - toward_next, toward_next], axis=-1)[..., None]
+        waves = _waves(np.stack([offsets, offsets - patch_size], axis=-1), frequencies)
+        weights = waves * (share if isinstance(waves, np.ndarray) else waves.new_tensor(share))
+        return weights.reshape(*offsets.shape, -1)
+
+    return AxisOperator(groups, groups.weights(weights_of), step=2 * len(frequencies) - 1)
 
 
 def _waves(offsets, frequencies):

@@ -6,6 +6,7 @@
 Beyond the image's extent [-1/2, h - 1/2] the value at its border continues.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -18,31 +19,62 @@ SKIPS = ("none", "bicubic", "bspline")
 def interpolate(coefficients, rows, columns, skip):
     """Evaluate the interpolant on a separable grid.
 
-    :param coefficients: from :func:`prefilter`, (..., h, w), NumPy array or torch tensor.
+    :param coefficients: from :func:`prefilter`, (h, w), NumPy array or torch tensor.
     :param rows, columns: float64 arrays of positions in input pixel indices.
-    :return: (..., H, W) of the kind of ``coefficients``.
+    :return: (H, W) of the kind of ``coefficients``.
     """
+    kind = coefficients.dtype, getattr(coefficients, "device", None)
     by_rows, by_columns = (
-        interpolation_operator(positions, size, skip).like(coefficients)
-        for positions, size in zip((rows, columns), coefficients.shape[-2:])
+        _interpolation_operator(np.asarray(positions, dtype=np.float64), size, skip).to(*kind)
+        for positions, size in zip((rows, columns), coefficients.shape)
     )
-    partial = by_rows.along_rows(coefficients[..., :, None, :])
-    return by_columns.along_columns(partial[..., None])
+    return by_rows(by_columns(arrange_pixels(coefficients, 1, 0, skip)).swapaxes(0, 1))
 
 
-def interpolation_operator(positions, size, skip):
-    """Operator from the coefficients of ``size`` pixels to samples along one axis; weights are float64 NumPy.
+def _interpolation_operator(positions, size, skip):
+    cells = np.clip(np.floor(positions), -1, size - 1).astype(np.int64)
+    return pixel_operator(group_by_cell(positions, cells, 0, 1), size, 1, 0, skip)
 
-    :param positions: float64 array (samples,), input pixel indices.
+
+def arrange_pixels(coefficients, cell_length, start_of_first, skip):
+    """Coefficients as :func:`pixel_operator` reads them: columns first, continued beyond the border.
+
+    :param coefficients: (..., h, w), NumPy array or torch tensor.
+    :param cell_length, start_of_first: cells of the operator along either axis, input pixels.
+    :return: (..., w', h').
+    """
+    rows, columns = (
+        _continued(np.arange(-(-size // cell_length) * cell_length + cell_length + 4) + first, size, skip)
+        for size in coefficients.shape[-2:]
+        for first in [_first_tap(start_of_first, cell_length)]
+    )
+    if isinstance(coefficients, np.ndarray):
+        return np.ascontiguousarray(coefficients[..., rows, :][..., columns].swapaxes(-1, -2))
+    rows, columns = (coefficients.new_tensor(index, dtype=int) for index in (rows, columns))
+    return coefficients.index_select(-2, rows).index_select(-1, columns).swapaxes(-1, -2).contiguous()
+
+
+def pixel_operator(groups, size, cell_length, start_of_first, skip):
+    """Operator from arranged coefficients to samples along one axis; its weights are float64 NumPy.
+
+    :param groups: samples grouped by cells of ``cell_length`` pixels.
+    :param size: number of input pixels.
     :param skip: ``bicubic`` or ``bspline``.
     """
-    positions = np.clip(positions, -0.5, size - 0.5)
-    groups = group_by_cell(positions, np.floor(positions).astype(np.int64))
-    taps = groups.cells[:, None] + np.arange(-1, 3)
-    distance = np.abs(groups.positions[:, :, None] - taps[:, None, :])
-    weights = _keys(distance) if skip == "bicubic" else _cubic_bspline(distance)
-    blocks = np.clip(taps, 0, size - 1) if skip == "bicubic" else _mirror(taps, size)
-    return AxisOperator(blocks, weights, groups.order)
+    kernel = _keys if skip == "bicubic" else _cubic_bspline
+    taps = _first_tap(start_of_first, cell_length) + cell_length + np.arange(cell_length + 4)
+
+    def weights_of(cells, offsets):
+        start = cell_length * cells[:, None]
+        positions = np.clip(start_of_first + start + offsets, -0.5, size - 0.5)
+        return kernel(np.abs(positions[..., None] - (taps + start[:, None])))
+
+    return AxisOperator(groups, groups.weights(weights_of), step=cell_length)
+
+
+def _first_tap(start_of_first, cell_length):
+    """First pixel that samples in cell -1 depend on."""
+    return math.floor(start_of_first) - 1 - cell_length
 
 
 def prefilter(image, skip):
@@ -74,6 +106,13 @@ def _keys(x):
 
 def _cubic_bspline(x):
     return np.where(x <= 1, 2 / 3 - x**2 + x**3 / 2, np.where(x < 2, (2 - x) ** 3 / 6, 0.0))
+
+
+def _continued(indices, size, skip):
+    """Indices of pixels beyond the border: the border pixel, or mirrored about the centers of the border pixels."""
+    if skip == "bicubic":
+        return np.clip(indices, 0, size - 1)
+    return _mirror(indices, size)
 
 
 def _mirror(indices, size):

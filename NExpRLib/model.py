@@ -9,7 +9,7 @@ import torch
 from .explicit_image import ExplicitImage
 from .interpolation import prefilter
 from .model_card import intensity_range, model_folder, read_card
-from .network import NetworkConfig, NExpRNetwork
+from .network import NetworkConfig, NExpRNetwork, coefficient_matrices
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("float32", "bfloat16")
@@ -74,18 +74,20 @@ class Model:
         margin = self.network.halo + -(-12 // a) * a if periodic else 0
         normalized = np.pad(normalized, ((0, 0), (margin, margin), (margin, margin)), mode="wrap")
         inputs = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
-        matrices = self._encode(inputs[:, None], tile)
-        coefficients = prefilter(inputs, config.skip)
+        matrices = coefficient_matrices(self._encode(inputs[:, None], tile), config.basis)
+        skip_coefficients = prefilter(inputs, config.skip)
+        if skip_coefficients is not None:
+            skip_coefficients = skip_coefficients.reshape(*leading, *inputs.shape[1:])
         row_frequencies, column_frequencies = (f.numpy() for f in self.network.frequencies())
-        return ExplicitImage(
+        return ExplicitImage.from_coefficients(
+            matrices.reshape(*leading, *matrices.shape[1:]),
+            skip_coefficients,
             shape=shape,
             patch_size=config.patch_size,
             blend=config.blend,
-            matrices=matrices.reshape(*leading, *matrices.shape[1:]),
             row_frequencies=row_frequencies,
             column_frequencies=column_frequencies,
             skip=config.skip,
-            skip_coefficients=None if coefficients is None else coefficients.reshape(*leading, *inputs.shape[1:]),
             intensity_offset=low.reshape(leading),
             intensity_scale=extent.reshape(leading),
             margin=margin,
@@ -93,7 +95,7 @@ class Model:
         )
 
     def _encode(self, inputs, tile):
-        """Coefficient matrices (b, P, K, Q, K) of normalized slices (b, 1, h, w)."""
+        """Predicted numbers (b, C, P, Q) of normalized slices (b, 1, h, w)."""
         if tile is None or max(inputs.shape[-2:]) <= tile:
             return self._run(inputs)
         a, halo = self.network.config.patch_size, self.network.halo
@@ -104,11 +106,11 @@ class Model:
             for left in range(0, inputs.shape[-1], tile):
                 from_top, from_left = max(0, top - halo), max(0, left - halo)
                 window = inputs[..., from_top : top + tile + halo, from_left : left + tile + halo]
-                matrices = self._run(window)
+                numbers = self._run(window)
                 p, q = (top - from_top) // a, (left - from_left) // a
-                row.append(matrices[:, p : p + tile // a, :, q : q + tile // a])
-            rows.append(torch.cat(row, dim=3))
-        return torch.cat(rows, dim=1)
+                row.append(numbers[..., p : p + tile // a, q : q + tile // a])
+            rows.append(torch.cat(row, dim=-1))
+        return torch.cat(rows, dim=-2)
 
     def _run(self, inputs):
         lower = self.precision == "bfloat16"

@@ -20,6 +20,16 @@ def paper_matrix(alpha, beta):
     return torch.cat([cosine_rows, sine_rows], dim=-2)
 
 
+def coefficient_matrices(numbers, basis):
+    """Numbers that a network predicts, (b, C, P, Q), as float32 matrices M of its patches: (b, P, Q, K, K)."""
+    numbers = numbers.float().permute(0, 2, 3, 1)
+    if basis == "full":
+        return numbers.unflatten(-1, (math.isqrt(numbers.shape[-1]), -1))
+    n = math.isqrt(numbers.shape[-1] // 2)
+    alpha, beta = numbers.unflatten(-1, (2, n, n)).unbind(-3)
+    return paper_matrix(alpha, beta)
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Architecture of a network; stored in the model card.
@@ -113,21 +123,14 @@ class NExpRNetwork(nn.Module):
         )
 
     def forward(self, x):
-        """Coefficient matrices of every patch.
+        """Predict the numbers of every patch, see :func:`coefficient_matrices`.
 
         :param x: normalized slices (b, 1, h, w). Sizes that are no multiple of the patch are continued at the far
             border.
-        :return: (b, P, K, Q, K) with P, Q patches along rows and columns and K = 2N+1.
+        :return: (b, C, P, Q) with P, Q patches along rows and columns.
         """
         a = self.config.patch_size
         pad_rows, pad_columns = -x.shape[-2] % a, -x.shape[-1] % a
         if pad_rows or pad_columns:
             x = nn.functional.pad(x, (0, pad_columns, 0, pad_rows), mode="replicate")
-        numbers = self.decoder(self.gather(self.encoder(x))).float()
-        batch, _, rows, columns = numbers.shape
-        if self.config.basis == "paper":
-            n = self.config.frequencies + 1
-            alpha, beta = numbers.reshape(batch, 2, n, n, rows, columns).permute(1, 0, 4, 5, 2, 3)
-            return paper_matrix(alpha, beta).transpose(2, 3)
-        k = 2 * self.config.frequencies + 1
-        return numbers.reshape(batch, k, k, rows, columns).permute(0, 3, 1, 4, 2)
+        return self.decoder(self.gather(self.encoder(x)))

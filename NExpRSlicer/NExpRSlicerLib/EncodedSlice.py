@@ -50,6 +50,6 @@ def encodeSlice(models, content):
     """EncodedSlice of a SliceContent."""
     image = models.get(content.settings).represent(content.pixels, content.intensityRange)
     # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
-    skip = None if image.skip_coefficients is None else image.skip_coefficients.cpu()
-    image = replace(image, matrices=image.matrices.cpu(), skip_coefficients=skip)
+    pixels = None if image.pixels is None else image.pixels.cpu()
+    image = replace(image, patches=image.patches.cpu(), pixels=pixels)
     return EncodedSlice(content.pixels.astype(np.float32), image)

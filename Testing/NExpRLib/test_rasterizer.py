@@ -36,15 +36,15 @@ class RandomFunction:
 
     def image(self, kind=np.asarray, dtype="float32"):
         """The explicit image with float32 coefficients: NumPy, or torch with ``kind=torch.from_numpy``."""
-        return ExplicitImage(
+        return ExplicitImage.from_coefficients(
+            kind(self.matrices.astype(dtype)),
+            None,
             shape=self.shape,
             patch_size=self.patch_size,
             blend=self.blend,
-            matrices=kind(self.matrices.swapaxes(1, 2).astype(dtype)),
             row_frequencies=self.frequencies[0],
             column_frequencies=self.frequencies[1],
             skip="none",
-            skip_coefficients=None,
         )
 
     def direct(self, rows, columns):
@@ -136,7 +136,7 @@ def test_offset_and_scale_of_intensities():
 def test_batches_equal_single_slices(kind):
     functions = [RandomFunction((7, 11), "full", seed=seed) for seed in range(3)]
     batch = functions[0].image()
-    batch.matrices = kind(np.stack([f.image().matrices for f in functions])[:, None])
+    batch.patches = kind(np.stack([f.image().patches for f in functions])[:, None])
     batch.intensity_offset = np.array([[1.0], [2.0], [3.0]])
     rasterized = batch.rasterize(2.5)
     assert rasterized.shape == (3, 1, 18, 28)
@@ -152,14 +152,20 @@ def test_gradients(blend, skip):
     function = RandomFunction((3, 5), "full", n=1, blend=blend)
 
     def rasterize(matrices, row_frequencies, column_frequencies, skip_coefficients):
-        image = function.image(torch.from_numpy)
-        image.matrices, image.skip, image.skip_coefficients = matrices, skip, skip_coefficients
-        image.row_frequencies = torch.nn.functional.pad(row_frequencies, (1, 0))
-        image.column_frequencies = torch.nn.functional.pad(column_frequencies, (1, 0))
+        image = ExplicitImage.from_coefficients(
+            matrices,
+            None if skip == "none" else skip_coefficients,
+            shape=function.shape,
+            patch_size=function.patch_size,
+            blend=blend,
+            row_frequencies=torch.nn.functional.pad(row_frequencies, (1, 0)),
+            column_frequencies=torch.nn.functional.pad(column_frequencies, (1, 0)),
+            skip=skip,
+        )
         return image.rasterize(1.7)
 
     inputs = [
-        torch.from_numpy(function.matrices.swapaxes(1, 2).copy()),
+        torch.from_numpy(function.matrices.copy()),
         *(torch.from_numpy(f[1:]) for f in function.frequencies),
         torch.rand(3, 5, dtype=torch.float64, generator=torch.manual_seed(0)),
     ]

@@ -4,7 +4,7 @@ import torch
 
 from NExpRLib.explicit_image import ExplicitImage
 from NExpRLib.interpolation import prefilter
-from NExpRLib.network import NetworkConfig, NExpRNetwork
+from NExpRLib.network import NetworkConfig, NExpRNetwork, coefficient_matrices
 
 from .base import RestorationTraining
 
@@ -36,17 +36,17 @@ class NExpRTraining(RestorationTraining):
     def explicit_image(self, inputs):
         """Function of each normalized input (b, 1, h, w); gradients flow to the network and its frequencies."""
         config = self.network.config
-        matrices = self.network(inputs.contiguous(memory_format=torch.channels_last))
+        numbers = self.network(inputs.contiguous(memory_format=torch.channels_last))
         row_frequencies, column_frequencies = self.network.frequencies()
-        return ExplicitImage(
+        return ExplicitImage.from_coefficients(
+            coefficient_matrices(numbers, config.basis),
+            self._exact(prefilter, inputs[:, 0], config.skip),
             shape=tuple(inputs.shape[-2:]),
             patch_size=config.patch_size,
             blend=config.blend,
-            matrices=matrices,
             row_frequencies=row_frequencies,
             column_frequencies=column_frequencies,
             skip=config.skip,
-            skip_coefficients=self._exact(prefilter, inputs[:, 0], config.skip),
         )
 
     def restored(self, samples):
