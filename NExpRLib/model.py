@@ -12,7 +12,7 @@ from .model_card import intensity_range, model_folder, read_card
 from .network import NetworkConfig, NExpRNetwork, coefficient_matrices
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class Model:
@@ -20,13 +20,15 @@ class Model:
 
     :ivar card: the model card, see ``Models/*/card.json``.
     :ivar device: torch device on which slices are encoded.
+    :ivar precision: of the encoder, as in :func:`load_model`.
     """
 
-    def __init__(self, network, card, device, precision="float32"):
+    def __init__(self, network, card, device, precision="auto"):
         self.network = network.to(device=device, memory_format=torch.channels_last).eval()
         self.card = card
         self.device = device
         self.precision = precision
+        self._lower = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
 
     def to(self, device):
         """The same model on another device (``cuda``, ``mps`` or ``cpu``)."""
@@ -113,17 +115,17 @@ class Model:
         return torch.cat(rows, dim=-2)
 
     def _run(self, inputs):
-        lower = self.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=lower):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._lower):
             return self.network(inputs.contiguous(memory_format=torch.channels_last))
 
 
-def load_model(model="mri", device="auto", precision="float32"):
+def load_model(model="mri", device="auto", precision="auto"):
     """Load a trained model; its weights are verified and read without running any code in them.
 
     :param model: name of a model in the package, or the path of a model's folder.
     :param device: ``auto`` (the fastest present), ``cuda``, ``mps`` or ``cpu``.
-    :param precision: of the encoder: ``float32`` or ``bfloat16``; everything else is float32.
+    :param precision: of the encoder: ``float32``, ``bfloat16`` (which changes results by less than 0.01 dB), or ``auto``:
+        ``bfloat16`` where the device computes faster in it. Everything else is float32.
     :raises ValueError: for an unknown model, a missing device, or weights that do not match their card.
     """
     if precision not in PRECISIONS:
@@ -155,3 +157,12 @@ def _torch_device(device):
     if not present[device]:
         raise ValueError(f'The device "{device}" is not present on this computer: choose "auto" or "cpu".')
     return torch.device(device)
+
+
+def _has_bfloat16(device):
+    """Whether a device has instructions for bfloat16; software would emulate them at a loss."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return False

@@ -10,8 +10,9 @@ from .intensity import to_dtype
 from .kspace import enforce_data_consistency
 from .memory import available_memory, is_out_of_memory, memory_needed, readable_bytes
 
-# An encoder pass over this many pixels needs about 1 GB on a CPU; larger batches are no faster there.
-_PIXELS_PER_BATCH = {"cpu": 2**18, "mps": 2**19, "cuda": 2**21}
+# Larger batches are no faster on a CPU, but slower: with 64 features, a layer's output would exceed the 32 MB that the C
+# library of Linux keeps for reuse.
+_PIXELS_PER_BATCH = {"cpu": 120_000, "mps": 2**19, "cuda": 2**21}
 _TILE_SIZES = (512, 256, 128)
 # Output pixels per input pixel up to which the batches above fit into memory; larger scales take smaller batches.
 _OUTPUT_PER_INPUT = 16

@@ -104,10 +104,10 @@ def test_other_errors_are_not_taken_for_lack_of_memory(tiny_model, monkeypatch):
         upsampled(noise((2, 20, 20)), tiny_model)
 
 
-def test_lower_precision_is_close(tiny_model, tiny_model_folder):
+def test_lower_precision_is_close(tiny_model_folder):
     image = noise((2, 40, 40))
-    lower = load_model(tiny_model_folder, "cpu", "bfloat16")
-    error = np.abs(upsampled(image, lower) - upsampled(image, tiny_model)).max() / 100
+    lower, full = (load_model(tiny_model_folder, "cpu", precision) for precision in ("bfloat16", "float32"))
+    error = np.abs(upsampled(image, lower) - upsampled(image, full)).max() / 100
     assert 0 < error < 1e-2
 
 
