@@ -20,7 +20,7 @@ class CellGroups:
     :ivar offsets: float64 array (G, n), positions from the start of the cell; also of what fills up a group.
     :ivar consecutive: whether ``cells`` are consecutive numbers.
     :ivar alike: whether all groups but the first and the last have the same offsets, as at integer scales.
-    :ivar place: where the samples lie among the G * n: a slice or an integer array.
+    :ivar place: where the samples lie among the G * n: a slice, or an integer array or tensor.
     """
 
     cells: np.ndarray
@@ -99,15 +99,25 @@ class AxisOperator:
             return replace(self, weights=self.weights.astype(dtype))
         import torch  # Loaded already, since the data is a tensor.
 
-        return replace(self, weights=torch.as_tensor(self.weights, dtype=dtype, device=device))
+        groups = self.groups
+        if isinstance(groups.place, np.ndarray):
+            groups = replace(groups, place=torch.as_tensor(groups.place, device=device))
+        return replace(self, groups=groups, weights=torch.as_tensor(self.weights, dtype=dtype, device=device))
+
+    @property
+    def numbers(self):
+        """Slice of the numbers along the axis that the samples depend on: what the methods below take as ``data``."""
+        cells = self.groups.cells
+        return slice((cells[0] + 1) * self.step, (cells[-1] + 1) * self.step + self.weights.shape[-1])
 
     def __call__(self, data):
         """Apply to the first axis: (numbers, m) -> (samples, m)."""
-        return self.samples(self.weights @ self._windows(data))
+        return self.samples(self.filled_up(data))
 
     def filled_up(self, data):
-        """Like a call, but with what fills up the groups: (G, n, m), the samples still to be taken out."""
-        return self.weights @ self._windows(data)
+        """Samples together with what fills up their groups: (numbers, m) -> (G, n, m)."""
+        windows = self._windows(data)
+        return self.weights @ windows if isinstance(data, np.ndarray) else self.weights.bmm(windows)
 
     def add_filled_up(self, data, factor, image):
         """Add ``factor`` times :meth:`filled_up` of ``data`` to ``image`` in place."""
@@ -122,7 +132,7 @@ class AxisOperator:
         place = self.groups.place
         if isinstance(place, slice) or isinstance(rows, np.ndarray):
             return rows[place]
-        return rows.index_select(0, rows.new_tensor(place, dtype=int))
+        return rows.index_select(0, place)
 
     def _windows(self, data):
         """Windows (G, w, m) of the numbers of each group: a view where the cells are consecutive."""
@@ -132,5 +142,4 @@ class AxisOperator:
         else:
             windows = data.unfold(0, width, self.step)
         cells = self.groups.cells
-        chosen = slice(cells[0] + 1, cells[-1] + 2) if self.groups.consecutive else cells + 1
-        return windows[chosen].swapaxes(1, 2)
+        return (windows if self.groups.consecutive else windows[cells - cells[0]]).swapaxes(1, 2)

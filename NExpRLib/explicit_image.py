@@ -80,7 +80,9 @@ class ExplicitImage:
         :return: (..., H, W) float32: NumPy if the image was made from NumPy, else a torch tensor on its device.
         :raises ValueError: for a target that is not named, named twice, empty or not finite.
         """
-        positions = (p + self.margin for p in self._positions(scale, shape, grid, rows, columns))
+        positions = self._positions(scale, shape, grid, rows, columns)
+        if self.margin:
+            positions = [p + self.margin for p in positions]
         frequencies = (self.row_frequencies, self.column_frequencies)
         rows, columns = (self._operators(*of_axis) for of_axis in zip(positions, frequencies, (1, 0)))
         slices = self.patches.shape[:-2]
@@ -165,12 +167,14 @@ class ExplicitImage:
     def _draw(self, rows, columns):
         """One slice (H, W)."""
         offset, scale = float(self.intensity_offset), float(self.intensity_scale)
-        by_column = columns.patches(self.patches).swapaxes(0, 1)
+        patches = self.patches[columns.patches.numbers, rows.patches.numbers]
+        by_column = columns.patches(patches).swapaxes(0, 1)
         if self.pixels is None:
             image = rows.patches.filled_up(scale * by_column) + offset
         else:
             # The weights of the skip sum to one, so that the offset can be added first.
-            image = rows.pixels.filled_up(columns.pixels(scale * self.pixels + offset).swapaxes(0, 1))
+            pixels = scale * self.pixels[columns.pixels.numbers, rows.pixels.numbers] + offset
+            image = rows.pixels.filled_up(columns.pixels(pixels).swapaxes(0, 1))
             rows.patches.add_filled_up(by_column, scale, image)
         return rows.patches.samples(image)
 

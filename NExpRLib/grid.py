@@ -1,6 +1,7 @@
 """Sampling grids. Coordinates are low-resolution pixel indices: pixel centers are integers."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ def first_position(input_size, output_size, grid="fov"):
     return (input_size / output_size - 1) / 2 if grid == "fov" else 0.0
 
 
+@lru_cache(maxsize=16)
 def sample_positions(input_size, output_size, grid="fov"):
     """Positions of the output samples along one axis, in input pixel indices.
 
@@ -24,10 +26,12 @@ def sample_positions(input_size, output_size, grid="fov"):
 
     :param input_size: number of input pixels h.
     :param output_size: number of output samples H.
-    :return: float64 array of shape (H,).
+    :return: float64 array of shape (H,), read-only.
     :raises ValueError: for an unknown grid.
     """
-    return first_position(input_size, output_size, grid) + np.arange(output_size) * (input_size / output_size)
+    positions = first_position(input_size, output_size, grid) + np.arange(output_size) * (input_size / output_size)
+    positions.flags.writeable = False
+    return positions
 
 
 def scaled_size(input_size, scale):

@@ -28,7 +28,8 @@ def interpolate(coefficients, rows, columns, skip):
         _interpolation_operator(np.asarray(positions, dtype=np.float64), size, skip).to(*kind)
         for positions, size in zip((rows, columns), coefficients.shape)
     )
-    return by_rows(by_columns(arrange_pixels(coefficients, 1, 0, skip)).swapaxes(0, 1))
+    pixels = arrange_pixels(coefficients, 1, 0, skip)[by_columns.numbers, by_rows.numbers]
+    return by_rows(by_columns(pixels).swapaxes(0, 1))
 
 
 def _interpolation_operator(positions, size, skip):
