@@ -10,6 +10,7 @@ COMMANDS = {
     "demo": "restore a real brain MRI that comes with nilearn, with a figure and a table",
     "evaluate": "measure a model on volumes, beside the classical methods",
     "prepare": "turn a folder of volumes into slices for training",
+    "benchmark": "measure the speed on this machine, beside other methods",
     "models": "list, show, verify and export models",
     "train": "train a model (options of Lightning's command line, see --help)",
 }

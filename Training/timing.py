@@ -1,0 +1,88 @@
+"""Measuring how long functions take, whole and synchronized, in turns so that a slow spell of the machine hits all."""
+
+import time
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A quantity that was measured several times, such as seconds."""
+
+    values: tuple
+
+    @property
+    def median(self):
+        return float(np.median(self.values))
+
+    @property
+    def quartiles(self):
+        """Lower and upper quartile."""
+        return tuple(float(q) for q in np.percentile(self.values, (25, 75)))
+
+    def per(self, count):
+        """The quantity divided among ``count`` items."""
+        return Measured(tuple(value / count for value in self.values))
+
+
+class Effort(NamedTuple):
+    """How long to measure.
+
+    :ivar rounds: turns that every function gets.
+    :ivar turn: seconds that a function is repeated for in its turn.
+    :ivar budget: seconds of turns after which a function gets no further one.
+    """
+
+    rounds: int
+    turn: float
+    budget: float
+
+
+def in_turns(functions, effort, clock=time.perf_counter, announce=lambda name: None):
+    """Time functions by turns, each at least once.
+
+    :param functions: ``{name: function without arguments}``.
+    :param clock: returns seconds.
+    :param announce: called with the name before each turn.
+    :return: ``{name: Measured}`` in seconds.
+    """
+    taken = {name: [] for name in functions}
+    for _ in range(effort.rounds):
+        for name, function in functions.items():
+            if sum(taken[name]) < effort.budget:
+                announce(name)
+                taken[name] += _turn(function, effort.turn, clock)
+    return {name: Measured(tuple(seconds)) for name, seconds in taken.items()}
+
+
+def _turn(function, length, clock):
+    """Seconds of each call; the first warms up caches and counts only where it is as long as the turn."""
+    first = _seconds(function, clock)
+    if first >= length:
+        return [first]
+    taken = [_seconds(function, clock)]
+    while sum(taken) < length:
+        taken.append(_seconds(function, clock))
+    return taken
+
+
+def _seconds(function, clock):
+    start = clock()
+    function()
+    return clock() - start
+
+
+def synchronized(function, device):
+    """The function, followed by a wait until the device has finished its work."""
+    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device.type)
+    if wait is None:
+        return function
+
+    def whole():
+        function()
+        wait()
+
+    return whole
