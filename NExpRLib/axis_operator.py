@@ -119,12 +119,13 @@ class AxisOperator:
         windows = self._windows(data)
         return self.weights @ windows if isinstance(data, np.ndarray) else self.weights.bmm(windows)
 
-    def add_filled_up(self, data, factor, image):
-        """Add ``factor`` times :meth:`filled_up` of ``data`` to ``image`` in place."""
-        if isinstance(image, np.ndarray):
-            image += np.matmul(factor * self.weights, self._windows(data))
+    def add_filled_up(self, data, image):
+        """Add :meth:`filled_up` of ``data`` to ``image`` in place."""
+        windows = self._windows(data)
+        if isinstance(data, np.ndarray):
+            image += self.weights @ windows
         else:
-            image.baddbmm_(self.weights, self._windows(data), alpha=factor)
+            image.baddbmm_(self.weights, windows)
 
     def samples(self, filled_up):
         """Take the samples out of the groups: (G, n, m) -> (samples, m)."""

@@ -28,7 +28,6 @@ class ExplicitImage:
     :ivar skip: ``none``, ``bicubic`` or ``bspline``.
     :ivar pixels: coefficients of the skip as :func:`~.interpolation.arrange_pixels` returns them, of the kind of
         ``patches``; ``None`` without a skip.
-    :ivar intensity_offset, intensity_scale: numbers, or NumPy arrays (...): value = offset + scale * f.
     :ivar margin: pixels by which the function extends beyond the slice on every side before its border continues.
     :ivar returns_numpy: whether :meth:`rasterize` returns NumPy arrays rather than the kind of ``patches``.
     """
@@ -41,8 +40,6 @@ class ExplicitImage:
     column_frequencies: np.ndarray
     skip: str
     pixels: object
-    intensity_offset: object = 0.0
-    intensity_scale: object = 1.0
     margin: int = 0
     returns_numpy: bool = False
 
@@ -61,12 +58,8 @@ class ExplicitImage:
 
     def __getitem__(self, index):
         """One slice, or a part, of a batch."""
-        of_slices = {
-            name: value[index]
-            for name in ("patches", "pixels", "intensity_offset", "intensity_scale")
-            if np.ndim(value := getattr(self, name))
-        }
-        return replace(self, **of_slices)
+        pixels = None if self.pixels is None else self.pixels[index]
+        return replace(self, patches=self.patches[index], pixels=pixels)
 
     def rasterize(self, scale=None, *, shape=None, grid="fov", rows=None, columns=None):
         """Evaluate the function on a separable grid.
@@ -166,16 +159,14 @@ class ExplicitImage:
 
     def _draw(self, rows, columns):
         """One slice (H, W)."""
-        offset, scale = float(self.intensity_offset), float(self.intensity_scale)
         patches = self.patches[columns.patches.numbers, rows.patches.numbers]
         by_column = columns.patches(patches).swapaxes(0, 1)
         if self.pixels is None:
-            image = rows.patches.filled_up(scale * by_column) + offset
+            image = rows.patches.filled_up(by_column)
         else:
-            # The weights of the skip sum to one, so that the offset can be added first.
-            pixels = scale * self.pixels[columns.pixels.numbers, rows.pixels.numbers] + offset
+            pixels = self.pixels[columns.pixels.numbers, rows.pixels.numbers]
             image = rows.pixels.filled_up(columns.pixels(pixels).swapaxes(0, 1))
-            rows.patches.add_filled_up(by_column, scale, image)
+            rows.patches.add_filled_up(by_column, image)
         return rows.patches.samples(image)
 
 

@@ -77,8 +77,13 @@ class Model:
         normalized = np.pad(normalized, ((0, 0), (margin, margin), (margin, margin)), mode="wrap")
         inputs = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
         matrices = coefficient_matrices(self._encode(inputs[:, None], tile), config.basis)
-        skip_coefficients = prefilter(inputs, config.skip)
-        if skip_coefficients is not None:
+        low, extent = (inputs.new_tensor(numbers)[:, None, None] for numbers in (low, extent))
+        matrices *= extent[..., None, None]
+        if config.skip == "none":
+            matrices[..., 0, 0] += low  # Frequency 0 along both axes.
+            skip_coefficients = None
+        else:
+            skip_coefficients = prefilter(inputs, config.skip) * extent + low
             skip_coefficients = skip_coefficients.reshape(*leading, *inputs.shape[1:])
         row_frequencies, column_frequencies = (f.numpy() for f in self.network.frequencies())
         return ExplicitImage.from_coefficients(
@@ -90,8 +95,6 @@ class Model:
             row_frequencies=row_frequencies,
             column_frequencies=column_frequencies,
             skip=config.skip,
-            intensity_offset=low.reshape(leading),
-            intensity_scale=extent.reshape(leading),
             margin=margin,
             returns_numpy=returns_numpy,
         )
@@ -124,8 +127,8 @@ def load_model(model="mri", device="auto", precision="auto"):
 
     :param model: name of a model in the package, or the path of a model's folder.
     :param device: ``auto`` (the fastest present), ``cuda``, ``mps`` or ``cpu``.
-    :param precision: of the encoder: ``float32``, ``bfloat16`` (which changes results by less than 0.01 dB), or ``auto``:
-        ``bfloat16`` where the device computes faster in it. Everything else is float32.
+    :param precision: of the encoder: ``float32``, ``bfloat16`` (which changes the quality by less than 0.01 dB), or
+        ``auto``: ``bfloat16`` where the device computes faster in it. Everything else is float32.
     :raises ValueError: for an unknown model, a missing device, or weights that do not match their card.
     """
     if precision not in PRECISIONS:

@@ -1,7 +1,5 @@
 """Upsampling of whole volumes: SimpleITK image in, SimpleITK image out."""
 
-from dataclasses import replace
-
 import numpy as np
 import SimpleITK as sitk
 
@@ -10,8 +8,8 @@ from .intensity import to_dtype
 from .kspace import enforce_data_consistency
 from .memory import available_memory, is_out_of_memory, memory_needed, readable_bytes
 
-# Larger batches are no faster on a CPU, but slower: with 64 features, a layer's output would exceed the 32 MB that the C
-# library of Linux keeps for reuse.
+# Larger batches are slower on a CPU: with 64 features, a layer's output would exceed the 32 MB that the C library of
+# Linux keeps for reuse.
 _PIXELS_PER_BATCH = {"cpu": 120_000, "mps": 2**19, "cuda": 2**21}
 _TILE_SIZES = (512, 256, 128)
 # Output pixels per input pixel up to which the batches above fit into memory; larger scales take smaller batches.
@@ -104,8 +102,9 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     while done < len(slices):
         batch = slices[done : done + effort.batch_size]
         try:
-            image = effort.model.represent(batch[:, None], (low, high), effort.tile, target.periodic)
-            normalized = replace(image, intensity_offset=0.0, intensity_scale=1.0).rasterize(rows=rows, columns=columns)
+            normalized = (batch[:, None].astype(np.float64) - low) / (high - low)
+            image = effort.model.represent(normalized, (0.0, 1.0), effort.tile, target.periodic)
+            normalized = image.rasterize(rows=rows, columns=columns)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise

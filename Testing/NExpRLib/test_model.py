@@ -5,13 +5,16 @@ import json
 import os
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from NExpRLib import ExplicitImage, load_model
+from NExpRLib.interpolation import SKIPS
 from NExpRLib.model_card import model_names
+from Testing.conftest import TINY, write_model
 
 
 @pytest.fixture
@@ -156,6 +159,15 @@ def test_lower_precision_is_close(skip_only_model, tiny_model_folder):
     error = np.abs(lower - expected).max() / 200
     assert 0 < error < 1e-2
     assert np.abs(skip_only_model.represent(pixels).rasterize(2) - expected).max() / 200 > 0.05
+
+
+@pytest.mark.parametrize("skip", SKIPS)
+@pytest.mark.parametrize("blend", [False, True])
+def test_result_follows_offset_and_scale_of_the_intensities(skip, blend, tmp_path):
+    model = load_model(write_model(tmp_path / "model", replace(TINY, skip=skip, blend=blend), last_layer=0.05), "cpu")
+    pixels = random_slice()
+    result = model.represent(20 * pixels - 700).rasterize(1.7)
+    np.testing.assert_allclose(result, 20 * model.represent(pixels).rasterize(1.7) - 700, atol=1e-5 * 4000)
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 5, 5), (2, 3, 5, 5), (0, 5), (0, 1, 5, 5)])

@@ -125,23 +125,15 @@ def test_sizes_follow_rounding_and_positions_their_true_ratio():
     assert_close(function.image().rasterize(shape=(18, 28), grid="kspace"), function.direct(rows, columns))
 
 
-def test_offset_and_scale_of_intensities():
-    function = RandomFunction((5, 7), "full")
-    image = function.image()
-    image.intensity_offset, image.intensity_scale = -7.0, 20.0
-    assert_close(image.rasterize(2), 20 * function.direct(fov_positions(5, 2), fov_positions(7, 2)) - 7)
-
-
 @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
 def test_batches_equal_single_slices(kind):
     functions = [RandomFunction((7, 11), "full", seed=seed) for seed in range(3)]
     batch = functions[0].image()
     batch.patches = kind(np.stack([f.image().patches for f in functions])[:, None])
-    batch.intensity_offset = np.array([[1.0], [2.0], [3.0]])
     rasterized = batch.rasterize(2.5)
     assert rasterized.shape == (3, 1, 18, 28)
     for i, function in enumerate(functions):
-        reference = function.direct(fov_positions(7, 2.5), fov_positions(11, 2.5)) + i + 1
+        reference = function.direct(fov_positions(7, 2.5), fov_positions(11, 2.5))
         assert_close(rasterized[i, 0], reference)
         assert_close(batch[i].rasterize(2.5)[0], reference)
 
