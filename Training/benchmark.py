@@ -1,5 +1,6 @@
 """``nexpr benchmark``: how long rescaling, encoding and whole volumes take on this machine, beside other methods."""
 
+import tempfile
 from pathlib import Path
 
 from tqdm import tqdm
@@ -54,9 +55,10 @@ def _output_folder(name):
     folder = Path(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "benchmark.md", lambda path: path.touch())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        raise ValueError(f"The output folder {folder} cannot be made: {error.strerror}.") from error
+        raise ValueError(f"The output folder {folder} cannot be made or written: {error.strerror}.") from error
     return folder
 
 

@@ -93,7 +93,8 @@ def notes(plan):
         "rescale": "The slice is encoded already; the result is a tensor on the device, for the view a NumPy array. "
         "The first time at a scale the basis is prepared, later it is found prepared. LIIF, LTE and SRNO have random "
         "weights; theirs is the query alone. SimpleITK prefilters in every call. "
-        f"A dash: not measured, a call would take more than {plan.longest:g} s.",
+        f"A dash: not measured, a call would take more than {plan.longest:g} s. "
+        "Other programs that run meanwhile slow long calls more than short ones: compare on a quiet machine.",
         "encode": "From a float32 NumPy slice to the explicit function. A volume takes as many times that of a slice.",
         "volume": f"int16 volumes at scale {_VOLUME_SCALE}, from SimpleITK image to SimpleITK image. For the first so "
         f"many slices of the large volume the network has {BLOCKS} residual blocks at most, to save time.",
@@ -154,7 +155,7 @@ def _large_volume(plan, device, model, announce):
     cost = volume_cost(model, precision, device.type, threads, plan.large_volume, plan.slice_counts, _VOLUME_SCALE)
     rows = []
     for count, seconds in zip(plan.slice_counts, cost["per_slice"]):
-        case = f"first {count} of {name}, per slice"
+        case = f"{name}, per slice of the first {count}"
         rows += _rows("volume", device, case, {precision: Measured((seconds,))})
     if cost["extra"] is not None:
         rows += _rows("memory", device, name, {precision: Measured((cost["extra"],))})

@@ -89,28 +89,32 @@ def rescale_figure(rows, machine):
 
     rows = [row for row in rows if row.section == "rescale"]
     devices = _unique(row.device for row in rows)
-    figure = Figure(figsize=(7.5 * len(devices) + 2.5, 6), layout="constrained")
+    figure = Figure(figsize=(10 * len(devices), 6), layout="constrained")
     panels = figure.subplots(1, len(devices), squeeze=False, sharey=True)[0]
     first_size = rows[0].case.split()[0]
-    colors = {method: f"C{number % 10}" for number, method in enumerate(_unique(row.method for row in rows))}
+    colors = {
+        method: f"C{number}" if number < 10 else "black"
+        for number, method in enumerate(_unique(row.method for row in rows))
+    }
     for panel, device in zip(panels, devices):
-        of_device = [row for row in rows if row.device == device]
-        times = {row.method: row.measured.median for row in of_device if row.case.split()[0] == first_size}
-        for method in sorted(times, key=times.get, reverse=True):
+        joined, others = {}, {}
+        for row in rows:
+            if row.device == device:
+                kind = joined if row.case.split()[0] == first_size else others
+                kind.setdefault(row.method, []).append(row)
+        for method in sorted(joined, key=lambda name: joined[name][-1].measured.median, reverse=True):
             own = method.startswith("NExpR")
             style = {"color": colors[method], "linewidth": 2.5 if own else 1.2, "zorder": 3 if own else 2}
-            joined = [row for row in of_device if row.method == method and row.case.split()[0] == first_size]
-            others = [row for row in of_device if row.method == method and row not in joined]
-            panel.errorbar(*_points(joined), marker="o", markersize=4, label=method, **style)
-            panel.errorbar(*_points(others), marker="s", markersize=6, fillstyle="none", linestyle="none", **style)
+            panel.errorbar(*_points(joined[method]), marker="o", markersize=4, label=method, **style)
+            panel.errorbar(
+                *_points(others.get(method, [])), marker="s", markersize=6, fillstyle="none", linestyle="none", **style
+            )
         panel.set(xscale="log", yscale="log", title=device, xlabel="Output (pixels)")
         panel.grid(which="major", alpha=0.4)
         panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
     panels[0].set_ylabel("Time to rescale (ms), median and quartiles")
-    figure.suptitle(
-        f"Rescaling an encoded slice: {first_size} pixels (dots), others (squares). {dict(machine)['Date'][:10]}",
-        fontsize=11,
-    )
+    date = dict(machine)["Date"][:10]
+    figure.suptitle(f"Rescaling an encoded slice of {first_size} pixels (dots) or of another size (squares), {date}")
     return figure
 
 

@@ -184,7 +184,7 @@ def test_report_puts_ratios_first_and_a_dash_for_what_was_not_measured():
         (["--model", "nowhere"], 'no model "nowhere"'),
         (["--scale", "2"], "--scale"),
         (["-o"], "expected one argument"),
-        (["-o", "file/results"], "cannot be made"),
+        (["-o", "file/results"], "cannot be made or written"),
     ],
     ids=" ".join,
 )
