@@ -70,7 +70,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x):
-        return x + self.body(x)
+        return self.body(x).add_(x)  # In place: on a CPU, memory is what limits this sum.
 
 
 class Encoder(nn.Module):
@@ -85,7 +85,7 @@ class Encoder(nn.Module):
 
     def forward(self, x):
         x = self.head(x)
-        return x + self.body(x)
+        return self.body(x).add_(x)  # In place: on a CPU, memory is what limits this sum.
 
 
 class NExpRNetwork(nn.Module):
