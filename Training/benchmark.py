@@ -14,7 +14,7 @@ from .machine import describe_machine, present_devices
 
 
 def add_arguments(parser):
-    parser.add_argument("--quick", action="store_true", help="tiny images, few repetitions: only shows that it works")
+    parser.add_argument("--quick", action="store_true", help="tiny images, few repetitions: seconds instead of minutes")
     parser.add_argument("--model", default="mri", help="name or folder of a model (default: mri)")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="write benchmark.md, benchmark.csv and benchmark.png")
 

@@ -112,7 +112,7 @@ def _rescale(plan, device, model, announce):
         calls = {}
         for name, prepare in methods.items():
             if seconds_per_pixel[name] * case.pixels <= plan.longest:
-                announce(step, f"encoding for {name}")
+                announce(step, f"preparing {name}")
                 calls[name] = synchronized(prepare(case), device)
         measured = in_turns(calls, plan.effort, announce=partial(announce, step))
         if REPLAYED in measured:

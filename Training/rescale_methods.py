@@ -38,7 +38,7 @@ class RescaleCase:
     @classmethod
     def whole_slice(cls, size, scale):
         output = scaled_size(size, scale)
-        positions = sample_positions(size, output)
+        positions = sample_positions(size, output).copy()  # PyTorch warns of arrays that may not be written to.
         return cls(f"{size}² to {output}² ({scale:.6g}x)", size, positions, positions)
 
     @classmethod
