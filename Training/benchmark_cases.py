@@ -1,18 +1,20 @@
 """What ``nexpr benchmark`` measures on each device."""
 
 import copy
+import math
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 
+from NExpRLib.memory import available_memory
 from NExpRLib.model import load_model
 from NExpRLib.volumes import upsample
 
 from .benchmark_report import Row
 from .machine import device_name
-from .rescale_methods import NEXPR, REPLAYED, REPLAYS, RescaleCase, rescale_methods
+from .rescale_methods import BYTES_PER_PIXEL, NEXPR, REPLAYED, REPLAYS, RescaleCase, rescale_methods
 from .timing import Effort, Measured, in_turns, synchronized
 from .volume_cost import BLOCKS, as_volume, noise, volume_cost
 
@@ -82,7 +84,7 @@ def measure(plan, device, model, announce):
     # The large volume comes first: if it does not fit into memory, that is said at once.
     large_volume = _large_volume(plan, device, model, announce)
     with torch.inference_mode():
-        rows = _rescale(plan, device, models["auto"], announce)
+        rows = measure_rescaling(plan, device, models["auto"], announce)
         rows += _encode(plan, device, models, announce)
     return rows + _volume(plan, device, models, announce) + large_volume
 
@@ -93,9 +95,9 @@ def notes(plan):
         "rescale": "The slice is encoded already; the result is a tensor on the device, for the view a NumPy array. "
         "The first time at a scale the basis is prepared, later it is found prepared. LIIF, LTE and SRNO have random "
         "weights; theirs is the query alone. SimpleITK prefilters in every call. "
-        f"A dash: not measured, a call would take more than {plan.longest:g} s. "
+        f"A dash: not measured, a call would take more than {plan.longest:g} s or half of the free memory. "
         "Other programs that run meanwhile slow long calls more than short ones: compare on a quiet machine.",
-        "encode": "From a float32 NumPy slice to the explicit function. A volume takes as many times that of a slice.",
+        "encode": "From a float32 NumPy slice to the explicit function. For a volume, multiply by its slices.",
         "volume": f"int16 volumes at scale {_VOLUME_SCALE}, from SimpleITK image to SimpleITK image. For the first so "
         f"many slices of the large volume the network has {BLOCKS} residual blocks at most, to save time.",
         "memory": "Main memory at the peak of a process of its own, minus what was in use before, the input among it, "
@@ -103,7 +105,8 @@ def notes(plan):
     }
 
 
-def _rescale(plan, device, model, announce):
+def measure_rescaling(plan, device, model, announce):
+    """Rows of all methods; what takes too long or too much memory is left out, but never NExpR."""
     methods = rescale_methods(model, device)
     seconds_per_pixel = dict.fromkeys(methods, 0)
     rows = []
@@ -111,7 +114,9 @@ def _rescale(plan, device, model, announce):
         step = f"{device.type}: {case.name}"
         calls = {}
         for name, prepare in methods.items():
-            if seconds_per_pixel[name] * case.pixels <= plan.longest:
+            too_long = seconds_per_pixel[name] * case.pixels > plan.longest
+            too_large = BYTES_PER_PIXEL.get(name, 0) * case.pixels > (available_memory() or math.inf) / 2
+            if name == NEXPR or not (too_long or too_large):
                 announce(step, f"preparing {name}")
                 calls[name] = synchronized(prepare(case), device)
         measured = in_turns(calls, plan.effort, announce=partial(announce, step))

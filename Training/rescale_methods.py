@@ -18,6 +18,8 @@ from .per_pixel import evaluate_per_pixel
 NEXPR = "NExpR, prepared"
 REPLAYED = "NExpR, replayed by the GPU"
 REPLAYS = 100  # rescalings in a replay
+# What a call holds for every output pixel: SRNO its state before and after a layer. The others take bounded memory.
+BYTES_PER_PIXEL = {"SRNO": 2 * 4 * 256}
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 import csv
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from NExpRLib.interpolation import interpolate, prefilter
-from Training.benchmark_cases import QUICK
+from Training.benchmark_cases import QUICK, measure_rescaling
 from Training.benchmark_report import Row, report
 from Training.rescale_methods import NEXPR, PaperFunction, RescaleCase, rescale_methods
 from Training.timing import Effort, Measured, in_turns
@@ -176,6 +177,15 @@ def test_report_puts_ratios_first_and_a_dash_for_what_was_not_measured():
     assert ratios == [["", "small", "large"], ["A", "1.00", "1.00"], ["B", "2,500", "-"]]
     assert times[1:] == [["A", "2.00 (1.50-2.50)", "2.00 (2.00-2.00)"], ["B", "5,000 (5,000-5,000)", "-"]]
     assert "What a dash means." in text
+
+
+def test_methods_that_would_take_too_long_are_left_out(tiny_model):
+    plan = replace(QUICK, longest=0.0)
+    with torch.inference_mode():
+        rows = measure_rescaling(plan, CPU, tiny_model, announce=lambda *_: None)
+    for case in plan.rescale:
+        expected = METHODS if case is plan.rescale[0] else [NEXPR]
+        assert [row.method for row in rows if row.case == case.name] == expected
 
 
 @pytest.mark.parametrize(
