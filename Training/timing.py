@@ -8,6 +8,9 @@ import numpy as np
 import torch
 
 
+_FEWEST_CALLS = 5  # in a turn, so that one interruption of the program does not decide the median
+
+
 @dataclass(frozen=True)
 class Measured:
     """A quantity that was measured several times, such as seconds."""
@@ -63,8 +66,8 @@ def _turn(function, length, clock):
     first = _seconds(function, clock)
     if first >= length:
         return [first]
-    taken = [_seconds(function, clock)]
-    while sum(taken) < length:
+    taken = []
+    while sum(taken) < length or len(taken) < _FEWEST_CALLS:
         taken.append(_seconds(function, clock))
     return taken
 

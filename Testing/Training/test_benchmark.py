@@ -59,12 +59,18 @@ def test_median_and_quartiles():
     assert measured.per(2).median == 1.5
 
 
+def test_an_interruption_does_not_decide_the_median():
+    clock = FakeClock()
+    measured = in_turns({"f": clock.function_of(1, 1, 70, 1)}, Effort(rounds=1, turn=3, budget=100), clock)["f"]
+    assert measured.median == 1
+
+
 def test_slow_functions_get_fewer_turns_and_are_measured_in_between():
     clock, order = FakeClock(), []
-    functions = {"slow": clock.function_of(5), "fast": clock.function_of(1)}
+    functions = {"slow": clock.function_of(5), "fast": clock.function_of(0.25)}
     measured = in_turns(functions, Effort(rounds=4, turn=2, budget=8), clock, announce=order.append)
     assert measured["slow"].values == (5, 5)
-    assert measured["fast"].values == (1,) * 8
+    assert measured["fast"].values == (0.25,) * 32
     assert order == ["slow", "fast", "slow", "fast", "fast", "fast"]
 
 
