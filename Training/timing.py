@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-
 _FEWEST_CALLS = 5  # in a turn, so that one interruption of the program does not decide the median
 
 
