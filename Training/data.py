@@ -28,24 +28,39 @@ class Sample:
     cells: list
 
 
+def read_slices(path):
+    """All slices of a prepared ``.npz``.
+
+    :return: ``(volumes, facts)``: ``{(subject, volume): [float16 (H, W), ...]}``, and what a model card says of the
+        data: intensity ``windows`` (none: robust ranges) and ``validation_subjects``.
+    :raises ValueError: if the file is no prepared data.
+    """
+    volumes = {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            facts = {
+                "windows": file["windows"].tolist(),
+                "validation_subjects": [str(subject) for subject in file["validation"]],
+            }
+            for i, key in enumerate(zip(file["subjects"], file["sources"])):
+                volumes.setdefault(tuple(map(str, key)), []).append(file[f"slice_{i:05d}"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no data written by nexpr prepare ({error}).") from error
+    return volumes, facts
+
+
 def load_slices(path, validation_subjects=None):
     """Slices of a prepared ``.npz``, split by subject.
 
     :param validation_subjects: instead of those that were chosen when the file was prepared.
-    :return: ``(training, validation, facts)``: two dictionaries ``{volume: [float16 (H, W), ...]}``, and what a model
-        card says of the data: intensity ``windows`` (none: robust ranges) and ``validation_subjects``.
+    :return: ``(training, validation, facts)``: volumes and facts as of :func:`read_slices`.
     :raises ValueError: if the file is no prepared data or either part is empty.
     """
-    training, validation = {}, {}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            kept_out = [str(s) for s in (file["validation"] if validation_subjects is None else validation_subjects)]
-            facts = {"windows": file["windows"].tolist(), "validation_subjects": kept_out}
-            for i, (subject, source) in enumerate(zip(file["subjects"], file["sources"])):
-                part = validation if str(subject) in kept_out else training
-                part.setdefault((str(subject), str(source)), []).append(file[f"slice_{i:05d}"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no data written by nexpr prepare ({error}).") from error
+    volumes, facts = read_slices(path)
+    if validation_subjects is not None:
+        facts["validation_subjects"] = [str(subject) for subject in validation_subjects]
+    validation = {key: images for key, images in volumes.items() if key[0] in facts["validation_subjects"]}
+    training = {key: images for key, images in volumes.items() if key not in validation}
     if not training or not validation:
         raise ValueError(
             f"{path} leaves no subject for {'validation' if training else 'training'}: name other subjects."

@@ -1,4 +1,4 @@
-"""``nexpr evaluate``: degrade volumes, restore them, and compare with the truth."""
+"""``nexpr evaluate``: degrade volumes, restore them, and compare with the truth; or run a whole comparison."""
 
 import shlex
 from pathlib import Path
@@ -20,7 +20,7 @@ from .table import markdown_table
 
 
 def add_arguments(parser):
-    parser.add_argument("inputs", nargs="+", metavar="VOLUME", help="files or folders; their k slices are the truth")
+    parser.add_argument("inputs", nargs="*", metavar="VOLUME", help="files or folders; their k slices are the truth")
     parser.add_argument("--model", default="mri", help="name or folder of a model (default: mri)")
     parser.add_argument("--scales", type=float, nargs="+", default=[2, 3, 4], help="default: 2 3 4")
     parser.add_argument("--degradation", choices=DEGRADATIONS, default="kspace", help="default: kspace")
@@ -33,9 +33,18 @@ def add_arguments(parser):
     )
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--update-card", action="store_true", help="write the means and this command to the model card")
+    comparison = parser.add_argument_group(
+        "comparison of all methods (instead of VOLUME)", "Trains what is missing; a run that was stopped continues."
+    )
+    comparison.add_argument("--config", metavar="FILE", help="methods, data and experiments, see configs/evaluate/")
+    comparison.add_argument("--data", default=".", metavar="FOLDER", help="where its data lie (default: this folder)")
+    comparison.add_argument("--output", metavar="FOLDER", help="tables, figures, networks (default: nexpr-NAME)")
 
 
 def run(arguments):
+    if arguments.config:
+        run_comparison(arguments)
+        return
     _check(arguments)
     sources = [source for path in arguments.inputs for source in find_volumes(path)]
     if not sources:
@@ -50,6 +59,19 @@ def run(arguments):
         folder = model_folder(arguments.model)
         metrics = {"command": _command(arguments), "tables": {m: t.splitlines() for m, t in tables.items()}}
         write_card({**model.card, "metrics": metrics}, folder)
+
+
+def run_comparison(arguments):
+    """Train, measure and write the page that ``--config`` asks for."""
+    from .comparison.page import compare
+
+    if arguments.inputs:
+        raise ValueError("Name volumes or --config, not both: a configuration names its own data.")
+    name = Path(arguments.config).stem
+    output = Path(arguments.output or f"nexpr-{name}")
+    command = shlex.join(["nexpr", "evaluate", "--config", _in_repository(arguments.config)])
+    page = compare(arguments.config, output, arguments.data, arguments.device, command)
+    print(f"Results: {page}")
 
 
 def evaluate_volumes(sources, scales, degradation, methods, window=None):
@@ -67,7 +89,16 @@ def evaluate_volumes(sources, scales, degradation, methods, window=None):
     return {metric: _table(metric, sources, scales, methods, measured) for metric in METRICS}
 
 
+def _in_repository(config):
+    """Path of a configuration as seen from the repository, or its name."""
+    repository = Path(__file__).resolve().parents[1]
+    path = Path(config).resolve()
+    return path.relative_to(repository).as_posix() if path.is_relative_to(repository) else path.name
+
+
 def _check(arguments):
+    if not arguments.inputs:
+        raise ValueError("Name a volume to evaluate on, or a comparison to run (--config FILE).")
     if not all(1 < scale <= 16 for scale in arguments.scales):
         raise ValueError("The scales to evaluate must be above 1 and at most 16.")
     if arguments.window and not arguments.window[0] < arguments.window[1]:

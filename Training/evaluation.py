@@ -57,7 +57,11 @@ def psnr(image, truth):
 
 def ssim(image, truth):
     """Structural similarity with the 11 x 11 Gaussian window, over the pixels where it fits."""
-    return structural_similarity_index_measure(_tensor(image), _tensor(truth), data_range=1.0).item()
+    _, of_pixels = structural_similarity_index_measure(
+        _tensor(image), _tensor(truth), data_range=1.0, return_full_image=True
+    )
+    # torchmetrics means over all pixels, with the images mirrored beyond their borders.
+    return of_pixels[..., 5:-5, 5:-5].mean().item()
 
 
 def _tensor(image):

@@ -15,7 +15,7 @@ def comparison_figure(low, restored, truth, title):
     :return: matplotlib figure.
     """
     height, width = truth.shape
-    row, column, side = _most_detailed_window(truth)
+    row, column, side = most_detailed_window(truth)
     columns = {"Input": low, **restored, "Truth": truth}
     figure = Figure(figsize=(2.6 * len(columns), 2.6 * (height / width + 2) + 0.5), layout="constrained")
     figure.suptitle(f"{title}: {low.shape[0]} x {low.shape[1]} to {height} x {width} pixels", fontsize=13)
@@ -46,7 +46,7 @@ def comparison_figure(low, restored, truth, title):
     return figure
 
 
-def _most_detailed_window(image):
+def most_detailed_window(image):
     """(row, column, side) of the square window, a quarter of the width, with the largest mean gradient."""
     side = image.shape[1] // 4
     detail = np.hypot(*np.gradient(image)).cumsum(0).cumsum(1)

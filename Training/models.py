@@ -67,10 +67,10 @@ def export_model(checkpoint, folder, about):
     :param about: entries of the card that the checkpoint does not know.
     :raises ValueError: if the checkpoint cannot be used or the folder cannot be written.
     """
-    from .modules import NExpRTraining
+    from .modules import NExpRTraining, RestorationTraining
 
     try:
-        module = NExpRTraining.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+        module = RestorationTraining.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(f"{checkpoint} is no checkpoint of nexpr train.") from error

@@ -1,5 +1,7 @@
 """Methods on equal terms: each encodes a degraded slice once and then gives the truth's pixels, on the truth's grid."""
 
+import copy
+
 import numpy as np
 import torch
 
@@ -8,6 +10,7 @@ from NExpRLib.interpolation import interpolate, prefilter
 from NExpRLib.kspace import zero_fill
 
 from .degradation import fixed_scale_input, grid_of
+from .methods.arbitrary_scale import from_network, to_network
 
 # Pixels by which networks see a slice continued on the k-space grid, where images are periodic.
 MARGIN = 16
@@ -28,6 +31,7 @@ class Restorer:
     def __init__(self, degradation):
         self.degradation = degradation
         self.grid = grid_of(degradation)
+        self.margin = MARGIN if self.grid == "kspace" else 0
 
     def __call__(self, low, shape):
         result = self.rescale(self.encode(low), shape)
@@ -38,6 +42,12 @@ class Restorer:
 
     def rescale(self, encoded, shape):
         raise NotImplementedError
+
+    def on_field_of_view(self):
+        """The same for the field-of-view grid, where networks see no more than the slice."""
+        twin = copy.copy(self)
+        Restorer.__init__(twin, "bicubic")
+        return twin
 
     def positions(self, low_shape, shape):
         """Positions of the truth's rows and columns in pixel indices of the degraded slice."""
@@ -88,19 +98,18 @@ class ArbitraryScale(Restorer):
     def __init__(self, degradation, network, device):
         super().__init__(degradation)
         self.network, self.device = network.to(device).eval(), device
-        self.margin = MARGIN if self.grid == "kspace" else 0
 
     @torch.inference_mode()
     def encode(self, low):
         padded = np.pad(low, self.margin, mode="wrap") if self.margin else low
-        return self.network.encode(_batch(padded, self.device))
+        return self.network.encode(to_network(_batch(padded, self.device)))
 
     @torch.inference_mode()
     def rescale(self, encoded, shape):
         low_shape = [n - 2 * self.margin for n in encoded.shape[-2:]]
         rows, columns = (p + self.margin for p in self.positions(low_shape, shape))
         cell = [n / size for n, size in zip(low_shape, shape)]
-        return self.network.query(encoded, rows, columns, cell)[0, 0]
+        return from_network(self.network.query(encoded, rows, columns, cell)[0, 0])
 
 
 class FixedScale(Restorer):
@@ -112,9 +121,8 @@ class FixedScale(Restorer):
 
     @torch.inference_mode()
     def rescale(self, encoded, shape):
-        margin = MARGIN if self.grid == "kspace" else 0
-        inputs = fixed_scale_input(encoded, shape, self.scale, self.degradation, margin)
-        first = margin * self.scale
+        inputs = fixed_scale_input(encoded, shape, self.scale, self.degradation, self.margin)
+        first = self.margin * self.scale
         return self.network(_batch(inputs, self.device))[0, 0, first : first + shape[0], first : first + shape[1]]
 
 

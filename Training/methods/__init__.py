@@ -5,7 +5,8 @@
 - Arbitrary-scale: ``METHODS[name].network()`` makes the one network of all scales, see
   :class:`~.arbitrary_scale.ArbitraryScaleNetwork`.
 
-All networks see intensities in [0, 1]; none normalizes them further or clips its result.
+No network normalizes intensities or clips its result: LIIF, LTE and SRNO are trained on [-1, 1], see
+:func:`~.arbitrary_scale.to_network`, the others on [0, 1].
 """
 
 from typing import NamedTuple

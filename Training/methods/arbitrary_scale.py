@@ -52,6 +52,16 @@ class ArbitraryScaleNetwork(nn.Module):
         raise NotImplementedError
 
 
+def to_network(intensities):
+    """Intensities in [0, 1] as LIIF, LTE and SRNO are trained on them: in [-1, 1]."""
+    return 2 * intensities - 1
+
+
+def from_network(values):
+    """Inverse of :func:`to_network`."""
+    return (values + 1) / 2
+
+
 def mlp(inputs, hidden):
     """The decoding function f_theta: linear layers with ReLU between them and one output."""
     layers, previous = [], inputs

@@ -1,5 +1,5 @@
 """EDSR, baseline of 16 blocks of 64 features (Lim et al. 2017, "Enhanced Deep Residual Networks for Single Image
-Super-Resolution", Sec. 3.2 and Table 1).
+Super-Resolution").
 
 At 4x 1.52 M parameters and 8.04 G multiply-adds for 64 x 64 pixels; the NExpR paper prints its size in MiB (5.8).
 """

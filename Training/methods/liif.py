@@ -1,5 +1,5 @@
-"""LIIF (Chen et al. 2021, "Learning Continuous Image Representation with Local Implicit Image Function", Sec. 3) with
-the encoder of EDSR, feature unfolding, local ensemble and cell decoding.
+"""LIIF (Chen et al. 2021, "Learning Continuous Image Representation with Local Implicit Image Function") with the
+encoder of EDSR, feature unfolding, local ensemble and cell decoding.
 
 1.57 M parameters; 95.5 G multiply-adds from 64 x 64 to 256 x 256 pixels, of which 90.5 G are the query.
 """

@@ -1,4 +1,4 @@
-"""Where the output samples of the arbitrary-scale methods lie among the low-resolution pixels (LIIF Sec. 3).
+"""Where the output samples of the arbitrary-scale methods lie among the low-resolution pixels.
 
 LIIF, LTE and SRNO place images in [-1, 1] x [-1, 1] and multiply distances and cells by the number of pixels. In pixel
 indices, the coordinates of this project, a relative coordinate is therefore ``2 (u - i)`` for a sample at u and the
@@ -72,7 +72,7 @@ class QueryGrid:
     @classmethod
     def of(cls, rows, columns, shape, cell, device):
         """Grid among the pixels of an image of ``shape`` (h, w); the other parameters are those of a query."""
-        axes = [torch.as_tensor(p).to("cpu", torch.float64) for p in (rows, columns)]
+        axes = [torch.asarray(p, dtype=torch.float64, device="cpu", copy=True) for p in (rows, columns)]
         if cell is None:
             cell = [_spacing(positions, size) for positions, size in zip(axes, shape)]
         neighbors = [Neighbors.of(positions, size, device) for positions, size in zip(axes, shape)]

@@ -1,5 +1,4 @@
-"""LTE (Lee and Jin 2022, "Local Texture Estimator for Implicit Representation Function", Sec. 3) with the encoder of
-EDSR.
+"""LTE (Lee and Jin 2022, "Local Texture Estimator for Implicit Representation Function") with the encoder of EDSR.
 
 1.71 M parameters; 57.8 G multiply-adds from 64 x 64 to 256 x 256 pixels. The NExpR paper's 57.9 G count the phase,
 the same for all samples, once per sample and neighbor. The bound that LTE puts on small cells is left

@@ -1,6 +1,6 @@
-"""SRGAN (Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network",
-Sec. 2.1), with the networks that the NExpR paper names: the generator MSRResNet, which is SRResNet without batch
-normalization as modified by the authors of ESRGAN (Wang et al. 2018, Sec. 3.1), and a VGG-style discriminator.
+"""SRGAN (Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial
+Network"), with the networks that the NExpR paper names: the generator MSRResNet, which is SRResNet without batch
+normalization as modified by the authors of ESRGAN (Wang et al. 2018), and a VGG-style discriminator.
 
 The generator has 1.52 M parameters and 10.3 G multiply-adds at 4x for 64 x 64 pixels; the NExpR paper prints its size
 in MiB (5.8).

@@ -1,4 +1,4 @@
-"""SRNO (Wei and Zhang 2023, "Super-Resolution Neural Operator", Sec. 3) with the encoder of EDSR, 256 features, 16
+"""SRNO (Wei and Zhang 2023, "Super-Resolution Neural Operator") with the encoder of EDSR, 256 features, 16
 heads and two layers of Galerkin-type attention.
 
 2.01 M parameters; 57.8 G multiply-adds from 64 x 64 to 256 x 256 pixels. The NExpR paper's 56.7 G leave out the

@@ -1,5 +1,5 @@
 """SwinIR for classical super-resolution, middle size (Liang et al. 2021, "SwinIR: Image Restoration Using Swin
-Transformer", Sec. 3 and 4.1): 180 features, 6 blocks of 6 layers, 6 heads, windows of 8 pixels.
+Transformer"): 180 features, 6 blocks of 6 layers, 6 heads, windows of 8 pixels.
 
 At 4x 11.9 M parameters and 53.5 G multiply-adds for 64 x 64 pixels; the NExpR paper's 50.5 G leave out the products of
 queries, keys and values, and it prints the size in MiB (45.2).

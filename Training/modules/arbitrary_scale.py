@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 
 from ..methods import METHODS
+from ..methods.arbitrary_scale import from_network, to_network
 from .base import RestorationTraining
 from .schedule import Schedule
 
@@ -28,6 +29,7 @@ class ArbitraryScaleTraining(RestorationTraining):
         self.network = METHODS[method].network()
 
     def restored(self, samples):
-        features = self.network.encode(torch.cat([sample.inputs for sample in samples]))
+        features = self.network.encode(to_network(torch.cat([sample.inputs for sample in samples])))
         queries = [q for sample in samples for q in zip(sample.rows, sample.columns, sample.cells)]
-        return [self.network.query(features[i : i + 1], *query)[0, 0].float() for i, query in enumerate(queries)]
+        values = [self.network.query(features[i : i + 1], *query)[0, 0] for i, query in enumerate(queries)]
+        return [from_network(value.float()) for value in values]

@@ -1,4 +1,4 @@
-"""Perceptual loss of SRGAN: distance between the features that VGG19 sees (Ledig et al. 2017, Sec. 2.2)."""
+"""Perceptual loss of SRGAN: distance between the features that VGG19 sees (Ledig et al. 2017)."""
 
 import torch
 from torch import nn

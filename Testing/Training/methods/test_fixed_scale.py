@@ -9,7 +9,7 @@ from Training.methods.srgan import VGGStyleDiscriminator
 from Training.methods.swinir import SwinLayer, WindowAttention, shifted_window_mask
 from Training.methods.upsampler import upsampler
 
-from .networks import FIXED_SCALE, small_network
+from .networks import FIXED_SCALE, linear_network, small_network
 
 SCALES = [2, 3, 4]
 
@@ -25,63 +25,12 @@ def assert_linear(result, h, w, scale):
     np.testing.assert_allclose(result[0, 0, inside, inside], (2 * u[:, None] + 3 * v)[inside, inside], atol=1e-4)
 
 
-def pass_on(convolution):
-    """Make a convolution pass on its first feature alone."""
-    torch.nn.init.zeros_(convolution.weight)
-    torch.nn.init.zeros_(convolution.bias)
-    convolution.weight.data[0, 0, 1, 1] = 1
-
-
-def interpolate_linearly(layers):
-    """Make sub-pixel convolutions continue their first feature along its gradient."""
-    for convolution, shuffle in zip(layers[::2], layers[1::2]):
-        step = shuffle.upscale_factor
-        torch.nn.init.zeros_(convolution.weight)
-        torch.nn.init.zeros_(convolution.bias)
-        offsets = (torch.arange(step) + 0.5) / step - 0.5
-        for i, down in enumerate(offsets):
-            for j, right in enumerate(offsets):
-                kernel = convolution.weight.data[i * step + j, 0]
-                kernel[1, 1] = 1
-                kernel[0, 1], kernel[2, 1] = -down / 2, down / 2
-                kernel[1, 0], kernel[1, 2] = -right / 2, right / 2
-
-
 @pytest.mark.parametrize("scale", SCALES)
-def test_planted_linear_image_in_edsr(scale):
-    network = small_network("EDSR", scale)
-    pass_on(network.encoder.head)
-    torch.nn.init.zeros_(network.encoder.body[-1].weight)
-    torch.nn.init.zeros_(network.encoder.body[-1].bias)
-    interpolate_linearly(network.upsampler)
-    pass_on(network.tail)
+@pytest.mark.parametrize("name", FIXED_SCALE)
+def test_planted_linear_image(name, scale):
+    """EDSR and SwinIR are planted to interpolate linearly; SRConvNet and SRGAN add their input bilinearly."""
     with torch.no_grad():
-        assert_linear(network(linear_image(9, 12)), 9, 12, scale)
-
-
-@pytest.mark.parametrize("scale", SCALES)
-def test_planted_linear_image_in_swinir(scale):
-    network = small_network("SwinIR", scale)
-    pass_on(network.head)
-    torch.nn.init.zeros_(network.after_body.weight)
-    torch.nn.init.zeros_(network.after_body.bias)
-    before, _, upsampling, last = network.tail
-    pass_on(before)
-    interpolate_linearly(upsampling)
-    pass_on(last)
-    with torch.no_grad():
-        assert_linear(network(linear_image(9, 12)), 9, 12, scale)
-
-
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("name", ["SRConvNet", "SRGAN"])
-def test_input_is_added_bilinearly(name, scale):
-    network = small_network(name, scale)
-    last = network.tail if name == "SRConvNet" else network.tail[-1]
-    torch.nn.init.zeros_(last.weight)
-    torch.nn.init.zeros_(last.bias)
-    with torch.no_grad():
-        assert_linear(network(linear_image(9, 12)), 9, 12, scale)
+        assert_linear(linear_network(name, scale)(linear_image(9, 12)), 9, 12, scale)
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -1,0 +1,143 @@
+"""The measurements of a comparison: restored on demand, by networks that are trained on demand."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from NExpRLib.grid import scaled_size
+from NExpRLib.model import load_model
+from NExpRLib.model_card import read_card
+
+from ..degradation import degrade
+from ..evaluation import measure
+from ..restorers import NExpR, classical_methods, load_restorer
+from .data_sets import prepared_file, slices_to_restore
+from .lpips import load_lpips
+from .store import Store
+from .trained import is_fixed_scale, training_run
+
+CLASSICAL = ("Zero-filling", "Bicubic", "Cubic B-spline")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Where methods are compared.
+
+    :ivar test_set: name.
+    :ivar scale: from the input to the result.
+    :ivar input_scale: from the input to the slice; the truth is the slice reduced to ``scale``. The same as ``scale``
+        if ``None``.
+    :ivar trained_on: training set of the networks; that of the test set if ``None``.
+    """
+
+    test_set: str
+    scale: float
+    input_scale: float | None = None
+    trained_on: str | None = None
+
+
+class Comparison:
+    """Measurements of all methods of a protocol.
+
+    :ivar output: folder of everything that is written.
+    :ivar methods: names, in the order of the tables.
+    :ivar metrics: names; LPIPS among them where its weights are given.
+    """
+
+    def __init__(self, protocol, output, data_folder, device):
+        self.protocol, self.output, self.data_folder = protocol, Path(output), data_folder
+        self.device = _torch_device(device)
+        self.store = Store(self.output / "slices")
+        self.lpips = load_lpips(protocol.lpips, self.device) if protocol.lpips else None
+        self.metrics = ["PSNR", "SSIM", "Consistency", *([self.lpips.name] if self.lpips else [])]
+        self.methods = [*CLASSICAL, *protocol.methods]
+        self._slices = {}
+        self._loaded = None, None
+
+    def restores(self, name, scale):
+        """Whether a method restores at a scale."""
+        if name in CLASSICAL or not is_fixed_scale(self.protocol.methods[name]):
+            return True
+        return scale in self.protocol.fixed_scales
+
+    def slices(self, test_set):
+        """Slices of a test set."""
+        if test_set not in self._slices:
+            path = prepared_file(test_set, self.protocol.test_sets[test_set], "test", self.data_folder, self.output)
+            self._slices[test_set] = slices_to_restore(path, self.protocol.slices_per_volume)
+        return self._slices[test_set]
+
+    def run_of(self, name, training_set, scale, variant="", options=None):
+        """The training run of a method, or of a variant of it with other options."""
+        method = self.protocol.methods[name]
+        data_set = self.protocol.training_sets[training_set]
+        data_file = prepared_file(training_set, data_set, "training", self.data_folder, self.output)
+        scale = int(scale) if is_fixed_scale(method) else None
+        label = f"{name} {variant}" if variant else name
+        return training_run(self.protocol, self.output, label, method, training_set, data_file, scale, options)
+
+    def restorer(self, name, case, variant="", options=None):
+        """``(origin, load)``: what a restorer depends on, as JSON can hold it, and a function that makes it."""
+        own = self.protocol.test_sets[case.test_set].trained_on
+        degradation = self.protocol.training_sets[own].degradation
+        if name in CLASSICAL:
+            return name, lambda: classical_methods(degradation)[name]
+        training_set = case.trained_on or own
+        model = self.protocol.methods[name].models.get(training_set)
+        if model:
+            return read_card(model)["sha256"], lambda: NExpR(degradation, load_model(model, self.device.type))
+        run = self.run_of(name, training_set, case.scale, variant, options)
+
+        def load():
+            run.finish()
+            if self._loaded[0] != (run.folder, degradation):
+                self._loaded = (run.folder, degradation), load_restorer(run.checkpoint, degradation, self.device)
+            return self._loaded[1]
+
+        return run.origin, load
+
+    def rows(self, name, case, variant="", options=None):
+        """Measurements of a method per slice, see :meth:`~.store.Store.rows`."""
+        label = f"{name} {variant}" if variant else name
+        own = self.protocol.test_sets[case.test_set].trained_on
+        origin, load = self.restorer(name, case, variant, options)
+        scales = f"{case.scale:.3f}x" + (f" of {case.input_scale:g}x" if case.input_scale else "")
+        parts = (label, f"trained on {case.trained_on or own}", case.test_set, scales)
+        slices = self.slices(case.test_set)
+        degradation = self.protocol.training_sets[own].degradation
+        origin = [origin, degradation, self.metrics, [(s.patient, s.volume, s.index) for s in slices]]
+
+        def compute():
+            restorer = load()
+            bar = tqdm(slices, desc=", ".join(parts), unit="slice", disable=None)
+            return [self._measured(one, restorer, case, degradation) for one in bar]
+
+        return self.store.rows(parts, origin, compute)
+
+    def _measured(self, one, restorer, case, degradation):
+        low, truth = reduced(one.truth, case, degradation)
+        restored = restorer(low, truth.shape)
+        values = measure(restored, truth, low, degradation)
+        if self.lpips:
+            values[self.lpips.name] = self.lpips(restored, truth)
+        return {"patient": one.patient, "volume": one.volume, "slice": one.index, **values}
+
+
+def reduced(image, case, degradation):
+    """Input and truth of a case: the slice reduced to ``input_scale``, and the slice at ``scale`` times that size."""
+    low_shape = [scaled_size(n, 1 / (case.input_scale or case.scale)) for n in image.shape]
+    low = degrade(image, low_shape, degradation)
+    if not case.input_scale:
+        return low, image
+    shape = [min(n, scaled_size(size, case.scale)) for n, size in zip(image.shape, low_shape)]
+    truth = image if tuple(shape) == image.shape else degrade(image, shape, degradation)
+    return low, np.clip(truth, 0, 1)
+
+
+def _torch_device(name):
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

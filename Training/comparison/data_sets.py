@@ -1,0 +1,76 @@
+"""The slices of a comparison: prepared once where they are volumes, then read."""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import prepare
+from ..data import read_slices
+from ..files import atomic_output
+from .made_data import make_slices
+
+
+@dataclass(frozen=True)
+class SliceToRestore:
+    """A slice to restore: float32 ``truth`` (H, W) in [0, 1], number ``index`` among those of its ``volume``."""
+
+    patient: str
+    volume: str
+    index: int
+    truth: np.ndarray
+
+
+def prepared_file(name, data_set, part, data_folder, output):
+    """Path of the ``.npz`` with the slices of a data set, which is made or prepared first where it is missing.
+
+    :param name: of the data set; it names the file.
+    :param part: ``training`` or ``test``.
+    :param data_folder: that relative paths are relative to.
+    :param output: folder of the comparison.
+    :raises ValueError: if there is no data, or it cannot be used.
+    """
+    source = Path(data_folder) / data_set.data
+    if source.suffix == ".npz":
+        if not source.is_file():
+            raise ValueError(f"The data {source} of {name} are missing: write them by nexpr prepare.")
+        return source
+    path = output / "data" / f"{part}-{name}.npz"
+    record = path.with_suffix(".json")
+    recipe = json.dumps([data_set.data, data_set.prepare])
+    if path.is_file() and record.is_file() and record.read_text(encoding="utf-8") == recipe:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if data_set.data in ("made T1", "made T2"):
+        make_slices(path, data_set.data.removeprefix("made "), part)
+    else:
+        parser = argparse.ArgumentParser(prog=f"prepare of {name}", exit_on_error=False)
+        prepare.add_arguments(parser)
+        try:
+            options = parser.parse_args([str(source), "-o", str(path), *data_set.prepare])
+        except argparse.ArgumentError as error:
+            raise ValueError(f"The options to prepare {name} are wrong: {error}.") from error
+        prepare.run(options)
+    with atomic_output(record) as temporary:
+        temporary.write_text(recipe, encoding="utf-8")
+    return path
+
+
+def slices_to_restore(path, slices_per_volume=None):
+    """Slices of a prepared file as a list of :class:`SliceToRestore`.
+
+    :param slices_per_volume: only that many, evenly spaced, of each volume.
+    :raises ValueError: if the file is no prepared data, or slices are too small to measure SSIM.
+    """
+    volumes, _ = read_slices(path)
+    chosen = []
+    for (patient, volume), images in volumes.items():
+        if min(map(min, (image.shape for image in images))) < 11:
+            raise ValueError(f"{path}: slices of {volume} are too small to compare.")
+        count = min(slices_per_volume or len(images), len(images))
+        # The middles of equal parts of the volume.
+        for index in ((np.arange(count) + 0.5) * len(images) / count).astype(int):
+            chosen.append(SliceToRestore(patient, volume, int(index), images[index].astype(np.float32)))
+    return chosen

@@ -1,0 +1,164 @@
+"""The configuration of a comparison: which methods, trained and tested on which data, in which experiments."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from ..degradation import DEGRADATIONS
+
+
+@dataclass
+class TrainingSet:
+    """Slices to train on.
+
+    :ivar data: ``.npz`` of ``nexpr prepare``; or a folder of volumes, which is prepared first; or ``made T1`` or
+        ``made T2``, see :mod:`~Training.comparison.made_data`. Relative to the folder of the data.
+    :ivar prepare: options of ``nexpr prepare`` for a folder of volumes.
+    """
+
+    data: str
+    degradation: str = "kspace"
+    prepare: list[str] = field(default_factory=list)
+
+
+@dataclass
+class TestSet:
+    """Slices to test on.
+
+    :ivar data, prepare: as for a training set; subjects are patients.
+    :ivar trained_on: name of the training set whose networks, and whose degradation, it is for.
+    """
+
+    data: str
+    trained_on: str
+    prepare: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Method:
+    """A method with a network.
+
+    :ivar config: configuration of ``nexpr train``, relative to this file; the network is trained where it is missing.
+    :ivar options: of ``nexpr train`` beside those of all methods, e.g. ``data.crop_size: 32``.
+    :ivar models: instead of a configuration, the name or folder of a model for each training set.
+    """
+
+    config: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class ArbitraryScales:
+    """``count`` scales from ``lowest`` to ``highest``, all restored from the input of ``input_scale``."""
+
+    input_scale: float = 4.0
+    lowest: float = 2.0
+    highest: float = 4.0
+    count: int = 20
+
+
+@dataclass
+class Timing:
+    """Times from ``size`` x ``size`` pixels: encoding, and rescaling at each of ``scales``; medians."""
+
+    size: int = 64
+    scales: list[float] = field(default_factory=lambda: [1.5, 2.0, 2.5, 3.0, 3.5, 4.0])
+    repeats: int = 5
+
+
+@dataclass
+class Study:
+    """Networks of a method that differ in one number, trained and tested like the others.
+
+    :ivar method: name of a method that is NExpR.
+    :ivar test_set, scale: where they are compared.
+    """
+
+    method: str
+    values: list[int]
+    test_set: str
+    scale: float = 4.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class LPIPS:
+    """Network of LPIPS, ``alex`` or ``vgg``, and the file of torchvision's weights for it."""
+
+    network: str
+    weights: str
+
+
+@dataclass
+class Protocol:
+    """What a comparison covers; an experiment that is left out or empty is not run.
+
+    :ivar images: training crops that every network sees.
+    :ivar options: of ``nexpr train`` for all methods.
+    :ivar slices_per_volume: evenly spaced slices of every test volume; all, if left out.
+    :ivar fixed_scales: of the tables (Tables 2 and 4 and the tests).
+    :ivar frequency_study: over the number of frequencies N, each learned and fixed (Fig. 10).
+    :ivar patch_study: over the side of the patches (Table 6).
+    :ivar panels_scale: of the qualitative panels (Fig. 4).
+    """
+
+    images: int
+    training_sets: dict[str, TrainingSet]
+    test_sets: dict[str, TestSet]
+    methods: dict[str, Method]
+    options: dict[str, Any] = field(default_factory=dict)
+    slices_per_volume: int | None = None
+    fixed_scales: list[int] = field(default_factory=lambda: [2, 3, 4])
+    arbitrary_scales: ArbitraryScales | None = None
+    cross_data_set: bool = False
+    timing: Timing | None = None
+    frequency_study: Study | None = None
+    patch_study: Study | None = None
+    panels_scale: int | None = None
+    lpips: LPIPS | None = None
+
+
+def read_protocol(path):
+    """Read and check the configuration of a comparison.
+
+    :raises ValueError: if it cannot be read or makes no sense.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Protocol)
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        protocol = Protocol(**vars(parser.instantiate(parser.parse_object(content))))
+    except OSError as error:
+        raise ValueError(f"The configuration {path} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, ArgumentError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise ValueError(f"The configuration {path} is not understood: {error}") from error
+    for problem in _problems(protocol):
+        raise ValueError(f"{path}: {problem}")
+    for method in protocol.methods.values():
+        if method.config:
+            method.config = str(Path(path).parent / method.config)
+    return protocol
+
+
+def _problems(protocol):
+    for name, training_set in protocol.training_sets.items():
+        if training_set.degradation not in DEGRADATIONS:
+            yield f"the degradation of {name} must be one of {', '.join(DEGRADATIONS)}."
+    for name, test_set in protocol.test_sets.items():
+        if test_set.trained_on not in protocol.training_sets:
+            yield f"{name} is to be restored by networks trained on {test_set.trained_on}, which is no training set."
+    for name, method in protocol.methods.items():
+        missing = set(protocol.training_sets) - set(method.models)
+        if not method.config and missing:
+            yield f"{name} needs a config, or a model for {', '.join(sorted(missing))}."
+    for study in (protocol.frequency_study, protocol.patch_study):
+        if study and (study.method not in protocol.methods or study.test_set not in protocol.test_sets):
+            yield f"a study names the method {study.method} and the test set {study.test_set}: one is not listed."
+    if not set(protocol.fixed_scales) <= {2, 3, 4}:
+        yield "the fixed scales must be among 2, 3 and 4, those of the fixed-scale networks."
+    if not protocol.test_sets:
+        yield "there is no test set."

@@ -1,0 +1,147 @@
+"""Complexity and time of every method (Table 5, Fig. 8), measured in one process."""
+
+import json
+import platform
+import time
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..files import atomic_output
+from .comparison import Case
+from .tables import REFERENCE, write_table
+
+# Millions of parameters and thousand millions of multiply-adds from 64 x 64 to 256 x 256 pixels, as the paper prints
+# them. Sizes of EDSR, SwinIR and SRGAN are MiB of weights there.
+PAPER = {
+    "EDSR": ("5.8 MiB", "8.04"),
+    "SwinIR": ("45.2 MiB", "50.5"),
+    "SRConvNet": ("1.0", "1.7"),
+    "SRGAN": ("5.8 MiB", "10.3"),
+    "LIIF": ("1.57", "95.5"),
+    "LTE": ("1.71", "57.9"),
+    "SRNO": ("2.01", "56.7"),
+    "NExpR (paper)": ("1.59", "5.36"),
+}
+
+
+def complexity(restorer, size, scale=4):
+    """Millions of parameters, and thousand millions of multiply-adds of the network from ``size`` to ``scale`` times
+    that, NExpR's rasterizing included; ``None`` for classical methods."""
+    if restorer.network is None:
+        return None
+    low, shape = np.zeros((size, size), np.float32), (size * scale, size * scale)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        restorer(low, shape)
+    parameters = sum(parameter.numel() for parameter in restorer.network.parameters())
+    return parameters / 1e6, counter.get_total_flops() / 2e9
+
+
+def times(restorer, size, scales, repeats):
+    """Medians in seconds: ``(encode, {scale: rescale})``.
+
+    Rescaling is measured whole: basis, skip, result in memory; what was encoded is there already. A fixed-scale network
+    runs as a whole for every result. GPUs are synchronized.
+    """
+    low = np.random.default_rng(0).random((size, size), dtype=np.float32)
+    encode = _median(lambda: restorer.encode(low), repeats)
+    encoded = restorer.encode(low)
+    rescale = {}
+    for scale in scales:
+        if restorer.scale in (None, scale):
+            shape = (round(size * scale), round(size * scale))
+            rescale[scale] = _median(lambda shape=shape: restorer.rescale(encoded, shape), repeats)
+    return encode, rescale
+
+
+def _median(function, repeats):
+    taken = []
+    for _ in range(repeats + 1):
+        _synchronize()
+        start = time.perf_counter()
+        function()
+        _synchronize()
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken[1:]))  # The first call warms up.
+
+
+def _synchronize():
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def machine(device):
+    """What times were measured on, in one line."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return f"{name}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
+
+
+def measure_times(comparison):
+    """Complexity and times of every method on the field-of-view grid, for the first test set; kept in ``timing.json``.
+
+    :return: ``{"machine": ..., "methods": {method: {"complexity", "encode", "rescale"}}}``.
+    """
+    from ..restorers import classical_methods
+
+    setting = comparison.protocol.timing
+    path = comparison.output / "timing.json"
+    wanted = {"size": setting.size, "scales": setting.scales, "repeats": setting.repeats, "methods": comparison.methods}
+    wanted["machine"] = machine(comparison.device)
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["setting"] == wanted:
+            return found
+    test_set = next(iter(comparison.protocol.test_sets))
+    classical = classical_methods("bicubic")
+    measured = {}
+    for name in comparison.methods:
+        by_scale = {}
+        for scale in [4, *comparison.protocol.fixed_scales]:
+            if name in classical:
+                restorer = classical[name]
+            else:
+                restorer = comparison.restorer(name, Case(test_set, scale))[1]().on_field_of_view()
+            if not by_scale:
+                counted = complexity(restorer, setting.size)
+            encode, rescale = times(restorer, setting.size, setting.scales, setting.repeats)
+            by_scale |= rescale
+            if restorer.scale is None:
+                break
+        measured[name] = {"complexity": counted, "encode": encode, "rescale": sorted(by_scale.items())}
+        measured[name]["fixed"] = restorer.scale is not None
+    found = {"setting": wanted, "methods": measured}
+    with atomic_output(path) as temporary:
+        temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return found
+
+
+def complexity_table(comparison, found):
+    """Table 5."""
+    size = comparison.protocol.timing.size
+    rescaling = {name: dict(values["rescale"]).get(4) for name, values in found["methods"].items()}
+    reference = rescaling.get(REFERENCE)
+    rows = []
+    for name, values in found["methods"].items():
+        parameters, products = values["complexity"] or (None, None)
+        rescale = rescaling[name]
+        rows.append(
+            [
+                name,
+                f"{parameters:.2f}" if parameters else "-",
+                f"{products:.2f}" if parameters else "-",
+                *PAPER.get(name, ("-", "-")),
+                "-" if values["fixed"] else milliseconds(values["encode"]),
+                milliseconds(rescale) if rescale else "-",
+                f"{rescale / reference:,.3g}" if rescale and reference else "-",
+            ]
+        )
+    header = ["Method", "Parameters (M)", "Multiply-adds (G)", "Paper: parameters (M)", "Paper: multiply-adds (G)"]
+    header += ["Encode (ms)", f"Rescale {size} to {4 * size} (ms)", f"Rescale, {REFERENCE} = 1"]
+    return write_table(comparison.output / "tables", "complexity", header, rows)
+
+
+def milliseconds(seconds):
+    """At most three significant digits."""
+    value = seconds * 1e3
+    return "< 0.01" if value < 0.01 else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
