@@ -43,6 +43,7 @@ class Comparison:
     """Measurements of all methods of a protocol.
 
     :ivar output: folder of everything that is written.
+    :ivar results: its folder of tables and figures.
     :ivar methods: names, in the order of the tables.
     :ivar metrics: names; LPIPS among them where its weights are given.
     """
@@ -51,6 +52,7 @@ class Comparison:
         self.protocol, self.output, self.data_folder = protocol, Path(output), data_folder
         self.device = _torch_device(device)
         self.store = Store(self.output / "slices")
+        self.results = self.output / "results"
         self.lpips = load_lpips(protocol.lpips, self.device) if protocol.lpips else None
         self.metrics = ["PSNR", "SSIM", "Consistency", *([self.lpips.name] if self.lpips else [])]
         self.methods = [*CLASSICAL, *protocol.methods]
@@ -58,10 +60,11 @@ class Comparison:
         self._loaded = None, None
 
     def restores(self, name, scale):
-        """Whether a method restores at a scale."""
+        """Whether a method has a network for a scale."""
         if name in CLASSICAL or not is_fixed_scale(self.protocol.methods[name]):
             return True
-        return scale in self.protocol.fixed_scales
+        scales = self.protocol.methods[name].scales
+        return scale in (self.protocol.fixed_scales if scales is None else scales)
 
     def slices(self, test_set):
         """Slices of a test set."""

@@ -6,6 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..files import atomic_output
 from .comparison import CLASSICAL, Case
+from .store import file_name
 from .tables import mean_of
 
 COLORS = ["#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#8c564b", "#7f3fbf", "#a0a000"]
@@ -116,8 +117,8 @@ def study_figure(comparison, study, learned, fixed):
 
 def save(comparison, name, figure):
     """Write a figure; the path for the page."""
-    folder = comparison.output / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_output(folder / f"{name}.png") as temporary:
+    path = comparison.results / f"{file_name(name)}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_output(path) as temporary:
         figure.savefig(temporary, dpi=130)
-    return f"figures/{name}.png"
+    return path.relative_to(comparison.output).as_posix()

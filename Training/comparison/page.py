@@ -12,6 +12,7 @@ from .curves import (
     rescale_time_figure,
     study_figure,
 )
+from .differences import TEXT
 from .panels import panel_figure
 from .protocol import read_protocol
 from .tables import average_table, fixed_scale_table, paired_test_table, patient_file, study_table
@@ -31,6 +32,7 @@ def compare(config, output, data_folder, device, command):
     sections = [_introduction(comparison, config, command)]
     for experiment in (fixed_scales, arbitrary_scales, cross_data_set, complexity, frequencies, patches, panels):
         sections += experiment(comparison)
+    sections.append(TEXT)
     path = Path(output) / PAGE
     with atomic_output(path) as temporary:
         temporary.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
@@ -62,8 +64,8 @@ def _introduction(comparison, config, command):
     lines.append(
         "Tables give means over patients of the means of their slices. PSNR and SSIM (11 x 11 Gaussian window, where "
         "it fits) are of results clipped to [0, 1]; consistency (Eq. 5 of the paper) is the PSNR of the degraded "
-        "result against the input. Measurements per slice are in `slices/`, tables as CSV in `tables/`, per patient in "
-        "`tables/patients.csv`."
+        "result against the input. Tables are also in `results/` as CSV, means of every patient in "
+        "`results/patients.csv`."
     )
     if comparison.lpips is None:
         lines.append("LPIPS: not available, because the configuration gives no weights (`lpips`).")

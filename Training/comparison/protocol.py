@@ -43,11 +43,13 @@ class Method:
 
     :ivar config: configuration of ``nexpr train``, relative to this file; the network is trained where it is missing.
     :ivar options: of ``nexpr train`` beside those of all methods, e.g. ``data.crop_size: 32``.
+    :ivar scales: of a fixed-scale method, those that a network is trained for; all fixed scales, if left out.
     :ivar models: instead of a configuration, the name or folder of a model for each training set.
     """
 
     config: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    scales: list[int] | None = None
     models: dict[str, str] = field(default_factory=dict)
 
 

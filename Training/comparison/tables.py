@@ -8,6 +8,7 @@ from ..files import atomic_output
 from ..table import markdown_table
 from .comparison import Case
 from .statistics import paired_test, patient_means
+from .store import file_name
 
 REFERENCE = "NExpR"
 
@@ -15,7 +16,8 @@ REFERENCE = "NExpR"
 def write_table(folder, name, header, rows):
     """Write a table of strings as ``name.csv``, and return it as Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_output(folder / f"{name}.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    path = folder / f"{file_name(name)}.csv"
+    with atomic_output(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
     return markdown_table(header, rows)
 
@@ -38,12 +40,15 @@ def fixed_scale_table(comparison, test_set, trained_on=None):
     for method in methods:
         cells = []
         for scale in scales:
-            measured = comparison.rows(method, Case(test_set, scale, trained_on=trained_on))
-            cells += [number(metric, mean_of(measured, metric)) for metric in comparison.metrics]
+            if comparison.restores(method, scale):
+                measured = comparison.rows(method, Case(test_set, scale, trained_on=trained_on))
+                cells += [number(metric, mean_of(measured, metric)) for metric in comparison.metrics]
+            else:
+                cells += ["-"] * len(comparison.metrics)
         rows.append([method, *cells])
     header = ["Method", *(f"{scale}x {metric}" for scale in scales for metric in comparison.metrics)]
     name = f"cross-{test_set}-trained-on-{trained_on}" if trained_on else f"fixed-scales-{test_set}"
-    return write_table(comparison.output / "tables", name, header, rows)
+    return write_table(comparison.results, name, header, rows)
 
 
 def paired_test_table(comparison, test_set, metric="PSNR"):
@@ -52,16 +57,16 @@ def paired_test_table(comparison, test_set, metric="PSNR"):
         return None
     rows = []
     for method in comparison.methods:
-        if method == REFERENCE:
-            continue
         for scale in comparison.protocol.fixed_scales:
+            if method == REFERENCE or not comparison.restores(method, scale):
+                continue
             case = Case(test_set, scale)
             test = paired_test(comparison.rows(REFERENCE, case), comparison.rows(method, case), metric)
             rows.append(
                 [method, f"{scale}x", f"{test.difference:+.2f}", str(test.n), f"{test.p:.3g}", test.verdict],
             )
     header = ["NExpR minus", "Scale", f"{metric} (dB)", "Patients n", "p", "At 5 %"]
-    return write_table(comparison.output / "tables", f"paired-tests-{test_set}", header, rows)
+    return write_table(comparison.results, f"paired-tests-{test_set}", header, rows)
 
 
 def average_table(comparison, curves):
@@ -81,7 +86,7 @@ def average_table(comparison, curves):
         rows.append([method, *(number(m, value) for group in groups for m, value in zip(comparison.metrics, group))])
     names = [*test_sets, "all"] if len(test_sets) > 1 else test_sets
     header = ["Method", *(f"{name} {metric}" for name in names for metric in comparison.metrics)]
-    return write_table(comparison.output / "tables", "averages", header, rows)
+    return write_table(comparison.results, "averages", header, rows)
 
 
 def patient_file(comparison):
@@ -90,14 +95,14 @@ def patient_file(comparison):
     for test_set in comparison.protocol.test_sets:
         for method in comparison.methods:
             for scale in comparison.protocol.fixed_scales:
+                if not comparison.restores(method, scale):
+                    continue
                 measured = comparison.rows(method, Case(test_set, scale))
                 means = {metric: patient_means(measured, metric) for metric in comparison.metrics}
                 for patient in next(iter(means.values())):
                     values = [f"{means[metric][patient]:.6g}" for metric in comparison.metrics]
                     rows.append([test_set, patient, method, str(scale), *values])
-    write_table(
-        comparison.output / "tables", "patients", ["Test set", "Patient", "Method", "Scale", *comparison.metrics], rows
-    )
+    write_table(comparison.results, "patients", ["Test set", "Patient", "Method", "Scale", *comparison.metrics], rows)
 
 
 def study_table(comparison, study, name, header, variants):
@@ -109,4 +114,4 @@ def study_table(comparison, study, name, header, variants):
         means = [mean_of(measured, metric) for metric in comparison.metrics]
         rows.append([*cells, *(number(metric, mean) for metric, mean in zip(comparison.metrics, means))])
         values.append(means[0])
-    return write_table(comparison.output / "tables", name, [*header, *comparison.metrics], rows), values
+    return write_table(comparison.results, name, [*header, *comparison.metrics], rows), values

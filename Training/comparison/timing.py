@@ -97,7 +97,9 @@ def measure_times(comparison):
     measured = {}
     for name in comparison.methods:
         by_scale = {}
-        for scale in [4, *comparison.protocol.fixed_scales]:
+        for scale in sorted({4, *comparison.protocol.fixed_scales}, reverse=True):
+            if not comparison.restores(name, scale):
+                continue
             if name in classical:
                 restorer = classical[name]
             else:
@@ -138,7 +140,7 @@ def complexity_table(comparison, found):
         )
     header = ["Method", "Parameters (M)", "Multiply-adds (G)", "Paper: parameters (M)", "Paper: multiply-adds (G)"]
     header += ["Encode (ms)", f"Rescale {size} to {4 * size} (ms)", f"Rescale, {REFERENCE} = 1"]
-    return write_table(comparison.output / "tables", "complexity", header, rows)
+    return write_table(comparison.results, "complexity", header, rows)
 
 
 def milliseconds(seconds):

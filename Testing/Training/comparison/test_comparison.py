@@ -92,8 +92,8 @@ def test_whole_comparison_and_what_a_second_run_computes(comparison, run):
     assert all((folder / "out" / figure).read_bytes().startswith(b"\x89PNG") for figure in figures)
     assert "3 patients, 4 slices" in page
     assert "LPIPS: not available" in page
-    for table in ("fixed-scales-test waves", "paired-tests-test waves", "averages", "complexity", "patch-size"):
-        with open(folder / "out" / "tables" / f"{table}.csv", newline="") as file:
+    for table in ("fixed-scales-test-waves", "paired-tests-test-waves", "averages", "complexity", "patch-size"):
+        with open(folder / "out" / "results" / f"{table}.csv", newline="") as file:
             header, *rows = csv.reader(file)
         assert rows
         assert " | ".join(cell.strip() for cell in rows[0]) in re.sub(r" +", " ", page)
@@ -111,7 +111,7 @@ def test_whole_comparison_and_what_a_second_run_computes(comparison, run):
     assert run(protocol)[0] == 0
     after = contents(folder / "out", "*.csv") | contents(folder / "out", "*.ckpt")
     assert after[measured][1] == before[measured][1]
-    unchanged = [path for path in before if path != measured and "tables" not in path.parts]
+    unchanged = [path for path in before if path != measured and "results" not in path.parts]
     assert len(unchanged) > 10
     assert all(after[path] == before[path] for path in unchanged)
 
