@@ -8,7 +8,7 @@ import sys
 COMMANDS = {
     "upsample": "super-resolve volumes",
     "demo": "restore a real brain MRI that comes with nilearn, with a figure and a table",
-    "evaluate": "measure a model on volumes, beside the classical methods",
+    "evaluate": "measure a model on volumes, or train and compare all methods",
     "prepare": "turn a folder of volumes into slices for training",
     "benchmark": "measure the speed on this machine, beside other methods",
     "models": "list, show, verify and export models",

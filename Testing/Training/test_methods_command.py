@@ -63,6 +63,7 @@ SRGAN = [
 ]
 
 
+@pytest.mark.slow
 def test_srgan_resumes_bit_for_bit_between_its_phases(train, monkeypatch):
     """Two steps of pretraining and two against the discriminator; the run that is resumed was stopped in between."""
     status, err, whole = train("srgan", *SRGAN, folder="whole")

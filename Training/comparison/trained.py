@@ -53,6 +53,7 @@ class TrainingRun:
             temporary.write_text(recipe, encoding="utf-8")
         from ..train import train
 
+        print(f"Training {self.folder}: {self.options['trainer.max_steps']} steps", flush=True)
         train(self.arguments())
         reached = torch.load(self.checkpoint, map_location="cpu", weights_only=True)["global_step"]
         if reached < self.options["trainer.max_steps"]:

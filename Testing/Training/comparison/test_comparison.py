@@ -82,6 +82,7 @@ def contents(folder, pattern):
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob(pattern)}
 
 
+@pytest.mark.slow
 def test_whole_comparison_and_what_a_second_run_computes(comparison, run):
     folder, protocol = comparison
     status, out, err = run(protocol)
