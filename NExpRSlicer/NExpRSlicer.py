@@ -111,6 +111,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._run = None
         self._runStart = None
         self._applyProblem = ""
+        self._previewRefusal = ""
 
     def setup(self):
         """Called when the user opens the module the first time and the widget is initialized."""
@@ -228,6 +229,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onLivePreviewClicked(self, checked):
         """PyTorch is asked for when the user turns the preview on, not when a scene does."""
         if checked and not self._ensureTorch() and self._parameterNode is not None:
+            # Beside the box, because the status may lie below the visible part of the panel.
+            self._previewRefusal = self.ui.statusLabel.text
             self._parameterNode.livePreview = False
 
     def onRotateViewButton(self, checked=False):
@@ -242,6 +245,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.statusLabel.repaint()
         # The installer lets the application handle events: clicks, and updates that must not load half of PyTorch.
         self._installing = True
+        self._previewRefusal = ""
         try:
             ensureTorch()
         except DependencyError as error:
@@ -295,7 +299,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._preview.stop()
         else:
             self._preview.update(self._parameterNode)
-        self.ui.previewLabel.text = problem or self._preview.text
+        self.ui.previewLabel.text = problem or self._preview.text or self._previewRefusal
         self.ui.previewLabel.setVisible(bool(self.ui.previewLabel.text))
         self.ui.rotateViewButton.setVisible(self._preview.canRotate)
         if self._preview.encoding:

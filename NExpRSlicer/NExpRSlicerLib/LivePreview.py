@@ -120,7 +120,7 @@ class LivePreview(VTKObservationMixin):
             grid = wholeSliceGrid(target, matrix, index)
         self._draw(key, grid, compositeNode, parameterNode)
         self._node.showLike(inputVolume, parameterNode.inferredDetail)
-        return _describe(grid, index, sizes[target.slice_axis], parameterNode)
+        return _describe(grid, index, sizes[target.slice_axis], parameterNode, self._node.displayNode.GetWindow())
 
     def _content(self, inputVolume, settings, sliceAxis, index):
         pixels = slicer.util.arrayFromVolume(inputVolume)
@@ -163,11 +163,13 @@ class LivePreview(VTKObservationMixin):
         self._onChanged()
 
 
-def _describe(grid, index, slices, parameterNode):
+def _describe(grid, index, slices, parameterNode, window):
     height, width = (grid.columns[2], grid.rows[2]) if grid.transposed else (grid.rows[2], grid.columns[2])
     text = _("Slice {number} of {slices} with {width} x {height} pixels.").format(
         number=index + 1, slices=slices, width=width, height=height
     )
+    if parameterNode.inferredDetail:
+        text += " " + _("Blue: up to {value:.3g} darker than measured, red: brighter.").format(value=window / 2)
     if parameterNode.liveZoom and parameterNode.dataConsistency:
         text += " " + _("Live zoom is shown without data consistency.")
     return text

@@ -62,7 +62,9 @@ def panelState(parameterNode, volume, freeMemory):
     trained = None if modelProblem(settings) else read_card(settings.model)["scales"][1]
     if trained is not None and max(scaleOf(target)) > trained + 0.01:
         warnings.append(
-            _("The model was trained for scales up to {trained}: finer detail is extrapolated.").format(trained=trained)
+            _("The model was trained for scales up to {trained}: finer detail is extrapolated.").format(
+                trained=f"{trained:g}"
+            )
         )
     if volume.hounsfield and parameterNode.model == ModelChoice.MRI:
         warnings.append(_("The volume holds CT numbers (Hounsfield units): the model CT is made for it."))

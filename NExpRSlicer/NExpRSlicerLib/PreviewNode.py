@@ -6,6 +6,8 @@ import slicer
 NAME = "NExpR preview"
 DETAIL_COLOR_NODE_ID = "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"
 DETAIL_OPACITY = 0.6
+# Of the input's window. In 99 of 100 pixels of MRI and CT, detail is within 1 to 4 % of it, in both directions.
+DETAIL_WINDOW = 0.05
 
 
 class PreviewNode:
@@ -58,7 +60,7 @@ class PreviewNode:
             display.SetAndObserveColorNodeID(inputDisplay.GetColorNodeID())
             if inferredDetail:
                 display.SetApplyThreshold(False)
-                display.SetWindowLevel(inputDisplay.GetWindow() / 2, 0)
+                display.SetWindowLevel(DETAIL_WINDOW * inputDisplay.GetWindow(), 0)
                 display.SetAndObserveColorNodeID(DETAIL_COLOR_NODE_ID)
         self._compositeNode.SetForegroundOpacity(DETAIL_OPACITY if inferredDetail else 1)
         self._display = (inputDisplay.GetMTime(), inferredDetail, (display.GetWindow(), display.GetLevel()))
@@ -81,7 +83,8 @@ class PreviewNode:
         if node is not None and slicer.mrmlScene.IsNodePresent(node):
             displayNode = node.GetDisplayNode()
             slicer.mrmlScene.RemoveNode(node)
-            if displayNode is not None:
+            # The module Volumes removes it along with the volume.
+            if displayNode is not None and slicer.mrmlScene.IsNodePresent(displayNode):
                 slicer.mrmlScene.RemoveNode(displayNode)
 
     def _ensureNode(self):

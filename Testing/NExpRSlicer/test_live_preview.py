@@ -10,6 +10,7 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import SimpleITK as sitk
 import slicer
 import slicer.util
+import vtk
 from NExpRSlicerLib.Choices import ModelChoice, Plane, TargetMode
 from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache
@@ -308,6 +309,33 @@ def test_window_follows_the_input_and_the_input_follows_the_preview(stage):
     node.GetDisplayNode().SetWindowLevel(77, 88)
     stage.settle()
     assert (inputDisplay.GetWindow(), inputDisplay.GetLevel()) == (77, 88)
+
+
+def test_inferred_detail_is_shown_at_a_scale_that_its_text_names(stage):
+    stage.volume.GetDisplayNode().SetAutoWindowLevel(False)
+    stage.volume.GetDisplayNode().SetWindowLevel(1000, 400)
+    stage.parameters.inferredDetail = True
+    display = stage.settle().GetDisplayNode()
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (-25, 25)
+    assert "up to 25 darker" in stage.preview.text
+
+
+def test_nothing_is_removed_twice(stage, scene):
+    """Slicer removes the display of a volume along with the volume."""
+    display = stage.settle().GetDisplayNode()
+    removed = []
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onRemove(_caller, _event, node):
+        removed.append((node.GetName(), node.GetScene() is not None))
+        if node.GetName() == PREVIEW:
+            scene.RemoveNode(display)
+
+    tag = scene.AddObserver(scene.NodeAboutToBeRemovedEvent, onRemove)
+    stage.parameters.livePreview = False
+    stage.settle()
+    scene.RemoveObserver(tag)
+    assert sorted(removed) == [(PREVIEW, True), (f"{PREVIEW} display", True)]
 
 
 def test_window_of_inferred_detail_stays_its_own(stage):

@@ -71,6 +71,8 @@ widget.ui.statusLabel.text = ""
 widget.ui.livePreviewCheckBox.click(True)
 assert "extension PyTorch" in widget.ui.statusLabel.text
 assert not widget._parameterNode.livePreview
+gui_stand_ins.process_events(3)
+assert "extension PyTorch" in widget.ui.previewLabel.text and widget.ui.previewLabel.visible
 """,
         tiny_model_folder,
     )
