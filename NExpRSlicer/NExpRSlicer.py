@@ -452,7 +452,7 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
     def test_panel(self):
         """Apply follows the selection of volumes."""
         widget = self._widget()
-        self._wait(lambda: widget.ui.applyButton.toolTip == _("Select an input volume."))
+        self._wait(lambda: _("Select an input volume.") in widget.ui.applyButton.toolTip)
         self.assertFalse(widget.ui.applyButton.enabled)
         widget._parameterNode.inputVolume = self._volume()
         self._wait(lambda: "64 x 48" in widget.ui.sizeLabel.text)
