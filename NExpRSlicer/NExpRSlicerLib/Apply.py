@@ -72,6 +72,7 @@ class ApplyRun:
         for frame, pixels in zip(self._frames, results):
             volumeNode = slicer.vtkMRMLScalarVolumeNode()
             setVolume(volumeNode, pixels, frame.target.geometry)
+            recordProvenance(self._inputVolume, volumeNode, self._settings, frame.target)
             yield volumeNode
 
 

@@ -49,6 +49,6 @@ def addSequence(sequence, frameNodes, proxyNode):
         sequenceNode.SetDataNodeAtValue(frameNode, inputSequence.GetNthIndexValue(index))
     if not previous:
         slicer.mrmlScene.AddNode(sequenceNode)
-        browserNode.AddSynchronizedSequenceNodeID(sequenceNode.GetID())
+        # This also synchronizes the sequence. Done before, it would create a proxy of its own.
         browserNode.AddProxyNode(proxyNode, sequenceNode, False)
     return sequenceNode

@@ -24,8 +24,10 @@ def scene():
     if not hasattr(slicer, "vtkMRMLScene"):
         pytest.skip("the wheel slicer-core is not installed (pip install slicer-core)")
     scene = slicer.vtkMRMLScene()
-    slicer.vtkSlicerSequencesLogic().SetMRMLScene(scene)
+    sequencesLogic = slicer.vtkSlicerSequencesLogic()  # replays sequences as long as it exists
+    sequencesLogic.SetMRMLScene(scene)
     previous, slicer.mrmlScene = getattr(slicer, "mrmlScene", None), scene
     yield scene
     scene.Clear(1)
+    sequencesLogic.SetMRMLScene(None)
     slicer.mrmlScene = previous

@@ -25,9 +25,9 @@ def sequence(scene):
         sequenceNode.SetDataNodeAtValue(frame, str(40 * seed))
     browserNode = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
     browserNode.SetAndObserveMasterSequenceNodeID(sequenceNode.GetID())
-    proxy = add_volume(smooth_pixels((2, 8, 9), "int16", 1), matrix_of("oblique"), "Beating")
-    browserNode.AddProxyNode(proxy, sequenceNode, False)
     browserNode.SetSelectedItemNumber(1)
+    proxy = browserNode.GetProxyNode(sequenceNode)
+    proxy.CreateDefaultDisplayNodes()
     return browserNode, sequenceNode, proxy
 
 
@@ -39,6 +39,7 @@ def test_every_frame_is_processed_and_replayed_with_the_input(scene, sequence, t
 
     outputSequence = browserNode.GetSequenceNode(output)
     assert outputSequence.GetNumberOfDataNodes() == 3
+    assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == [proxy, output]
     assert (outputSequence.GetIndexName(), outputSequence.GetIndexUnit()) == ("time", "ms")
     assert [calls[-1][0], calls[-1][1]] == [6, 6]
     for index in range(3):
@@ -50,11 +51,9 @@ def test_every_frame_is_processed_and_replayed_with_the_input(scene, sequence, t
             assert np.array_equal(slicer.util.arrayFromVolume(output), expected)
 
     browserNode.SetSelectedItemNumber(2)
-    slicer_logic = slicer.vtkSlicerSequencesLogic()
-    slicer_logic.SetMRMLScene(scene)
-    slicer_logic.UpdateProxyNodesFromSequences(browserNode)
     shown = slicer.util.arrayFromVolume(output)
     assert np.array_equal(shown, slicer.util.arrayFromVolume(outputSequence.GetNthDataNode(2)))
+    assert output.GetAttribute("NExpR.InputVolume") == "Beating"
 
 
 def test_second_run_into_the_same_output_replaces_its_frames(scene, sequence, tiny_model_folder):
