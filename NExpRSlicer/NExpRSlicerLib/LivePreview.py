@@ -112,6 +112,8 @@ class LivePreview(VTKObservationMixin):
             raise ValueError(str(self._encoder.error))
         if self._encoder.key != key:
             self._hide()
+            if self._encoder.waiting:
+                return _("Slice {number} follows when the run has ended.").format(number=index + 1)
             return _("Encoding slice {number}...").format(number=index + 1)
         if parameterNode.liveZoom:
             shape = tuple(sizes[axis] for axis in target.plane_axes)

@@ -29,6 +29,11 @@ class SliceEncoder:
         """Whether a slice is being encoded or waits for it."""
         return self._inFlight is not None or self._wanted is not None
 
+    @property
+    def waiting(self):
+        """Whether the worker is busy with something else than a slice."""
+        return self._wanted is not None and self._inFlight is None
+
     def request(self, key, readContent):
         """Ask for a slice; it replaces requests that were not started.
 

@@ -190,6 +190,16 @@ def test_changing_slices_faster_than_encoding_shows_the_newest(stage):
     assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(4, scale=2), atol=1e-2)
 
 
+def test_preview_waits_for_a_run(stage):
+    end = threading.Event()
+    stage.worker.submit(end.wait, lambda value, error: None)
+    stage.preview.update(stage.parameters)
+    assert stage.preview.text == "Slice 3 follows when the run has ended."
+    end.set()
+    assert stage.settle() is not None
+    assert stage.preview.text.startswith("Slice 3 of 5")
+
+
 def test_scene_events_ask_for_an_update(stage):
     stage.settle()
     for change in (
