@@ -14,7 +14,7 @@ from NExpRLib.model_card import read_card
 from ..degradation import degrade
 from ..evaluation import measure
 from ..restorers import NExpR, classical_methods, load_restorer
-from .data_sets import prepared_file, slices_to_restore
+from .data_sets import fingerprint, prepared_file, slices_to_restore
 from .lpips import load_lpips
 from .store import Store
 from .trained import is_fixed_scale, training_run
@@ -69,9 +69,11 @@ class Comparison:
     def slices(self, test_set):
         """Slices of a test set."""
         if test_set not in self._slices:
-            path = prepared_file(test_set, self.protocol.test_sets[test_set], "test", self.data_folder, self.output)
-            self._slices[test_set] = slices_to_restore(path, self.protocol.slices_per_volume)
+            self._slices[test_set] = slices_to_restore(self._file(test_set), self.protocol.slices_per_volume)
         return self._slices[test_set]
+
+    def _file(self, test_set):
+        return prepared_file(test_set, self.protocol.test_sets[test_set], "test", self.data_folder, self.output)
 
     def run_of(self, name, training_set, scale, variant="", options=None):
         """The training run of a method, or of a variant of it with other options."""
@@ -111,7 +113,8 @@ class Comparison:
         parts = (label, f"trained on {case.trained_on or own}", case.test_set, scales)
         slices = self.slices(case.test_set)
         degradation = self.protocol.training_sets[own].degradation
-        origin = [origin, degradation, self.metrics, [(s.patient, s.volume, s.index) for s in slices]]
+        test_file = self._file(case.test_set)
+        origin = [origin, degradation, self.metrics, fingerprint(test_file), self.protocol.slices_per_volume]
 
         def compute():
             restorer = load()

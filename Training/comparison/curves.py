@@ -1,5 +1,7 @@
 """Figures of a comparison that show numbers: quality and time over the scale, frequencies."""
 
+import itertools
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -10,13 +12,14 @@ from .store import file_name
 from .tables import mean_of
 
 COLORS = ["#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#8c564b", "#7f3fbf", "#a0a000"]
+MARKERS = "osD^"  # of fixed-scale networks
 CONSISTENCY_LIMIT = 90  # dB; above it, only rounding differs
 UNITS = {"PSNR": "PSNR (dB)", "SSIM": "SSIM", "Consistency": "Consistency (dB)"}
 
 
 def styles(methods):
     """Line style of every method: gray for classical ones, red for NExpR, colors for the others."""
-    found, colors, dashes = {}, iter(COLORS * 4), iter([":", "--", "-."])
+    found, colors, dashes = {}, itertools.cycle(COLORS), iter([":", "--", "-."])
     for name in methods:
         if name in CLASSICAL:
             found[name] = {"color": "0.35", "linestyle": next(dashes)}
@@ -48,10 +51,12 @@ def arbitrary_scale_figure(comparison, test_set, by_method):
     axes = figure.subplots(1, len(comparison.metrics), squeeze=False)[0]
     style = styles(comparison.methods)
     for axis, metric in zip(axes, comparison.metrics):
+        markers = itertools.cycle(MARKERS)
         for name, by_scale in by_method.items():
             if by_scale:
                 values = [mean_of(rows, metric) for rows in by_scale.values()]
-                points = {"marker": "o", "linestyle": "none"} if len(by_scale) <= 3 < setting.count else {}
+                few = len(by_scale) <= 3 < setting.count
+                points = {"marker": next(markers), "linestyle": "none"} if few else {}
                 axis.plot(list(by_scale), values, label=name, **style[name], **points)
         axis.set(xlabel="Scale", ylabel=UNITS.get(metric, metric))
         if metric == "Consistency" and axis.get_ylim()[1] > CONSISTENCY_LIMIT:
@@ -69,9 +74,10 @@ def rescale_time_figure(comparison, found):
     figure = Figure(figsize=(7.6, 4.4), layout="constrained")
     axis = figure.subplots()
     style = styles(found["methods"])
+    markers = itertools.cycle(MARKERS)
     for name, values in found["methods"].items():
         scales, seconds = zip(*values["rescale"])
-        points = {"marker": "o", "linestyle": "none"} if values["fixed"] else {"marker": "."}
+        points = {"marker": next(markers), "linestyle": "none"} if values["fixed"] else {"marker": "."}
         axis.plot(scales, np.multiply(seconds, 1e3), label=name, **style[name], **points)
     axis.set(yscale="log", xlabel="Scale", ylabel="Time per slice (ms)", xticks=found["setting"]["scales"])
     axis.set_title(f"Rescaling {size} x {size} pixels; points: networks that run as a whole", fontsize=10)
@@ -83,11 +89,14 @@ def rescale_time_figure(comparison, found):
 def frequency_figure(comparison, networks):
     """Fig. 9: learned frequencies of NExpR, in order, beside those that training began with.
 
-    :param networks: ``{training set: NExpR network}``.
+    :param networks: ``{(method, training set): NExpR network}``.
     """
-    figure = Figure(figsize=(4.4 * len(networks) + 1.6, 3.8), layout="constrained")
-    axes = figure.subplots(1, len(networks), squeeze=False)[0]
-    for axis, (name, network) in zip(axes, networks.items()):
+    methods, training_sets = (list(dict.fromkeys(key[i] for key in networks)) for i in range(2))
+    shape = len(methods), len(training_sets)
+    figure = Figure(figsize=(4.2 * shape[1] + 1.8, 3.2 * shape[0]), layout="constrained")
+    axes = figure.subplots(*shape, squeeze=False)
+    for (name, training_set), network in networks.items():
+        axis = axes[methods.index(name), training_sets.index(training_set)]
         config = network.config
         numbers = np.arange(1, config.frequencies + 1)
         axis.plot(numbers, numbers * config.frequency_step, "_", color="0.4", markersize=16, label="at the start")
@@ -95,10 +104,10 @@ def frequency_figure(comparison, networks):
             axis.plot(numbers, values.detach().numpy()[1:], marker, markersize=5, alpha=0.8, label=label)
         axis.axhline(np.pi, color="0.7", linestyle=":", label="Nyquist of the input")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set(xlabel="Index of the frequency", ylabel="Frequency (radians per input pixel)", ylim=(0, None))
-        axis.set_title(f"trained on {name}", fontsize=10)
+        axis.set(xlabel="Index of the frequency", ylabel="Radians per input pixel", ylim=(0, None))
+        axis.set_title(f"{name}, trained on {training_set}", fontsize=10)
         axis.grid(alpha=0.3)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center", frameon=False)
     return save(comparison, "learned-frequencies", figure)
 
 
@@ -109,6 +118,7 @@ def study_figure(comparison, study, learned, fixed):
     axis.plot(study.values, learned, "o-", color="#d62728", label="learned")
     axis.plot(study.values, fixed, "s--", color="0.35", label="fixed")
     axis.set(xlabel="Number of frequencies N per axis", ylabel="PSNR (dB)", xticks=study.values)
+    axis.ticklabel_format(axis="y", useOffset=False)
     axis.set_title(f"{study.test_set}, {study.scale:g}x", fontsize=10)
     axis.grid(alpha=0.3)
     axis.legend(title="Frequencies", frameon=True)

@@ -1,8 +1,10 @@
 """The slices of a comparison: prepared once where they are volumes, then read."""
 
 import argparse
+import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,17 @@ def prepared_file(name, data_set, part, data_folder, output):
     with atomic_output(record) as temporary:
         temporary.write_text(recipe, encoding="utf-8")
     return path
+
+
+@lru_cache
+def fingerprint(path):
+    """SHA-256 of all arrays of an ``.npz`` file, wherever it lies and whenever it was written."""
+    digest = hashlib.sha256()
+    with np.load(path, allow_pickle=False) as file:
+        for name in sorted(file.files):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(file[name]))
+    return digest.hexdigest()
 
 
 def slices_to_restore(path, slices_per_volume=None):

@@ -17,6 +17,7 @@ from .panels import panel_figure
 from .protocol import read_protocol
 from .tables import average_table, fixed_scale_table, paired_test_table, patient_file, study_table
 from .timing import complexity_table, measure_times
+from .trained import is_nexpr
 
 PAGE = "RESULTS.md"
 
@@ -59,7 +60,7 @@ def _introduction(comparison, config, command):
         slices = comparison.slices(name)
         patients = len({one.patient for one in slices})
         degradation = protocol.training_sets[test_set.trained_on].degradation
-        counts.append(f"{name} ({patients} patients, {len(slices)} slices, degradation {degradation})")
+        counts.append(f"{name} (patients: {patients}, slices: {len(slices)}, degradation: {degradation})")
     lines.append(f"Test sets: {'; '.join(counts)}.")
     lines.append(
         "Tables give means over patients of the means of their slices. PSNR and SSIM (11 x 11 Gaussian window, where "
@@ -126,8 +127,8 @@ def complexity(comparison):
         return []
     found = measure_times(comparison)
     text = (
-        f"## Complexity and time (Table 5, Fig. 8)\n\nOn {found['setting']['machine']}; medians of "
-        f"{found['setting']['repeats']} runs in one process. Encoding runs once per slice; rescaling is measured "
+        f"## Complexity and time (Table 5, Fig. 8)\n\nOn {found['setting']['machine']}; medians of at "
+        f"least {found['setting']['repeats']} runs in one process. Encoding runs once per slice; rescaling is measured "
         "whole, with what was encoded in memory: basis, skip, result. Fixed-scale networks run as a whole every time."
     )
     figure = f"![Time to rescale]({rescale_time_figure(comparison, found)})"
@@ -137,10 +138,10 @@ def complexity(comparison):
 def frequencies(comparison):
     """Figs. 9 and 10."""
     sections, networks = [], {}
-    for test_set, setting in comparison.protocol.test_sets.items():
-        if "NExpR" in comparison.protocol.methods and setting.trained_on not in networks:
-            restorer = comparison.restorer("NExpR", Case(test_set, 4))[1]()
-            networks[setting.trained_on] = restorer.network
+    for name in comparison.protocol.methods:
+        for test_set, setting in comparison.protocol.test_sets.items():
+            if is_nexpr(comparison.protocol.methods[name]) and (name, setting.trained_on) not in networks:
+                networks[name, setting.trained_on] = comparison.restorer(name, Case(test_set, 4))[1]().network
     if networks:
         figure = frequency_figure(comparison, networks)
         sections.append(f"## Learned frequencies (Fig. 9)\n\n![Learned frequencies]({figure})")

@@ -1,9 +1,12 @@
-"""Qualitative panels of a comparison (Fig. 4): an enlarged part of one slice by every method, with its error."""
+"""Qualitative panels of a comparison (Fig. 4): an enlarged part of one slice by every method, with its error.
+
+The range of colors leaves out the largest hundredth of the errors of the first method.
+"""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..figure import ERROR_LIMIT, most_detailed_window
+from ..figure import most_detailed_window
 from .comparison import Case, reduced
 from .curves import save
 
@@ -23,6 +26,8 @@ def panel_figure(comparison, test_set):
     window = np.s_[row : row + side, column : column + side]
     names = [name for name in comparison.methods if comparison.restores(name, scale)]
     restored = {name: comparison.restorer(name, case)[1]()(low, truth.shape) for name in names}
+
+    limit = np.percentile(np.abs(restored[names[0]] - truth)[window], 99)
 
     cells = ["Truth", "Input", *names]
     bands = -(-len(cells) // COLUMNS)
@@ -48,7 +53,7 @@ def panel_figure(comparison, test_set):
         else:
             error = restored[name] - truth
             _show(above, restored[name][window])
-            shown = below.imshow(error[window], cmap="RdBu_r", vmin=-ERROR_LIMIT, vmax=ERROR_LIMIT)
+            shown = below.imshow(error[window], cmap="RdBu_r", vmin=-limit, vmax=limit)
             below.set_title(f"error, RMS {np.sqrt(np.mean(error**2)):.4f}", fontsize=9)
     figure.colorbar(shown, cax=legend, label="error, share of the range")
     return save(comparison, f"panels-{test_set}", figure)

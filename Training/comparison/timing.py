@@ -56,14 +56,19 @@ def times(restorer, size, scales, repeats):
 
 
 def _median(function, repeats):
-    taken = []
-    for _ in range(repeats + 1):
-        _synchronize()
-        start = time.perf_counter()
-        function()
-        _synchronize()
-        taken.append(time.perf_counter() - start)
-    return float(np.median(taken[1:]))  # The first call warms up.
+    """Of at least ``repeats`` calls after one that warms up; of ten times as many if they take milliseconds."""
+    taken = [_seconds(function) for _ in range(2)][1:]
+    while len(taken) < (repeats if taken[0] > 0.05 else 10 * repeats):
+        taken.append(_seconds(function))
+    return float(np.median(taken))
+
+
+def _seconds(function):
+    _synchronize()
+    start = time.perf_counter()
+    function()
+    _synchronize()
+    return time.perf_counter() - start
 
 
 def _synchronize():

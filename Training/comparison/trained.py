@@ -8,8 +8,12 @@ import torch
 import yaml
 
 from ..files import atomic_output
+from .data_sets import fingerprint
 from .store import file_name
 
+# Of Lightning's checkpoints, what a network is loaded from.
+KEPT = ("pytorch-lightning_version", "global_step", "hyper_parameters", "state_dict")
+NEXPR_CLASS = "NExpRTraining"
 FIXED_SCALE_CLASSES = ("FixedScaleTraining", "SRGANTraining")
 
 
@@ -18,35 +22,39 @@ class TrainingRun:
     """One run of ``nexpr train``.
 
     :ivar folder: of its checkpoint and logs.
-    :ivar options: ``{option: value}`` of ``nexpr train``, beside the folder.
+    :ivar options: ``{option: value}`` of ``nexpr train``, beside the folder and the data.
+    :ivar data: file to train on.
     """
 
     folder: Path
     config: Path
     options: dict
+    data: Path
 
     @property
     def origin(self):
         """What the trained network depends on, as JSON can hold it."""
-        return {"config": yaml.safe_load(self.config.read_text(encoding="utf-8")), "options": self.options}
+        config = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        return {"config": config, "options": self.options, "data": fingerprint(self.data)}
 
     @property
     def checkpoint(self):
-        return self.folder / "last.ckpt"
+        """The trained network, without what only training needs."""
+        return self.folder / "trained.ckpt"
 
     def finish(self):
         """Train, unless that is done; continue from the last checkpoint if there is one.
 
         :raises ValueError: if the folder holds a run of another kind.
         """
-        record, done = self.folder / "options.json", self.folder / "finished"
+        record = self.folder / "options.json"
         recipe = json.dumps(self.origin, sort_keys=True)
         if record.is_file() and record.read_text(encoding="utf-8") != recipe:
             raise ValueError(
-                f"{self.folder} holds a network that was trained with other options: remove that folder, or choose "
-                "another --output."
+                f"{self.folder} holds a network that was trained with other options or data: remove that folder, or "
+                "choose another --output."
             )
-        if done.is_file() and self.checkpoint.is_file():
+        if self.checkpoint.is_file():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_output(record) as temporary:
@@ -55,21 +63,24 @@ class TrainingRun:
 
         print(f"Training {self.folder}: {self.options['trainer.max_steps']} steps", flush=True)
         train(self.arguments())
-        reached = torch.load(self.checkpoint, map_location="cpu", weights_only=True)["global_step"]
-        if reached < self.options["trainer.max_steps"]:
+        state = torch.load(self.folder / "last.ckpt", map_location="cpu", weights_only=True)
+        if state["global_step"] < self.options["trainer.max_steps"]:
             raise ValueError(f"The training in {self.folder} was stopped: run the command again to continue it.")
-        with atomic_output(done) as temporary:
-            temporary.write_text(f"{reached} steps\n", encoding="utf-8")
+        with atomic_output(self.checkpoint) as temporary:
+            torch.save({name: state[name] for name in KEPT}, temporary)
+        for name in ("last.ckpt", "best.ckpt"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def arguments(self):
         """Of ``nexpr train``."""
         folder = str(self.folder)
-        arguments = ["--config", str(self.config)]
+        arguments = ["--config", str(self.config), "--data.data", str(self.data)]
         for name, value in self.options.items():
             arguments += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]
         arguments += ["--last.dirpath", folder, "--best.dirpath", folder, "--trainer.default_root_dir", folder]
         arguments += ["--trainer.enable_model_summary", "false"]
-        return arguments + (["--resume", str(self.checkpoint)] if self.checkpoint.is_file() else [])
+        last = self.folder / "last.ckpt"
+        return arguments + (["--resume", str(last)] if last.is_file() else [])
 
 
 def training_run(protocol, output, name, method, training_name, data_file, scale=None, options=None):
@@ -81,7 +92,7 @@ def training_run(protocol, output, name, method, training_name, data_file, scale
     """
     training_set = protocol.training_sets[training_name]
     options = {**protocol.options, **method.options, **(options or {})}
-    options |= {"data.data": str(data_file), "data.degradation": training_set.degradation}
+    options["data.degradation"] = training_set.degradation
     if scale:
         options["model.scale"] = scale
     config = Path(method.config)
@@ -91,12 +102,17 @@ def training_run(protocol, output, name, method, training_name, data_file, scale
         per_step *= options.get(f"data.{option}", data.get(option, 4))
     options["trainer.max_steps"] = -(-protocol.images // per_step)
     folder = output / "training" / file_name(training_name) / file_name(f"{name} {scale}x" if scale else name)
-    return TrainingRun(folder, config, options)
+    return TrainingRun(folder, config, options, data_file)
 
 
 def is_fixed_scale(method):
     """Whether a method needs a network for every scale."""
     return bool(method.config) and _read(method.config)["model"].get("class_path") in FIXED_SCALE_CLASSES
+
+
+def is_nexpr(method):
+    """Whether a method is NExpR: a model, or a configuration that names no other class."""
+    return bool(method.models) or _read(method.config)["model"].get("class_path", NEXPR_CLASS) == NEXPR_CLASS
 
 
 def _read(config):

@@ -91,7 +91,7 @@ def test_whole_comparison_and_what_a_second_run_computes(comparison, run):
     figures = re.findall(r"!\[.*?\]\((.*?)\)", page)
     assert len(figures) == 5
     assert all((folder / "out" / figure).read_bytes().startswith(b"\x89PNG") for figure in figures)
-    assert "3 patients, 4 slices" in page
+    assert "patients: 3, slices: 4" in page
     assert "LPIPS: not available" in page
     for table in ("fixed-scales-test-waves", "paired-tests-test-waves", "averages", "complexity", "patch-size"):
         with open(folder / "out" / "results" / f"{table}.csv", newline="") as file:
@@ -119,7 +119,7 @@ def test_whole_comparison_and_what_a_second_run_computes(comparison, run):
     # Networks of other options are not taken for the wanted ones.
     status, _, err = run({**protocol, "images": 8})
     assert status == 2
-    assert "trained with other options" in err
+    assert "trained with other options or data" in err
 
 
 def test_stopped_training_is_continued(comparison, run, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import wilcoxon
 
 from Training.comparison.comparison import Case, reduced
+from Training.comparison.data_sets import fingerprint
 from Training.comparison.statistics import paired_test, patient_means
 from Training.comparison.store import Store
 from Training.degradation import degrade
@@ -105,6 +106,18 @@ def test_finished_parts_are_not_computed_again(tmp_path):
     assert len(computed) == 2
     store.rows((*parts[:2], "3x"), {"steps": 20}, compute)
     assert len(computed) == 3
+
+
+def test_data_are_known_by_their_content(tmp_path):
+    """Files that were prepared again or lie elsewhere are the same data."""
+    arrays = {"slice_00000": np.arange(6.0).reshape(2, 3), "subjects": np.array(["ann"])}
+    (tmp_path / "elsewhere").mkdir()
+    paths = [tmp_path / "a.npz", tmp_path / "elsewhere" / "b.npz", tmp_path / "c.npz"]
+    np.savez(paths[0], **arrays)
+    np.savez(paths[1], **dict(reversed(arrays.items())))
+    np.savez(paths[2], **{**arrays, "slice_00000": np.arange(6.0).reshape(2, 3) + 1})
+    same, again, other = map(fingerprint, paths)
+    assert same == again != other
 
 
 def test_part_that_is_interrupted_leaves_nothing(tmp_path):
