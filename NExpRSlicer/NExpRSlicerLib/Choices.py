@@ -7,11 +7,18 @@ from slicer.i18n import tr as _
 
 class ModelChoice(enum.Enum):
     MRI = "mri"
+    MRI_FAST = "mri-fast"
     CT = "ct"
     FILE = "file"
 
     def label(self):
-        return {ModelChoice.MRI: _("MRI"), ModelChoice.CT: _("CT"), ModelChoice.FILE: _("From folder or file")}[self]
+        labels = {
+            ModelChoice.MRI: _("MRI"),
+            ModelChoice.MRI_FAST: _("MRI, fast"),
+            ModelChoice.CT: _("CT"),
+            ModelChoice.FILE: _("From folder or file"),
+        }
+        return labels[self]
 
 
 class TargetMode(enum.Enum):

@@ -12,7 +12,8 @@ def modelProblem(settings):
     """Why the chosen model cannot be used; empty if it can."""
     if settings.model in ("", "."):
         return _("Select the folder of a model, or a file in it.")
-    if settings.model in (ModelChoice.MRI.value, ModelChoice.CT.value) and settings.model not in model_names():
+    ofPackage = {choice.value for choice in ModelChoice} - {ModelChoice.FILE.value}
+    if settings.model in ofPackage and settings.model not in model_names():
         return _("There is no model for this kind of image in the package: select another one.")
     try:
         read_card(settings.model)

@@ -66,7 +66,7 @@ def panelState(parameterNode, volume, freeMemory):
                 trained=f"{trained:g}"
             )
         )
-    if volume.hounsfield and parameterNode.model == ModelChoice.MRI:
+    if volume.hounsfield and parameterNode.model in (ModelChoice.MRI, ModelChoice.MRI_FAST):
         warnings.append(_("The volume holds CT numbers (Hounsfield units): the model CT is made for it."))
     if freeMemory is not None and memory > freeMemory:
         tooLarge = _("The run takes about {needed} of memory, but only {free} is free: choose a smaller scale.").format(

@@ -27,7 +27,7 @@ def main(model="mri"):
     composite = slicer.mrmlScene.AddNode(slicer.vtkMRMLSliceCompositeNode())
     network = load_model(model, "cpu")
     print(f"{'input':>9} {'scale':>6} {'output':>11} {'draw':>9} {'hand over':>11} {'total':>9}   (median of 20, ms)")
-    for size, scale in ((128, 4.0), (256, 2.0), (205, 2.5), (180, 2.84)):
+    for size, scale in ((128, 4.0), (256, 2.0), (205, 2.5), (180, 2.84), (512, 2.0)):
         pixels = np.random.default_rng(0).normal(500, 100, (size, size)).astype(np.float32)
         encoded = EncodedSlice(pixels, network.represent(pixels, (0.0, 1000.0)))
         preview = PreviewNode()

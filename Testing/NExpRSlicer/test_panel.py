@@ -49,9 +49,9 @@ def test_sequences_multiply_the_memory(parameters, volume):
 
 def test_ct_numbers_ask_for_the_ct_model(parameters, volume):
     ct = VolumeFacts("", volume.geometry, volume.voxelType, hounsfield=True)
-    parameters.model = ModelChoice.MRI
-    assert "CT" in panelState(parameters, ct, None).warning
-    assert "CT" not in panelState(parameters, volume, None).warning
+    for parameters.model in (ModelChoice.MRI, ModelChoice.MRI_FAST):
+        assert "CT" in panelState(parameters, ct, None).warning
+        assert "CT" not in panelState(parameters, volume, None).warning
     parameters.model = ModelChoice.CT
     assert "Hounsfield" not in panelState(parameters, ct, None).warning
 
