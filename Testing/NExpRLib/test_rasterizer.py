@@ -7,6 +7,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from NExpRLib.explicit_image import ExplicitImage
 from NExpRLib.network import paper_matrix
@@ -15,6 +17,9 @@ from . import direct
 
 SCALES = [1, 1.7, 2, 2.5, 3, math.pi, 4, 7.3]
 SIZES = [(7, 11), (5, 8), (1, 13)]
+
+# Crowded in one cell, beyond the border, on seams, in any order.
+positions = st.lists(st.floats(-9, 15) | st.floats(2, 2.5) | st.integers(-4, 20).map(lambda n: n / 2), min_size=1)
 
 
 class RandomFunction:
@@ -109,6 +114,22 @@ def test_any_positions(blend, kind):
         (np.array([30.0]), np.array([-20.0, 4.0])),
     ]:
         assert_close(image.rasterize(rows=rows, columns=columns), function.direct(rows, columns))
+
+
+@given(
+    rows=positions,
+    columns=positions,
+    patch_size=st.integers(1, 3),
+    blend=st.booleans(),
+    kind=st.sampled_from([np.asarray, torch.from_numpy]),
+)
+@settings(deadline=None, max_examples=60)
+def test_any_positions_at_all(rows, columns, patch_size, blend, kind):
+    function = RandomFunction((5, 8), "full", patch_size, n=1, blend=blend)
+    rows, columns = np.array(rows), np.array(columns)
+    reference = function.direct(rows, columns)
+    image = function.image(kind).rasterize(rows=rows, columns=columns)
+    assert np.abs(np.asarray(image) - reference).max() < 1e-4
 
 
 def test_samples_on_a_seam_belong_to_the_patch_that_begins_there():
