@@ -44,10 +44,11 @@ def arrange_pixels(coefficients, cell_length, start_of_first, skip):
     :param cell_length, start_of_first: cells of the operator along either axis, input pixels.
     :return: (..., w', h').
     """
+    first = _first_tap(start_of_first, cell_length)
     rows, columns = (
-        _continued(np.arange(-(-size // cell_length) * cell_length + cell_length + 4) + first, size, skip)
+        # One window for each cell, and for that before the first.
+        _continued(first + np.arange((-(-size // cell_length) + 1) * cell_length + 4), size, skip)
         for size in coefficients.shape[-2:]
-        for first in [_first_tap(start_of_first, cell_length)]
     )
     if isinstance(coefficients, np.ndarray):
         return np.ascontiguousarray(coefficients[..., rows, :][..., columns].swapaxes(-1, -2))

@@ -32,7 +32,7 @@ class Model:
 
     def to(self, device):
         """The same model on another device (``cuda``, ``mps`` or ``cpu``)."""
-        return Model(copy.deepcopy(self.network), self.card, _torch_device(device), self.precision)
+        return Model(copy.deepcopy(self.network), self.card, torch_device(device), self.precision)
 
     def intensity_range(self, image):
         """Intensities of a slice or volume that the network sees as 0 and 1: the model's window, or a robust range."""
@@ -133,7 +133,7 @@ def load_model(model="mri", device="auto", precision="auto"):
     """
     if precision not in PRECISIONS:
         raise ValueError(f'Unknown precision "{precision}": choose one of {", ".join(PRECISIONS)}.')
-    torch_device = _torch_device(device)
+    on_device = torch_device(device)
     folder, card = model_folder(model), read_card(model)
     weights = folder / "weights.pt"
     if not weights.is_file():
@@ -148,10 +148,14 @@ def load_model(model="mri", device="auto", precision="auto"):
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as error:
         raise ValueError(f"The weights {weights} do not fit the network in their model card.") from error
-    return Model(network.float(), card, torch_device, precision)
+    return Model(network.float(), card, on_device, precision)
 
 
-def _torch_device(device):
+def torch_device(device):
+    """Torch device of a name: ``auto`` (the fastest present), ``cuda``, ``mps`` or ``cpu``.
+
+    :raises ValueError: for another name, and for a device that is not present.
+    """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         device = next(name for name, available in present.items() if available)

@@ -1,5 +1,6 @@
 """Methods on equal terms: each encodes a degraded slice once and then gives the truth's pixels, on the truth's grid."""
 
+import abc
 import copy
 
 import numpy as np
@@ -16,7 +17,7 @@ from .methods.arbitrary_scale import from_network, to_network
 MARGIN = 16
 
 
-class Restorer:
+class Restorer(abc.ABC):
     """``restorer(low, shape)`` is ``restorer.rescale(restorer.encode(low), shape)`` as a float32 array (H, W).
 
     ``low`` is a float32 array (h, w) in [0, 1]. What :meth:`encode` returns serves every shape.
@@ -40,8 +41,9 @@ class Restorer:
     def encode(self, low):
         return low
 
+    @abc.abstractmethod
     def rescale(self, encoded, shape):
-        raise NotImplementedError
+        """Result (H, W), NumPy array or tensor, from what :meth:`encode` returned."""
 
     def on_field_of_view(self):
         """The same for the field-of-view grid, where networks see no more than the slice."""

@@ -65,9 +65,10 @@ def _turn(function, length, clock):
     first = _seconds(function, clock)
     if first >= length:
         return [first]
-    taken = []
-    while sum(taken) < length or len(taken) < _FEWEST_CALLS:
+    taken, total = [], 0.0
+    while total < length or len(taken) < _FEWEST_CALLS:
         taken.append(_seconds(function, clock))
+        total += taken[-1]
     return taken
 
 

@@ -29,6 +29,8 @@ def running(tiny_model_folder, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Where the tests run in the background, programs inherit that the keyboard does not interrupt them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for line in process.stdout:
         if "->" in line:  # sizes are said just before the work begins

@@ -8,7 +8,7 @@ import torch
 from tqdm import tqdm
 
 from NExpRLib.grid import scaled_size
-from NExpRLib.model import load_model
+from NExpRLib.model import load_model, torch_device
 from NExpRLib.model_card import read_card
 
 from ..degradation import degrade
@@ -50,7 +50,9 @@ class Comparison:
 
     def __init__(self, protocol, output, data_folder, device):
         self.protocol, self.output, self.data_folder = protocol, Path(output), data_folder
-        self.device = _torch_device(device)
+        # Apple GPUs only where they are asked for: the other methods were never run on one.
+        automatic = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch_device(automatic if device == "auto" else device)
         self.store = Store(self.output / "slices")
         self.results = self.output / "results"
         self.lpips = load_lpips(protocol.lpips, self.device) if protocol.lpips else None
@@ -141,9 +143,3 @@ def reduced(image, case, degradation):
     shape = [min(n, scaled_size(size, case.scale)) for n, size in zip(image.shape, low_shape)]
     truth = image if tuple(shape) == image.shape else degrade(image, shape, degradation)
     return low, np.clip(truth, 0, 1)
-
-
-def _torch_device(name):
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)

@@ -1,14 +1,16 @@
 """Complexity and time of every method (Table 5, Fig. 8), measured in one process."""
 
 import json
-import platform
-import time
+import math
+from functools import partial
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..files import atomic_output
+from ..machine import device_name
+from ..timing import Effort, in_turns, synchronized
 from .comparison import Case
 from .tables import REFERENCE, write_table
 
@@ -38,48 +40,22 @@ def complexity(restorer, size, scale=4):
     return parameters / 1e6, counter.get_total_flops() / 2e9
 
 
-def times(restorer, size, scales, repeats):
+def times(restorer, size, scales, repeats, device):
     """Medians in seconds: ``(encode, {scale: rescale})``.
 
     Rescaling is measured whole: basis, skip, result in memory; what was encoded is there already. A fixed-scale network
     runs as a whole for every result. GPUs are synchronized.
     """
     low = np.random.default_rng(0).random((size, size), dtype=np.float32)
-    encode = _median(lambda: restorer.encode(low), repeats)
     encoded = restorer.encode(low)
-    rescale = {}
+    calls = {"encode": partial(restorer.encode, low)}
     for scale in scales:
         if restorer.scale in (None, scale):
-            shape = (round(size * scale), round(size * scale))
-            rescale[scale] = _median(lambda shape=shape: restorer.rescale(encoded, shape), repeats)
-    return encode, rescale
-
-
-def _median(function, repeats):
-    """Of at least ``repeats`` calls after one that warms up; of ten times as many if they take milliseconds."""
-    taken = [_seconds(function) for _ in range(2)][1:]
-    while len(taken) < (repeats if taken[0] > 0.05 else 10 * repeats):
-        taken.append(_seconds(function))
-    return float(np.median(taken))
-
-
-def _seconds(function):
-    _synchronize()
-    start = time.perf_counter()
-    function()
-    _synchronize()
-    return time.perf_counter() - start
-
-
-def _synchronize():
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def machine(device):
-    """What times were measured on, in one line."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return f"{name}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
+            calls[scale] = partial(restorer.rescale, encoded, (round(size * scale), round(size * scale)))
+    calls = {name: synchronized(call, device) for name, call in calls.items()}
+    measured = in_turns(calls, Effort(rounds=repeats, turn=0.02, budget=math.inf))
+    medians = {name: of_call.median for name, of_call in measured.items()}
+    return medians.pop("encode"), medians
 
 
 def measure_times(comparison):
@@ -92,7 +68,8 @@ def measure_times(comparison):
     setting = comparison.protocol.timing
     path = comparison.output / "timing.json"
     wanted = {"size": setting.size, "scales": setting.scales, "repeats": setting.repeats, "methods": comparison.methods}
-    wanted["machine"] = machine(comparison.device)
+    threads = f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}"
+    wanted["machine"] = f"{device_name(comparison.device)}, {threads}"
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["setting"] == wanted:
@@ -111,7 +88,7 @@ def measure_times(comparison):
                 restorer = comparison.restorer(name, Case(test_set, scale))[1]().on_field_of_view()
             if not by_scale:
                 counted = complexity(restorer, setting.size)
-            encode, rescale = times(restorer, setting.size, setting.scales, setting.repeats)
+            encode, rescale = times(restorer, setting.size, setting.scales, setting.repeats, comparison.device)
             by_scale |= rescale
             if restorer.scale is None:
                 break

@@ -1,12 +1,14 @@
 """What the training of all methods shares: loss, optimizer, learning rate, validation, logging."""
 
+import abc
+
 import lightning
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 
-class RestorationTraining(lightning.LightningModule):
+class RestorationTraining(lightning.LightningModule, abc.ABC):
     """Trains ``self.network`` on the mean absolute difference at the true pixels, by Adam.
 
     Subclasses say how a sample is restored (:meth:`restored`). The learning rate is ``self.hparams.learning_rate``
@@ -17,9 +19,9 @@ class RestorationTraining(lightning.LightningModule):
 
     fixed_scale = None
 
+    @abc.abstractmethod
     def restored(self, samples):
         """Results at the true pixels of every crop of a list of :class:`~Training.data.Sample`: list of (H, W)."""
-        raise NotImplementedError
 
     def learning_rate_factor(self, step, total):
         """Factor of the learning rate at a step of a run of ``total`` steps."""
