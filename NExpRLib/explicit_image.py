@@ -1,15 +1,15 @@
 """An image as an explicit function: evaluated anywhere, without the network (paper Eqs. 1-3 plus an analytic skip)."""
 
+import math
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 
-from .axis_operator import AxisOperator, group_by_cell
-from .fourier_basis import arrange_patches, cell_of, patch_operator, start_of_first_cell
-from .grid import GRIDS, sample_positions, scaled_size
-from .interpolation import arrange_pixels, pixel_operator
+from .fourier_basis import arrange_patches, start_of_first_cell
+from .grid import GRIDS, scaled_size
+from .interpolation import arrange_pixels
+from .rasterizer import Axis, axis_operators, cached_axis_operators, draw
 
 _FORMAT = 1
 
@@ -73,17 +73,7 @@ class ExplicitImage:
         :return: (..., H, W) float32: NumPy if the image was made from NumPy, else a torch tensor on its device.
         :raises ValueError: for a target that is not named, named twice, empty or not finite.
         """
-        positions = self._positions(scale, shape, grid, rows, columns)
-        if self.margin:
-            positions = [p + self.margin for p in positions]
-        frequencies = (self.row_frequencies, self.column_frequencies)
-        rows, columns = (self._operators(*of_axis) for of_axis in zip(positions, frequencies, (1, 0)))
-        slices = self.patches.shape[:-2]
-        if slices:
-            images = _stack([self[index]._draw(rows, columns) for index in np.ndindex(slices)])
-            image = images.reshape(*slices, *images.shape[1:])
-        else:
-            image = self._draw(rows, columns)
+        image = self._drawn(self._targets(scale, shape, grid, rows, columns))
         return _to_numpy(image) if self.returns_numpy else image
 
     def save(self, path):
@@ -118,7 +108,8 @@ class ExplicitImage:
         except Exception as error:
             raise ValueError(f"{path} is not a saved explicit image ({error}).") from error
 
-    def _positions(self, scale, shape, grid, rows, columns):
+    def _targets(self, scale, shape, grid, rows, columns):
+        """What rows and columns are to be evaluated at, as :func:`~.rasterizer.axis_operators` takes it."""
         named = [scale is not None, shape is not None, rows is not None or columns is not None]
         if sum(named) != 1 or (rows is None) != (columns is None):
             raise ValueError("Name the target in one way: scale, shape, or both rows and columns.")
@@ -126,97 +117,65 @@ class ExplicitImage:
             positions = [np.atleast_1d(np.asarray(p, dtype=np.float64)) for p in (rows, columns)]
             if not all(p.ndim == 1 and p.size and np.isfinite(p).all() for p in positions):
                 raise ValueError("rows and columns must be non-empty one-dimensional arrays of finite numbers.")
-            return positions
+            return [p.tobytes() for p in positions]
         if grid not in GRIDS:
             raise ValueError(f'Unknown grid "{grid}": choose one of {", ".join(GRIDS)}.')
         if scale is not None:
-            scales = np.atleast_1d(np.asarray(scale, dtype=np.float64))
-            if scales.shape not in ((1,), (2,)) or not (np.isfinite(scales).all() and (scales > 0).all()):
+            scales = [float(s) for s in np.ravel(scale)]
+            if len(scales) not in (1, 2) or not all(0 < s < math.inf for s in scales):
                 raise ValueError(f"The scale must be one or two positive numbers, not {scale}.")
-            shape = [scaled_size(n, s) for n, s in zip(self.shape, np.broadcast_to(scales, 2))]
-        sizes = np.atleast_1d(shape)
-        if sizes.shape != (2,) or not all(n >= 1 and n == int(n) for n in sizes):
+            shape = [scaled_size(n, s) for n, s in zip(self.shape, (scales[0], scales[-1]))]
+        if np.shape(shape) != (2,) or not all(n >= 1 and n == int(n) for n in shape):
             raise ValueError(f"The shape must be two positive whole numbers, not {shape}.")
-        return [sample_positions(n, int(size), grid) for n, size in zip(self.shape, sizes)]
+        return [(int(n), grid) for n in shape]
 
-    def _operators(self, positions, frequencies, axis):
-        """Operators to ``positions`` along the rows (axis 1 of what is arranged columns first) or columns (axis 0)."""
-        waves = 2 * len(frequencies) - 1
-        layout = _Layout(
-            size=self.shape[1 - axis] + 2 * self.margin,
-            patches=self.patches.shape[axis - 2] // waves - 2,
-            patch_size=self.patch_size,
-            blend=self.blend,
-            skip=self.skip,
-            dtype=self.patches.dtype,
-            device=getattr(self.patches, "device", None),
+    @cached_property
+    def _axes(self):
+        """Rows and columns."""
+        # What is arranged has columns first.
+        patches = reversed(self.patches.shape[-2:])
+        frequencies = self.row_frequencies, self.column_frequencies
+        return [
+            Axis(
+                size=size,
+                margin=self.margin,
+                patches=numbers // (2 * len(radians) - 1) - 2,
+                patch_size=self.patch_size,
+                blend=self.blend,
+                skip=self.skip,
+                frequencies=radians.tobytes() if isinstance(radians, np.ndarray) else None,
+                dtype=self.patches.dtype,
+                device=getattr(self.patches, "device", None),
+            )
+            for size, numbers, radians in zip(self.shape, patches, frequencies)
+        ]
+
+    def _drawn(self, targets):
+        """Slices (..., H, W)."""
+        if getattr(self.patches, "is_cuda", False) and self._has_no_gradients():
+            from .gpu_kernels import draw_on_gpu, gpu_kernels_work
+
+            if gpu_kernels_work():
+                return draw_on_gpu(self.patches, self.pixels, *targets, *self._axes)
+        frequencies = self.row_frequencies, self.column_frequencies
+        rows, columns = (
+            cached_axis_operators(target, axis)
+            if axis.frequencies is not None
+            else axis_operators(target, axis, radians).to(axis.dtype, axis.device)
+            for target, axis, radians in zip(targets, self._axes, frequencies)
         )
-        if isinstance(frequencies, np.ndarray):
-            patches = _cached_patch_operator(positions.tobytes(), frequencies.tobytes(), layout)
-        else:
-            patches = _patch_operator(positions.tobytes(), frequencies, layout)
-        return _Operators(patches, None if self.skip == "none" else _pixel_operator(positions.tobytes(), layout))
+        slices = self.patches.shape[:-2]
+        if not slices:
+            return draw(self.patches, self.pixels, rows, columns)
+        images = []
+        for index in np.ndindex(slices):
+            pixels = None if self.pixels is None else self.pixels[index]
+            images.append(draw(self.patches[index], pixels, rows, columns))
+        image = _stack(images)
+        return image.reshape(*slices, *image.shape[1:])
 
-    def _draw(self, rows, columns):
-        """One slice (H, W)."""
-        patches = self.patches[columns.patches.numbers, rows.patches.numbers]
-        by_column = columns.patches(patches).swapaxes(0, 1)
-        if self.pixels is None:
-            image = rows.patches.filled_up(by_column)
-        else:
-            pixels = self.pixels[columns.pixels.numbers, rows.pixels.numbers]
-            image = rows.pixels.filled_up(columns.pixels(pixels).swapaxes(0, 1))
-            rows.patches.add_filled_up(by_column, image)
-        return rows.patches.samples(image)
-
-
-class _Layout(NamedTuple):
-    """What operators along one axis depend on besides positions and frequencies."""
-
-    size: int
-    patches: int
-    patch_size: int
-    blend: bool
-    skip: str
-    dtype: object
-    device: object
-
-
-class _Operators(NamedTuple):
-    """From the coefficients along one axis to samples."""
-
-    patches: AxisOperator
-    pixels: AxisOperator | None
-
-
-# The functions below take float64 arrays as bytes, so that they can be cached: a slider, the slices of a volume, and
-# often rows and columns ask for the same operators.
-
-
-@lru_cache(maxsize=16)
-def _groups(positions, patches, patch_size, blend):
-    positions = np.frombuffer(positions)
-    cells = cell_of(positions, patches, patch_size, blend)
-    return group_by_cell(positions, cells, start_of_first_cell(patch_size, blend), patch_size)
-
-
-@lru_cache(maxsize=16)
-def _pixel_operator(positions, layout):
-    groups = _groups(positions, layout.patches, layout.patch_size, layout.blend)
-    start = start_of_first_cell(layout.patch_size, layout.blend)
-    operator = pixel_operator(groups, layout.size, layout.patch_size, start, layout.skip)
-    return operator.to(layout.dtype, layout.device)
-
-
-@lru_cache(maxsize=16)
-def _cached_patch_operator(positions, frequencies, layout):
-    return _patch_operator(positions, np.frombuffer(frequencies), layout)
-
-
-def _patch_operator(positions, frequencies, layout):
-    groups = _groups(positions, layout.patches, layout.patch_size, layout.blend)
-    operator = patch_operator(groups, layout.patches, layout.patch_size, frequencies, layout.blend)
-    return operator.to(layout.dtype, layout.device)
+    def _has_no_gradients(self):
+        return not self.patches.requires_grad and isinstance(self.row_frequencies, np.ndarray)
 
 
 def _stack(images):

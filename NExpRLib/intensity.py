@@ -3,6 +3,8 @@
 import numpy as np
 
 _SAMPLES = 2_000_000
+# Types that a tensor is converted to before it leaves its device: all devices and versions of PyTorch know them.
+_ON_DEVICE = ("uint8", "int8", "int16", "int32", "float32")
 
 
 def robust_range(image, percentiles=(0.1, 99.9)):
@@ -20,11 +22,17 @@ def robust_range(image, percentiles=(0.1, 99.9)):
 
 
 def to_dtype(values, dtype):
-    """Floating-point values as ``dtype``: rounded and saturated for integer types."""
+    """Floating-point values, NumPy array or torch tensor, as NumPy array: rounded and saturated for integer types."""
     dtype = np.dtype(dtype)
-    if not np.issubdtype(dtype, np.integer):
-        return values.astype(dtype)
-    limits = np.iinfo(dtype)
-    # In float64 the largest 64-bit integers are not representable: saturate to the next value below.
-    high = float(limits.max) if limits.bits < 64 else np.nextafter(float(limits.max), 0)
-    return np.clip(np.rint(values), float(limits.min), high).astype(dtype)
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        # In float64 the largest 64-bit integers are not representable: saturate to the next value below.
+        high = float(limits.max) if limits.bits < 64 else np.nextafter(float(limits.max), 0)
+        values = values.round().clip(float(limits.min), float(high))
+    if not isinstance(values, np.ndarray):
+        import torch  # Loaded already, since the values are a tensor.
+
+        if dtype.name in _ON_DEVICE:
+            values = values.to(getattr(torch, dtype.name))
+        values = values.cpu().numpy()
+    return values.astype(dtype, copy=False)

@@ -96,31 +96,42 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     low, high = model.intensity_range(slices)
     outside = _outside(target, slices.shape[1:])
     result = np.empty((len(slices), *target.shape), dtype=slices.dtype)
-    rows, columns = target.positions
     effort = _Effort(model, slices.shape[1:], target.shape, batch_size)
     done = 0
     while done < len(slices):
         batch = slices[done : done + effort.batch_size]
         try:
-            normalized = (batch[:, None].astype(np.float64) - low) / (high - low)
-            image = effort.model.represent(normalized, (0.0, 1.0), effort.tile, target.periodic)
-            normalized = image.rasterize(rows=rows, columns=columns)
+            values = _upsampled(batch, (low, high), target, effort, data_consistency)
+            if outside is not None:
+                values.masked_fill_(values.new_tensor(outside, dtype=bool), float(slices.min()))
+            values = to_dtype(values, slices.dtype)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             effort.reduce(error)
             continue
-        # In float64: far from zero, float32 would lose the small differences between intensities.
-        values = low + (high - low) * normalized[:, 0].astype(np.float64)
-        if data_consistency:
-            values = enforce_data_consistency(values, batch.astype(np.float64), target.first)
-        if outside is not None:
-            values[:, outside] = slices.min()
-        result[done : done + len(batch)] = to_dtype(values, slices.dtype)
+        result[done : done + len(batch)] = values
         done += len(batch)
         if progress is not None:
             progress(done / len(slices))
     return result
+
+
+def _upsampled(batch, intensity_range, target, effort, data_consistency):
+    """Intensities (b, H, W) of slices (b, h, w): float64 tensor on the model's device, or the CPU in place of MPS."""
+    import torch  # Volumes can be checked without it.
+
+    low, high = intensity_range
+    batch = batch[:, None].astype(np.float64)
+    inputs = torch.from_numpy((batch - low) / (high - low))
+    rows, columns = target.positions
+    image = effort.model.represent(inputs, (0.0, 1.0), effort.tile, target.periodic)
+    values = image.rasterize(rows=rows, columns=columns)[:, 0]
+    # In float64: far from zero, float32 would lose the small differences between intensities. MPS has no float64.
+    values = (values.cpu() if values.is_mps else values).double().mul_(high - low).add_(low)
+    if data_consistency:
+        values = torch.from_numpy(enforce_data_consistency(values.cpu().numpy(), batch[:, 0], target.first))
+    return values
 
 
 class _Effort:

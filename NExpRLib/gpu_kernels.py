@@ -1,0 +1,194 @@
+"""Drawing on an NVIDIA GPU in two kernels, where Triton is present; otherwise operators are applied one by one."""
+
+import warnings
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .rasterizer import axis_operators
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:
+    triton = None
+
+# Samples and numbers, or rows and columns, that one program computes.
+_ALONG_COLUMNS = 32, 32
+_ALONG_ROWS = 4, 128
+
+
+@lru_cache(maxsize=1)
+def gpu_kernels_work():
+    """Whether the kernels can be built and run here: that takes an NVIDIA GPU, Triton and a C compiler."""
+    if triton is None or not torch.cuda.is_available() or torch.version.hip:
+        return False
+    try:
+        zeros = torch.zeros(1, 2, 2, device="cuda")
+        axis = _Samples(zeros.new_zeros(1, dtype=torch.int32), zeros[0], 1, 2, 0, 0, 2, 0, 0)
+        _draw(zeros, zeros, axis, axis)
+    except Exception as error:  # Compilers fail in many ways; without them results are the same.
+        warnings.warn(f"The GPU kernels of NExpR cannot be built here, it draws without them: {error}", stacklevel=2)
+        return False
+    return True
+
+
+def draw_on_gpu(patches, pixels, row_target, column_target, row_axis, column_axis):
+    """Slices (..., H, W) of an explicit image; gradients do not flow.
+
+    :param patches, pixels: arranged coefficients, see :class:`~.explicit_image.ExplicitImage`.
+    :param row_target, column_target, row_axis, column_axis: as :func:`~.rasterizer.axis_operators` takes them.
+    """
+    slices = patches.shape[:-2]
+    patches = patches.reshape(-1, *patches.shape[-2:])
+    pixels = patches if pixels is None else pixels.reshape(-1, *pixels.shape[-2:])
+    image = _draw(patches, pixels, _samples(row_target, row_axis), _samples(column_target, column_axis))
+    return image.reshape(*slices, *image.shape[1:])
+
+
+class _Samples(NamedTuple):
+    """Samples along one axis as the kernels take them.
+
+    :ivar starts: first patch number of each sample, then first pixel number of each: int32.
+    :ivar weights: float32 (samples, those of patch numbers followed by those of pixel numbers).
+    :ivar first_patch_number, patch_numbers: what is needed of the numbers along the axis; likewise of the pixels.
+    """
+
+    starts: object
+    weights: object
+    count: int
+    patch_width: int
+    pixel_width: int
+    first_patch_number: int
+    patch_numbers: int
+    first_pixel_number: int
+    pixel_numbers: int
+
+
+@lru_cache(maxsize=16)
+def _samples(target, axis):
+    starts, weights, numbers = [], [], []
+    for operator in axis_operators(target, axis):
+        if operator is None:
+            weights.append(np.zeros((len(weights[0]), 0)))
+            numbers += [0, 0]
+            continue
+        groups, (_, length, width) = operator.groups, operator.weights.shape
+        starts.append(np.repeat((groups.cells + 1) * operator.step, length)[groups.place])
+        weights.append(operator.weights.reshape(-1, width)[groups.place])
+        numbers += [operator.numbers.start, operator.numbers.stop - operator.numbers.start]
+    return _Samples(
+        torch.as_tensor(np.concatenate(starts), dtype=torch.int32, device=axis.device),
+        torch.as_tensor(np.concatenate(weights, axis=1), dtype=torch.float32, device=axis.device),
+        len(weights[0]),
+        *(part.shape[1] for part in weights),
+        *map(int, numbers),
+    )
+
+
+def _draw(patches, pixels, rows, columns):
+    """(b, column numbers, row numbers) -> (b, H, W)."""
+    slices, width = len(patches), columns.count
+    # Rows of a multiple of 16 samples are read in larger pieces.
+    between = patches.new_empty(slices, rows.patch_numbers + rows.pixel_numbers, -(-width // 16) * 16)
+    image = patches.new_empty(slices, rows.count, width)
+    samples, numbers = _ALONG_COLUMNS
+    blocks = -(-rows.patch_numbers // numbers) + -(-rows.pixel_numbers // numbers)
+    _along_columns[blocks, -(-width // samples), slices](
+        between, patches, pixels, columns.starts, columns.weights, width, patches.shape[1], patches.shape[2],
+        pixels.shape[1], pixels.shape[2], *rows[-4:], columns.patch_width, columns.pixel_width, samples, numbers,
+    )  # fmt: skip
+    samples, numbers = _ALONG_ROWS
+    _along_rows[-(-width // numbers), -(-rows.count // samples), slices](
+        image, between, rows.starts, rows.weights, rows.count, width, *rows[-4:], rows.patch_width, rows.pixel_width,
+        samples, numbers,
+    )  # fmt: skip
+    return image
+
+
+if triton is not None:
+
+    @triton.jit
+    def _weighted(
+        data, stride, lanes, lane_mask, starts, weights, samples, sample_mask, FIRST: tl.constexpr,
+        WIDTH: tl.constexpr, ALL: tl.constexpr,
+    ):  # fmt: skip
+        """For every sample and lane: the sum of WIDTH weighted rows of ``data`` from row ``starts``."""
+        rows = data + starts[:, None] * stride + lanes[None, :]
+        mask = sample_mask[:, None] & lane_mask[None, :]
+        weights += samples * ALL + FIRST
+        total = tl.zeros([samples.shape[0], lanes.shape[0]], tl.float32)
+        for k in tl.static_range(WIDTH):
+            weight = tl.load(weights + k, sample_mask, 0.0)
+            total += weight[:, None] * tl.load(rows + k * stride, mask, 0.0)
+        return total
+
+    # Each value that Triton specializes on would be compiled for again: seconds, in the middle of a zoom.
+    @triton.jit(
+        do_not_specialize=[
+            "width", "patch_rows", "patch_stride", "pixel_rows", "pixel_stride", "first_patch", "patch_numbers",
+            "first_pixel", "pixel_numbers",
+        ]
+    )  # fmt: skip
+    def _along_columns(
+        between, patches, pixels, starts, weights, width, patch_rows, patch_stride, pixel_rows, pixel_stride,
+        first_patch, patch_numbers, first_pixel, pixel_numbers,
+        PATCH_WIDTH: tl.constexpr, PIXEL_WIDTH: tl.constexpr, SAMPLES: tl.constexpr, NUMBERS: tl.constexpr,
+    ):  # fmt: skip
+        """``between``: what is needed of the patch numbers, then of the pixels, at all samples along the columns."""
+        block, one = tl.program_id(0), tl.program_id(2).to(tl.int64)
+        samples = tl.program_id(1) * SAMPLES + tl.arange(0, SAMPLES)
+        sample_mask = samples < width
+        stride = (width + 15) // 16 * 16
+        between += one * (patch_numbers + pixel_numbers) * stride
+        patch_blocks = (patch_numbers + NUMBERS - 1) // NUMBERS
+        if block < patch_blocks:
+            numbers = block * NUMBERS + tl.arange(0, NUMBERS)
+            mask = numbers < patch_numbers
+            values = _weighted(
+                patches + one * patch_rows * patch_stride, patch_stride, first_patch + numbers, mask,
+                tl.load(starts + samples, sample_mask, 0), weights, samples, sample_mask,
+                0, PATCH_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
+            )  # fmt: skip
+        else:
+            numbers = (block - patch_blocks) * NUMBERS + tl.arange(0, NUMBERS)
+            mask = numbers < pixel_numbers
+            values = _weighted(
+                pixels + one * pixel_rows * pixel_stride, pixel_stride, first_pixel + numbers, mask,
+                tl.load(starts + width + samples, sample_mask, 0), weights, samples, sample_mask,
+                PATCH_WIDTH, PIXEL_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
+            )  # fmt: skip
+            numbers += patch_numbers
+        tl.store(
+            between + numbers[:, None] * stride + samples[None, :], tl.trans(values),
+            mask[:, None] & sample_mask[None, :],
+        )  # fmt: skip
+
+    @triton.jit(
+        do_not_specialize=["height", "width", "first_patch", "patch_numbers", "first_pixel", "pixel_numbers"]
+    )  # fmt: skip
+    def _along_rows(
+        image, between, starts, weights, height, width, first_patch, patch_numbers, first_pixel, pixel_numbers,
+        PATCH_WIDTH: tl.constexpr, PIXEL_WIDTH: tl.constexpr, SAMPLES: tl.constexpr, COLUMNS: tl.constexpr,
+    ):  # fmt: skip
+        one = tl.program_id(2).to(tl.int64)
+        columns = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
+        samples = tl.program_id(1) * SAMPLES + tl.arange(0, SAMPLES)
+        sample_mask = samples < height
+        stride = (width + 15) // 16 * 16
+        between += one * (patch_numbers + pixel_numbers) * stride
+        values = _weighted(
+            between, stride, columns, columns < stride,
+            tl.load(starts + samples, sample_mask, first_patch) - first_patch, weights, samples, sample_mask,
+            0, PATCH_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
+        )  # fmt: skip
+        if PIXEL_WIDTH > 0:
+            values += _weighted(
+                between + patch_numbers * stride, stride, columns, columns < stride,
+                tl.load(starts + height + samples, sample_mask, first_pixel) - first_pixel, weights, samples,
+                sample_mask, PATCH_WIDTH, PIXEL_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
+            )  # fmt: skip
+        target = image + (one * height + samples[:, None]) * width + columns[None, :]
+        tl.store(target, values, sample_mask[:, None] & (columns < width)[None, :])

@@ -1,0 +1,118 @@
+"""Drawing explicit images on separable grids: prepare both axes once, then draw slices.
+
+Operators of the last grids are kept: a slider, the slices of a volume, and often both axes ask for the same ones.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .axis_operator import AxisOperator, group_by_cell
+from .fourier_basis import cell_of, patch_operator, start_of_first_cell
+from .grid import sample_positions
+from .interpolation import pixel_operator
+
+# Numbers between the two axes that a strip of rows may take: what a core of a CPU keeps in its second-level cache.
+_STRIP_NUMBERS = 600_000
+
+
+class Axis(NamedTuple):
+    """One axis of an explicit image.
+
+    :ivar size: number of pixels of the slice.
+    :ivar frequencies: float64 bytes, or ``None`` where gradients flow to them.
+    :ivar dtype, device: of the coefficients; the device of NumPy arrays is ``None``.
+    """
+
+    size: int
+    margin: int
+    patches: int
+    patch_size: int
+    blend: bool
+    skip: str
+    frequencies: bytes | None
+    dtype: object
+    device: object
+
+
+class AxisOperators(NamedTuple):
+    """From the coefficients along one axis to the samples of a grid.
+
+    :ivar pixels: ``None`` without a skip.
+    """
+
+    patches: AxisOperator
+    pixels: AxisOperator | None
+
+    def to(self, dtype, device):
+        """See :meth:`~.axis_operator.AxisOperator.to`."""
+        return AxisOperators(*(operator and operator.to(dtype, device) for operator in self))
+
+    def strips(self, count):
+        """Operators to ``count`` parts of the groups of samples, one after the other."""
+        parts = ([None] * count if operator is None else operator.strips(count) for operator in self)
+        return [AxisOperators(*pair) for pair in zip(*parts)]
+
+
+def axis_operators(target, axis, frequencies=None):
+    """Operators along an axis, with float64 weights.
+
+    :param target: ``(output size, grid)``, or float64 positions in pixel indices as bytes.
+    :param frequencies: instead of those of the axis, float64 tensor to let gradients flow.
+    """
+    groups = _groups(target, axis)
+    if frequencies is None:
+        frequencies = np.frombuffer(axis.frequencies)
+    patches = patch_operator(groups, axis.patches, axis.patch_size, frequencies, axis.blend)
+    if axis.skip == "none":
+        return AxisOperators(patches, None)
+    start = start_of_first_cell(axis.patch_size, axis.blend)
+    pixels = pixel_operator(groups, axis.size + 2 * axis.margin, axis.patch_size, start, axis.skip)
+    return AxisOperators(patches, pixels)
+
+
+@lru_cache(maxsize=16)
+def cached_axis_operators(target, axis):
+    """:func:`axis_operators` with weights of the kind of the coefficients."""
+    return axis_operators(target, axis).to(axis.dtype, axis.device)
+
+
+@lru_cache(maxsize=16)
+def _groups(target, axis):
+    positions = np.frombuffer(target) if isinstance(target, bytes) else sample_positions(axis.size, *target)
+    positions = positions + axis.margin
+    cells = cell_of(positions, axis.patches, axis.patch_size, axis.blend)
+    return group_by_cell(positions, cells, start_of_first_cell(axis.patch_size, axis.blend), axis.patch_size)
+
+
+def draw(patches, pixels, rows, columns):
+    """One slice (H, W) of the kind of ``patches``.
+
+    :param patches, pixels: arranged coefficients, see :class:`~.explicit_image.ExplicitImage`.
+    :param rows, columns: :class:`AxisOperators`.
+    """
+    groups, length, _ = rows.patches.weights.shape
+    width, numbers = columns.patches.groups.count, rows.patches.numbers
+    strips = min(groups, (numbers.stop - numbers.start) * width // _STRIP_NUMBERS)
+    if strips < 2 or not rows.patches.groups.consecutive or getattr(patches, "requires_grad", False):
+        return rows.patches.samples(_draw_strip(patches, pixels, rows, columns))
+    shape = groups, length, width
+    image = np.empty(shape, patches.dtype) if isinstance(patches, np.ndarray) else patches.new_empty(shape)
+    done = 0
+    for strip in rows.strips(strips):
+        end = done + len(strip.patches.weights)
+        _draw_strip(patches, pixels, strip, columns, image[done:end])
+        done = end
+    return rows.patches.samples(image)
+
+
+def _draw_strip(patches, pixels, rows, columns, out=None):
+    """Samples of the rows together with what fills up their groups (G, n, W), in ``out`` if it is given."""
+    by_column = columns.patches(patches[columns.patches.numbers, rows.patches.numbers]).swapaxes(0, 1)
+    if pixels is None:
+        return rows.patches.filled_up(by_column, out)
+    pixels = pixels[columns.pixels.numbers, rows.pixels.numbers]
+    image = rows.pixels.filled_up(columns.pixels(pixels).swapaxes(0, 1), out)
+    rows.patches.add_filled_up(by_column, image)
+    return image
