@@ -48,6 +48,8 @@ def _introduction(comparison, config, command):
         f"# Comparison {Path(config).stem}",
         f"Written by `{command}` on {date.today().isoformat()}.",
     ]
+    if protocol.note:
+        lines.append(protocol.note)
     if networks:
         lines.append(
             f"Trained for this comparison: {', '.join(networks)}. Every network saw {protocol.images:,} training crops "

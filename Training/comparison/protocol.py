@@ -100,6 +100,7 @@ class Protocol:
     """What a comparison covers; an experiment that is left out or empty is not run.
 
     :ivar images: training crops that every network sees.
+    :ivar note: a sentence for the page, for example on what it was run.
     :ivar options: of ``nexpr train`` for all methods.
     :ivar slices_per_volume: evenly spaced slices of every test volume; all, if left out.
     :ivar fixed_scales: of the tables (Tables 2 and 4 and the tests).
@@ -112,6 +113,7 @@ class Protocol:
     training_sets: dict[str, TrainingSet]
     test_sets: dict[str, TestSet]
     methods: dict[str, Method]
+    note: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     slices_per_volume: int | None = None
     fixed_scales: list[int] = field(default_factory=lambda: [2, 3, 4])
