@@ -27,7 +27,8 @@ def gpu_kernels_work():
         return False
     try:
         zeros = torch.zeros(1, 2, 2, device="cuda")
-        axis = _Samples(zeros.new_zeros(1, dtype=torch.int32), zeros[0], 1, 2, 0, 0, 2, 0, 0)
+        starts = zeros.new_zeros(1, dtype=torch.int32)
+        axis = _Samples(starts, starts, zeros[0], 1, 2, 0, 0, 2, 0, 0)
         _draw(zeros, zeros, axis, axis)
     except Exception as error:  # Compilers fail in many ways; without them results are the same.
         warnings.warn(f"The GPU kernels of NExpR cannot be built here, it draws without them: {error}", stacklevel=2)
@@ -52,11 +53,13 @@ class _Samples(NamedTuple):
     """Samples along one axis as the kernels take them.
 
     :ivar starts: first patch number of each sample, then first pixel number of each: int32.
+    :ivar starts_among_needed: the same among the numbers that are needed, those of the pixels after those of patches.
     :ivar weights: float32 (samples, those of patch numbers followed by those of pixel numbers).
-    :ivar first_patch_number, patch_numbers: what is needed of the numbers along the axis; likewise of the pixels.
+    :ivar first_patch_number, patch_numbers: which of the numbers along the axis are needed; likewise of the pixels.
     """
 
     starts: object
+    starts_among_needed: object
     weights: object
     count: int
     patch_width: int
@@ -69,22 +72,23 @@ class _Samples(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _samples(target, axis):
-    starts, weights, numbers = [], [], []
+    starts, among_needed, weights, numbers = [], [], [], []
     for operator in axis_operators(target, axis):
         if operator is None:
             weights.append(np.zeros((len(weights[0]), 0)))
             numbers += [0, 0]
             continue
-        groups, (_, length, width) = operator.groups, operator.weights.shape
+        groups, needed, (_, length, width) = operator.groups, operator.numbers, operator.weights.shape
         starts.append(np.repeat((groups.cells + 1) * operator.step, length)[groups.place])
+        among_needed.append(starts[-1] - needed.start + sum(numbers[1:]))
         weights.append(operator.weights.reshape(-1, width)[groups.place])
-        numbers += [operator.numbers.start, operator.numbers.stop - operator.numbers.start]
+        numbers += [int(needed.start), int(needed.stop - needed.start)]
     return _Samples(
-        torch.as_tensor(np.concatenate(starts), dtype=torch.int32, device=axis.device),
+        *(torch.as_tensor(np.array(s), dtype=torch.int32, device=axis.device) for s in (starts, among_needed)),
         torch.as_tensor(np.concatenate(weights, axis=1), dtype=torch.float32, device=axis.device),
         len(weights[0]),
         *(part.shape[1] for part in weights),
-        *map(int, numbers),
+        *numbers,
     )
 
 
@@ -97,13 +101,13 @@ def _draw(patches, pixels, rows, columns):
     samples, numbers = _ALONG_COLUMNS
     blocks = -(-rows.patch_numbers // numbers) + -(-rows.pixel_numbers // numbers)
     _along_columns[blocks, -(-width // samples), slices](
-        between, patches, pixels, columns.starts, columns.weights, width, patches.shape[1], patches.shape[2],
-        pixels.shape[1], pixels.shape[2], *rows[-4:], columns.patch_width, columns.pixel_width, samples, numbers,
+        between, patches, pixels, columns.starts, columns.weights, width, *patches.shape[1:], *pixels.shape[1:],
+        *rows[-4:], columns.patch_width, columns.pixel_width, samples, numbers,
     )  # fmt: skip
     samples, numbers = _ALONG_ROWS
     _along_rows[-(-width // numbers), -(-rows.count // samples), slices](
-        image, between, rows.starts, rows.weights, rows.count, width, *rows[-4:], rows.patch_width, rows.pixel_width,
-        samples, numbers,
+        image, between, rows.starts_among_needed, rows.weights, rows.count, width, between.shape[1], rows.patch_width,
+        rows.pixel_width, samples, numbers,
     )  # fmt: skip
     return image
 
@@ -166,11 +170,9 @@ if triton is not None:
             mask[:, None] & sample_mask[None, :],
         )  # fmt: skip
 
-    @triton.jit(
-        do_not_specialize=["height", "width", "first_patch", "patch_numbers", "first_pixel", "pixel_numbers"]
-    )  # fmt: skip
+    @triton.jit(do_not_specialize=["height", "width", "numbers"])
     def _along_rows(
-        image, between, starts, weights, height, width, first_patch, patch_numbers, first_pixel, pixel_numbers,
+        image, between, starts, weights, height, width, numbers,
         PATCH_WIDTH: tl.constexpr, PIXEL_WIDTH: tl.constexpr, SAMPLES: tl.constexpr, COLUMNS: tl.constexpr,
     ):  # fmt: skip
         one = tl.program_id(2).to(tl.int64)
@@ -178,17 +180,15 @@ if triton is not None:
         samples = tl.program_id(1) * SAMPLES + tl.arange(0, SAMPLES)
         sample_mask = samples < height
         stride = (width + 15) // 16 * 16
-        between += one * (patch_numbers + pixel_numbers) * stride
+        between += one * numbers * stride
         values = _weighted(
-            between, stride, columns, columns < stride,
-            tl.load(starts + samples, sample_mask, first_patch) - first_patch, weights, samples, sample_mask,
-            0, PATCH_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
+            between, stride, columns, columns < stride, tl.load(starts + samples, sample_mask, 0), weights, samples,
+            sample_mask, 0, PATCH_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
         )  # fmt: skip
         if PIXEL_WIDTH > 0:
             values += _weighted(
-                between + patch_numbers * stride, stride, columns, columns < stride,
-                tl.load(starts + height + samples, sample_mask, first_pixel) - first_pixel, weights, samples,
-                sample_mask, PATCH_WIDTH, PIXEL_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
+                between, stride, columns, columns < stride, tl.load(starts + height + samples, sample_mask, 0),
+                weights, samples, sample_mask, PATCH_WIDTH, PIXEL_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
             )  # fmt: skip
         target = image + (one * height + samples[:, None]) * width + columns[None, :]
         tl.store(target, values, sample_mask[:, None] & (columns < width)[None, :])

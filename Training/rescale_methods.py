@@ -28,14 +28,15 @@ class RescaleCase:
 
     :ivar size: rows, and columns, of the slice.
     :ivar rows, columns: positions in low-resolution pixel indices, evenly spaced.
-    :ivar to_numpy: whether the result is to be a NumPy array rather than a tensor on the device.
+    :ivar is_view: whether it is a part of the slice, to be handed over as NumPy array; otherwise the whole slice, as
+        tensor on the device.
     """
 
     name: str
     size: int
     rows: np.ndarray
     columns: np.ndarray
-    to_numpy: bool = False
+    is_view: bool = False
 
     @classmethod
     def whole_slice(cls, size, scale):
@@ -47,7 +48,7 @@ class RescaleCase:
     def view(cls, size, shape, step=0.237):
         """The visible part of an enlarged slice, as NumPy array; ``step`` is that from one screen pixel to the next."""
         rows, columns = ((size - n * step) / 2 + step * np.arange(n) for n in shape)
-        return cls(f"{size}² to a {shape[1]} x {shape[0]} view", size, rows, columns, to_numpy=True)
+        return cls(f"{size}² to a {shape[1]} x {shape[0]} view", size, rows, columns, is_view=True)
 
     @property
     def shape(self):
@@ -123,7 +124,9 @@ def _represent(model, case):
 
 
 def _prepared(image, case):
-    return lambda: image.rasterize(rows=case.rows, columns=case.columns)
+    if case.is_view:
+        return lambda: image.rasterize(rows=case.rows, columns=case.columns)
+    return lambda: image.rasterize(shape=case.shape)
 
 
 def _unprepared(image, case):
@@ -180,6 +183,6 @@ def _bspline(case):
 def _with_hand_over(prepare):
     def prepare_with_hand_over(case):
         rescale = prepare(case)
-        return (lambda: rescale().cpu().numpy()) if case.to_numpy else rescale
+        return (lambda: rescale().cpu().numpy()) if case.is_view else rescale
 
     return prepare_with_hand_over
