@@ -9,7 +9,7 @@ import numpy as np
 from .fourier_basis import arrange_patches, start_of_first_cell
 from .grid import GRIDS, scaled_size
 from .interpolation import arrange_pixels
-from .rasterizer import Axis, axis_operators, cached_axis_operators, draw
+from .rasterizer import Axis, axis_operators, draw
 
 _FORMAT = 1
 
@@ -133,37 +133,35 @@ class ExplicitImage:
     def _axes(self):
         """Rows and columns."""
         # What is arranged has columns first.
-        patches = reversed(self.patches.shape[-2:])
-        frequencies = self.row_frequencies, self.column_frequencies
+        numbers = reversed(self.patches.shape[-2:])
         return [
             Axis(
                 size=size,
                 margin=self.margin,
-                patches=numbers // (2 * len(radians) - 1) - 2,
+                patches=count // (2 * len(frequencies) - 1) - 2,
                 patch_size=self.patch_size,
                 blend=self.blend,
                 skip=self.skip,
-                frequencies=radians.tobytes() if isinstance(radians, np.ndarray) else None,
                 dtype=self.patches.dtype,
                 device=getattr(self.patches, "device", None),
             )
-            for size, numbers, radians in zip(self.shape, patches, frequencies)
+            for size, count, frequencies in zip(self.shape, numbers, (self.row_frequencies, self.column_frequencies))
         ]
+
+    @cached_property
+    def _frequencies(self):
+        """Of rows and columns; as bytes unless gradients flow to them."""
+        both = self.row_frequencies, self.column_frequencies
+        return [frequencies.tobytes() if isinstance(frequencies, np.ndarray) else frequencies for frequencies in both]
 
     def _drawn(self, targets):
         """Slices (..., H, W)."""
-        if getattr(self.patches, "is_cuda", False) and self._has_no_gradients():
-            from .gpu_kernels import draw_on_gpu, gpu_kernels_work
+        along_axes = list(zip(targets, self._axes, self._frequencies))
+        if self._is_for_gpu_kernels():
+            from .gpu_kernels import draw_on_gpu
 
-            if gpu_kernels_work():
-                return draw_on_gpu(self.patches, self.pixels, *targets, *self._axes)
-        frequencies = self.row_frequencies, self.column_frequencies
-        rows, columns = (
-            cached_axis_operators(target, axis)
-            if axis.frequencies is not None
-            else axis_operators(target, axis, radians).to(axis.dtype, axis.device)
-            for target, axis, radians in zip(targets, self._axes, frequencies)
-        )
+            return draw_on_gpu(self.patches, self.pixels, *along_axes)
+        rows, columns = (axis_operators(*along_axis) for along_axis in along_axes)
         slices = self.patches.shape[:-2]
         if not slices:
             return draw(self.patches, self.pixels, rows, columns)
@@ -174,8 +172,13 @@ class ExplicitImage:
         image = _stack(images)
         return image.reshape(*slices, *image.shape[1:])
 
-    def _has_no_gradients(self):
-        return not self.patches.requires_grad and isinstance(self.row_frequencies, np.ndarray)
+    def _is_for_gpu_kernels(self):
+        """Whether the coefficients are on a GPU, need no gradients, and kernels can be built for it."""
+        if not getattr(self.patches, "is_cuda", False) or self.patches.requires_grad:
+            return False
+        from .gpu_kernels import gpu_kernels_work
+
+        return isinstance(self._frequencies[0], bytes) and gpu_kernels_work()
 
 
 def _stack(images):

@@ -36,16 +36,16 @@ def gpu_kernels_work():
     return True
 
 
-def draw_on_gpu(patches, pixels, row_target, column_target, row_axis, column_axis):
+def draw_on_gpu(patches, pixels, along_rows, along_columns):
     """Slices (..., H, W) of an explicit image; gradients do not flow.
 
     :param patches, pixels: arranged coefficients, see :class:`~.explicit_image.ExplicitImage`.
-    :param row_target, column_target, row_axis, column_axis: as :func:`~.rasterizer.axis_operators` takes them.
+    :param along_rows, along_columns: target, axis and frequencies as :func:`~.rasterizer.axis_operators` takes them.
     """
     slices = patches.shape[:-2]
     patches = patches.reshape(-1, *patches.shape[-2:])
     pixels = patches if pixels is None else pixels.reshape(-1, *pixels.shape[-2:])
-    image = _draw(patches, pixels, _samples(row_target, row_axis), _samples(column_target, column_axis))
+    image = _draw(patches, pixels, _samples(*along_rows), _samples(*along_columns))
     return image.reshape(*slices, *image.shape[1:])
 
 
@@ -71,24 +71,28 @@ class _Samples(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _samples(target, axis):
+def _samples(target, axis, frequencies):
+    on_cpu = axis._replace(dtype=np.dtype(np.float32), device=None)
+    operators = [operator for operator in axis_operators(target, on_cpu, frequencies) if operator is not None]
     starts, among_needed, weights, numbers = [], [], [], []
-    for operator in axis_operators(target, axis):
-        if operator is None:
-            weights.append(np.zeros((len(weights[0]), 0)))
-            numbers += [0, 0]
-            continue
+    before = 0
+    for operator in operators:
         groups, needed, (_, length, width) = operator.groups, operator.numbers, operator.weights.shape
         starts.append(np.repeat((groups.cells + 1) * operator.step, length)[groups.place])
-        among_needed.append(starts[-1] - needed.start + sum(numbers[1:]))
+        among_needed.append(starts[-1] - needed.start + before)
         weights.append(operator.weights.reshape(-1, width)[groups.place])
         numbers += [int(needed.start), int(needed.stop - needed.start)]
+        before += numbers[-1]
+    no_pixels = [0] * (2 - len(operators))
+    starts, among_needed = (torch.as_tensor(np.array(each), dtype=torch.int32) for each in (starts, among_needed))
+    tensors = starts, among_needed, torch.from_numpy(np.concatenate(weights, axis=1))
     return _Samples(
-        *(torch.as_tensor(np.array(s), dtype=torch.int32, device=axis.device) for s in (starts, among_needed)),
-        torch.as_tensor(np.concatenate(weights, axis=1), dtype=torch.float32, device=axis.device),
-        len(weights[0]),
+        *(tensor.to(axis.device) for tensor in tensors),
+        starts.shape[1],
         *(part.shape[1] for part in weights),
+        *no_pixels,
         *numbers,
+        *2 * no_pixels,
     )
 
 

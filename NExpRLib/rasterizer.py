@@ -14,14 +14,13 @@ from .grid import sample_positions
 from .interpolation import pixel_operator
 
 # Numbers between the two axes that a strip of rows may take: what a core of a CPU keeps in its second-level cache.
-_STRIP_NUMBERS = 600_000
+_STRIP_NUMBERS = 500_000
 
 
 class Axis(NamedTuple):
     """One axis of an explicit image.
 
     :ivar size: number of pixels of the slice.
-    :ivar frequencies: float64 bytes, or ``None`` where gradients flow to them.
     :ivar dtype, device: of the coefficients; the device of NumPy arrays is ``None``.
     """
 
@@ -31,7 +30,6 @@ class Axis(NamedTuple):
     patch_size: int
     blend: bool
     skip: str
-    frequencies: bytes | None
     dtype: object
     device: object
 
@@ -45,37 +43,37 @@ class AxisOperators(NamedTuple):
     patches: AxisOperator
     pixels: AxisOperator | None
 
-    def to(self, dtype, device):
-        """See :meth:`~.axis_operator.AxisOperator.to`."""
-        return AxisOperators(*(operator and operator.to(dtype, device) for operator in self))
-
     def strips(self, count):
         """Operators to ``count`` parts of the groups of samples, one after the other."""
         parts = ([None] * count if operator is None else operator.strips(count) for operator in self)
         return [AxisOperators(*pair) for pair in zip(*parts)]
 
 
-def axis_operators(target, axis, frequencies=None):
-    """Operators along an axis, with float64 weights.
+def axis_operators(target, axis, frequencies):
+    """Operators along an axis, of the kind of the coefficients.
 
     :param target: ``(output size, grid)``, or float64 positions in pixel indices as bytes.
-    :param frequencies: instead of those of the axis, float64 tensor to let gradients flow.
+    :param frequencies: float64 NumPy array as bytes; or a float64 tensor on the CPU, to let gradients flow.
     """
-    groups = _groups(target, axis)
-    if frequencies is None:
-        frequencies = np.frombuffer(axis.frequencies)
-    patches = patch_operator(groups, axis.patches, axis.patch_size, frequencies, axis.blend)
-    if axis.skip == "none":
-        return AxisOperators(patches, None)
-    start = start_of_first_cell(axis.patch_size, axis.blend)
-    pixels = pixel_operator(groups, axis.size + 2 * axis.margin, axis.patch_size, start, axis.skip)
-    return AxisOperators(patches, pixels)
+    if isinstance(frequencies, bytes):
+        return _cached_axis_operators(target, axis, frequencies)
+    patches = patch_operator(_groups(target, axis), axis.patches, axis.patch_size, frequencies, axis.blend)
+    return AxisOperators(patches.to(axis.dtype, axis.device), _pixel_operator(target, axis))
 
 
 @lru_cache(maxsize=16)
-def cached_axis_operators(target, axis):
-    """:func:`axis_operators` with weights of the kind of the coefficients."""
-    return axis_operators(target, axis).to(axis.dtype, axis.device)
+def _cached_axis_operators(target, axis, frequencies):
+    return axis_operators(target, axis, np.frombuffer(frequencies))
+
+
+@lru_cache(maxsize=16)
+def _pixel_operator(target, axis):
+    if axis.skip == "none":
+        return None
+    start = start_of_first_cell(axis.patch_size, axis.blend)
+    size = axis.size + 2 * axis.margin
+    operator = pixel_operator(_groups(target, axis), size, axis.patch_size, start, axis.skip)
+    return operator.to(axis.dtype, axis.device)
 
 
 @lru_cache(maxsize=16)
