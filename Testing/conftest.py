@@ -20,6 +20,9 @@ TINY = NetworkConfig(blocks=1, features=8, hidden=16, frequencies=2, basis="full
 # Programs that tests start take the same number, so that they round sums as the tests do.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+# Kernels for GPUs are interpreted where there is none; Triton reads this when it is imported.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 def write_model(folder, config, last_layer):

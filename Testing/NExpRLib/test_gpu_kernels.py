@@ -1,0 +1,81 @@
+"""The kernels for NVIDIA GPUs against NumPy in float64; where there is no GPU, Triton interprets them."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from NExpRLib.explicit_image import ExplicitImage
+from NExpRLib.interpolation import prefilter
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+positions = st.lists(st.floats(-9, 15) | st.floats(2, 2.5) | st.integers(-4, 20).map(lambda n: n / 2), min_size=1)
+
+
+@pytest.fixture(scope="module")
+def draw_on_gpu():
+    pytest.importorskip("triton")
+    from NExpRLib.gpu_kernels import draw_on_gpu
+
+    return draw_on_gpu
+
+
+def random_image(kind, slices=(), shape=(9, 12), patch_size=2, blend=True, skip="bicubic", n=2, margin=0):
+    rng = np.random.default_rng(0)
+    patches = [-(-(size + 2 * margin) // patch_size) for size in shape]
+    pixels = rng.standard_normal((*slices, *(size + 2 * margin for size in shape)))
+    return ExplicitImage.from_coefficients(
+        kind(rng.standard_normal((*slices, *patches, 2 * n + 1, 2 * n + 1))),
+        None if skip == "none" else kind(prefilter(pixels, skip)),
+        shape=shape,
+        patch_size=patch_size,
+        blend=blend,
+        skip=skip,
+        margin=margin,
+        row_frequencies=1.3 * np.arange(n + 1),
+        column_frequencies=1.7 * np.arange(n + 1),
+    )
+
+
+def on_device(array):
+    return torch.from_numpy(array.astype(np.float32)).to(DEVICE)
+
+
+def assert_same(draw_on_gpu, options, **target):
+    image = random_image(on_device, **options)
+    target = {"scale": None, "shape": None, "grid": "fov", "rows": None, "columns": None, **target}
+    drawn = draw_on_gpu(image.patches, image.pixels, *zip(image._targets(**target), image._axes, image._frequencies))
+    expected = random_image(np.asarray, **options).rasterize(**target)
+    assert drawn.shape == expected.shape
+    assert np.abs(drawn.cpu().numpy() - expected).max() < 1e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("scale", [1, 2.5, 4, np.pi])
+@pytest.mark.parametrize("skip", ["none", "bicubic", "bspline"])
+@pytest.mark.parametrize("blend", [False, True])
+def test_any_scale(draw_on_gpu, scale, skip, blend):
+    assert_same(draw_on_gpu, {"skip": skip, "blend": blend}, scale=scale)
+
+
+@pytest.mark.parametrize("slices", [(1,), (3,), (2, 1)])
+@pytest.mark.parametrize("skip", ["none", "bicubic"])
+def test_all_slices_at_once(draw_on_gpu, slices, skip):
+    assert_same(draw_on_gpu, {"slices": slices, "skip": skip}, scale=2)
+
+
+@pytest.mark.parametrize("patch_size", [1, 2, 3])
+def test_patches_margin_and_kspace_grid(draw_on_gpu, patch_size):
+    assert_same(draw_on_gpu, {"patch_size": patch_size, "margin": 6}, shape=(31, 17), grid="kspace")
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=positions, columns=positions)
+def test_any_positions(draw_on_gpu, rows, columns):
+    assert_same(draw_on_gpu, {}, rows=rows, columns=columns)
+
+
+def test_many_blocks(draw_on_gpu):
+    """More samples and numbers than one program computes, no multiple of its size."""
+    assert_same(draw_on_gpu, {"shape": (41, 33)}, shape=(43, 301))
