@@ -1,5 +1,7 @@
 """Which trained model is used, and loading it once."""
 
+import os
+
 from slicer.i18n import tr as _
 
 from NExpRLib.model_card import model_names, read_card
@@ -44,6 +46,16 @@ class ModelCache:
         key = modelKey(settings)
         if key != self._key:
             self._key = self._model = None
+            _leaveOneCoreFree()
             self._model = load_model(settings.model, settings.device)
             self._key = key
         return self._model
+
+
+def _leaveOneCoreFree():
+    """For views and other modules; of two cores, both are used. Called in the thread that computes."""
+    import torch
+
+    cores = os.cpu_count()
+    if cores > 2:
+        torch.set_num_threads(min(torch.get_num_threads(), cores - 1))

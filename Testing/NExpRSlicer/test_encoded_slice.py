@@ -94,3 +94,17 @@ def test_changed_weights_are_loaded_again(settings, tiny_model_folder, tmp_path)
     card["sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
     (folder / "card.json").write_text(json.dumps(card))
     assert cache.get(settings) is not first
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(8, 7), (3, 2), (2, 8), (16, 8)])
+def test_one_core_is_left_to_slicer(settings, monkeypatch, cores, threads):
+    import torch
+
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(8)
+        ModelCache().get(settings)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
