@@ -12,6 +12,9 @@ from .rasterizer import axis_operators
 try:
     import triton
     import triton.language as tl
+
+    # Before version 3.3, what Triton compiled is called without the constants.
+    _TAKES_CONSTANTS = tuple(map(int, triton.__version__.split(".")[:2])) >= (3, 3)
 except ImportError:
     triton = None
 
@@ -104,16 +107,39 @@ def _draw(patches, pixels, rows, columns):
     image = patches.new_empty(slices, rows.count, width)
     samples, numbers = _ALONG_COLUMNS
     blocks = -(-rows.patch_numbers // numbers) + -(-rows.pixel_numbers // numbers)
-    _along_columns[blocks, -(-width // samples), slices](
-        between, patches, pixels, columns.starts, columns.weights, width, *patches.shape[1:], *pixels.shape[1:],
-        *rows[-4:], columns.patch_width, columns.pixel_width, samples, numbers,
-    )  # fmt: skip
+    _launch(
+        _along_columns,
+        (blocks, -(-width // samples), slices),
+        (
+            *(between, patches, pixels, columns.starts, columns.weights),
+            *(width, *patches.shape[1:], *pixels.shape[1:], *rows[-4:]),
+        ),
+        (columns.patch_width, columns.pixel_width, samples, numbers),
+    )
     samples, numbers = _ALONG_ROWS
-    _along_rows[-(-width // numbers), -(-rows.count // samples), slices](
-        image, between, rows.starts_among_needed, rows.weights, rows.count, width, between.shape[1], rows.patch_width,
-        rows.pixel_width, samples, numbers,
-    )  # fmt: skip
+    _launch(
+        _along_rows,
+        (-(-width // numbers), -(-rows.count // samples), slices),
+        (image, between, rows.starts_among_needed, rows.weights, rows.count, width, between.shape[1]),
+        (rows.patch_width, rows.pixel_width, samples, numbers),
+    )
     return image
+
+
+_compiled = {}
+
+
+def _launch(kernel, grid, arguments, constants):
+    """Launch a kernel; from the second time on without Triton's search for the variant that fits the arguments, which
+    takes longer than the kernel: their types and alignment are the same every time."""
+    key = kernel.__name__, constants, arguments[0].device.index
+    compiled = _compiled.get(key)
+    if compiled is not None:
+        compiled[grid](*arguments, *constants)
+        return
+    compiled = kernel[grid](*arguments, *constants)
+    if _TAKES_CONSTANTS:
+        _compiled[key] = compiled
 
 
 if triton is not None:
@@ -136,8 +162,8 @@ if triton is not None:
     # Each value that Triton specializes on would be compiled for again: seconds, in the middle of a zoom.
     @triton.jit(
         do_not_specialize=[
-            "width", "patch_rows", "patch_stride", "pixel_rows", "pixel_stride", "first_patch", "patch_numbers",
-            "first_pixel", "pixel_numbers",
+            "patches", "pixels", "width", "patch_rows", "patch_stride", "pixel_rows", "pixel_stride", "first_patch",
+            "patch_numbers", "first_pixel", "pixel_numbers",
         ]
     )  # fmt: skip
     def _along_columns(
