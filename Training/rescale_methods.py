@@ -77,8 +77,6 @@ def rescale_methods(model, device):
         methods[name] = _query(METHODS[name].network().to(device).eval(), device)
     methods["PyTorch bicubic"] = lambda case: _bicubic(case, device)
     methods = {name: _with_hand_over(prepare) for name, prepare in methods.items()}
-    if device.type == "cuda":
-        methods[REPLAYED] = lambda case: _replayed(_prepared(_represent(model, case), case))
     if device.type == "cpu":
         methods["SimpleITK cubic B-spline"] = _bspline
         methods["Copy of the result"] = lambda case: np.ones(case.shape, np.float32).copy
@@ -140,8 +138,9 @@ def _unprepared(image, case):
     return rescale
 
 
-def _replayed(rescale):
-    """``REPLAYS`` rescalings that the GPU starts by itself; the results stay there."""
+def replayed(model, case):
+    """Function that lets a GPU start ``REPLAYS`` rescalings of a slice by itself; the results stay there."""
+    rescale = _prepared(_represent(model, case), case)
     rescale()
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()

@@ -32,4 +32,4 @@ def test_training_understands_the_options_of_the_real_run(nexpr, method):
     run = training_run(protocol, Path("out"), method, setting, "MRI", "data.npz", scale)
     status, out, err = nexpr("train", *run.arguments(), "--print_config")
     assert status == 0, err
-    assert "crop_size: 32" in out
+    assert "crop_size: 24" in out
