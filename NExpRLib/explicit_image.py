@@ -152,7 +152,7 @@ class ExplicitImage:
     def _frequencies(self):
         """Of rows and columns; as bytes unless gradients flow to them."""
         both = self.row_frequencies, self.column_frequencies
-        return [frequencies.tobytes() if isinstance(frequencies, np.ndarray) else frequencies for frequencies in both]
+        return [f.astype(np.float64).tobytes() if isinstance(f, np.ndarray) else f for f in both]
 
     def _drawn(self, targets):
         """Slices (..., H, W)."""
