@@ -14,7 +14,7 @@ from .rasterizer import Axis, axis_operators, draw
 _FORMAT = 1
 
 
-@dataclass
+@dataclass(frozen=True)
 class ExplicitImage:
     """A slice, or a batch of slices, as the function ``f(u, v) = skip(u, v) + g(u, v)``.
 
@@ -24,7 +24,8 @@ class ExplicitImage:
     :ivar patches: coefficients as :func:`~.fourier_basis.arrange_patches` returns them, float32 NumPy array or torch
         tensor on any device; the leading dimensions are those of the slices. Patch (0, 0) begins ``margin`` pixels
         before the slice.
-    :ivar row_frequencies, column_frequencies: float64 NumPy arrays (N+1,), radians per low-resolution pixel.
+    :ivar row_frequencies, column_frequencies: (N+1,) radians per low-resolution pixel: NumPy arrays, or float64 tensors
+        on the CPU to let gradients flow.
     :ivar skip: ``none``, ``bicubic`` or ``bspline``.
     :ivar pixels: coefficients of the skip as :func:`~.interpolation.arrange_pixels` returns them, of the kind of
         ``patches``; ``None`` without a skip.
@@ -150,7 +151,7 @@ class ExplicitImage:
 
     @cached_property
     def _frequencies(self):
-        """Of rows and columns; as bytes unless gradients flow to them."""
+        """Of rows and columns: float64 as bytes, unless they are tensors."""
         both = self.row_frequencies, self.column_frequencies
         return [f.astype(np.float64).tobytes() if isinstance(f, np.ndarray) else f for f in both]
 
@@ -173,12 +174,19 @@ class ExplicitImage:
         return image.reshape(*slices, *image.shape[1:])
 
     def _is_for_gpu_kernels(self):
-        """Whether the coefficients are on a GPU, need no gradients, and kernels can be built for it."""
-        if not getattr(self.patches, "is_cuda", False) or self.patches.requires_grad:
+        """Whether kernels can draw it: float32 on the current GPU, no gradients, and they can be built there."""
+        if not getattr(self.patches, "is_cuda", False) or not all(isinstance(f, bytes) for f in self._frequencies):
             return False
+        import torch
+
         from .gpu_kernels import gpu_kernels_work
 
-        return isinstance(self._frequencies[0], bytes) and gpu_kernels_work()
+        tensors = [tensor for tensor in (self.patches, self.pixels) if tensor is not None]
+        return (
+            not any(tensor.requires_grad or tensor.dtype != torch.float32 for tensor in tensors)
+            and self.patches.device.index == torch.cuda.current_device()
+            and gpu_kernels_work()
+        )
 
 
 def _stack(images):

@@ -15,7 +15,7 @@ try:
 
     # Before version 3.3, what Triton compiled is called without the constants.
     _TAKES_CONSTANTS = tuple(map(int, triton.__version__.split(".")[:2])) >= (3, 3)
-except ImportError:
+except Exception:  # Missing, or broken: images are drawn without it.
     triton = None
 
 # Samples and numbers, or rows and columns, that one program computes.
@@ -31,10 +31,14 @@ def gpu_kernels_work():
     try:
         zeros = torch.zeros(1, 2, 2, device="cuda")
         starts = zeros.new_zeros(1, dtype=torch.int32)
-        axis = _Samples(starts, starts, zeros[0], 1, 2, 0, 0, 2, 0, 0)
-        _draw(zeros, zeros, axis, axis)
+        sample = _Samples(starts, starts, zeros[0], count=1, patch_width=2, first_patch_number=0, patch_numbers=2)
+        _draw(zeros, zeros, sample, sample)
+    except torch.cuda.OutOfMemoryError:
+        raise
     except Exception as error:  # Compilers fail in many ways; without them results are the same.
-        warnings.warn(f"The GPU kernels of NExpR cannot be built here, it draws without them: {error}", stacklevel=2)
+        reason = str(error).strip().partition("\n")[0]
+        text = f"The GPU kernels of NExpR cannot be built here; drawing goes on without them: {reason}"
+        warnings.warn(text, stacklevel=2)
         return False
     return True
 
@@ -42,12 +46,13 @@ def gpu_kernels_work():
 def draw_on_gpu(patches, pixels, along_rows, along_columns):
     """Slices (..., H, W) of an explicit image; gradients do not flow.
 
-    :param patches, pixels: arranged coefficients, see :class:`~.explicit_image.ExplicitImage`.
-    :param along_rows, along_columns: target, axis and frequencies as :func:`~.rasterizer.axis_operators` takes them.
+    :param patches, pixels: arranged coefficients, float32, see :class:`~.explicit_image.ExplicitImage`.
+    :param along_rows, along_columns: target, axis and frequencies as :func:`~.rasterizer.axis_operators` takes them,
+        the frequencies as bytes.
     """
     slices = patches.shape[:-2]
-    patches = patches.reshape(-1, *patches.shape[-2:])
-    pixels = patches if pixels is None else pixels.reshape(-1, *pixels.shape[-2:])
+    patches = patches.reshape(-1, *patches.shape[-2:]).contiguous()
+    pixels = patches if pixels is None else pixels.reshape(-1, *pixels.shape[-2:]).contiguous()
     image = _draw(patches, pixels, _samples(*along_rows), _samples(*along_columns))
     return image.reshape(*slices, *image.shape[1:])
 
@@ -58,6 +63,8 @@ class _Samples(NamedTuple):
     :ivar starts: first patch number of each sample, then first pixel number of each: int32.
     :ivar starts_among_needed: the same among the numbers that are needed, those of the pixels after those of patches.
     :ivar weights: float32 (samples, those of patch numbers followed by those of pixel numbers).
+    :ivar count: number of samples.
+    :ivar patch_width, pixel_width: how many numbers a sample depends on.
     :ivar first_patch_number, patch_numbers: which of the numbers along the axis are needed; likewise of the pixels.
     """
 
@@ -66,37 +73,29 @@ class _Samples(NamedTuple):
     weights: object
     count: int
     patch_width: int
-    pixel_width: int
     first_patch_number: int
     patch_numbers: int
-    first_pixel_number: int
-    pixel_numbers: int
+    pixel_width: int = 0
+    first_pixel_number: int = 0
+    pixel_numbers: int = 0
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _samples(target, axis, frequencies):
-    on_cpu = axis._replace(dtype=np.dtype(np.float32), device=None)
-    operators = [operator for operator in axis_operators(target, on_cpu, frequencies) if operator is not None]
     starts, among_needed, weights, numbers = [], [], [], []
     before = 0
-    for operator in operators:
+    for operator in axis_operators(target, axis._replace(dtype=np.dtype(np.float32), device=None), frequencies):
+        if operator is None:
+            continue
         groups, needed, (_, length, width) = operator.groups, operator.numbers, operator.weights.shape
         starts.append(np.repeat((groups.cells + 1) * operator.step, length)[groups.place])
         among_needed.append(starts[-1] - needed.start + before)
         weights.append(operator.weights.reshape(-1, width)[groups.place])
-        numbers += [int(needed.start), int(needed.stop - needed.start)]
+        numbers += [width, int(needed.start), int(needed.stop - needed.start)]
         before += numbers[-1]
-    no_pixels = [0] * (2 - len(operators))
     starts, among_needed = (torch.as_tensor(np.array(each), dtype=torch.int32) for each in (starts, among_needed))
     tensors = starts, among_needed, torch.from_numpy(np.concatenate(weights, axis=1))
-    return _Samples(
-        *(tensor.to(axis.device) for tensor in tensors),
-        starts.shape[1],
-        *(part.shape[1] for part in weights),
-        *no_pixels,
-        *numbers,
-        *2 * no_pixels,
-    )
+    return _Samples(*(tensor.to(axis.device) for tensor in tensors), starts.shape[1], *numbers)
 
 
 def _draw(patches, pixels, rows, columns):
@@ -112,16 +111,17 @@ def _draw(patches, pixels, rows, columns):
         (blocks, -(-width // samples), slices),
         (
             *(between, patches, pixels, columns.starts, columns.weights),
-            *(width, *patches.shape[1:], *pixels.shape[1:], *rows[-4:]),
+            *(width, *patches.shape[1:], *pixels.shape[1:]),
+            *(rows.first_patch_number, rows.patch_numbers, rows.first_pixel_number, rows.pixel_numbers),
         ),
         (columns.patch_width, columns.pixel_width, samples, numbers),
     )
-    samples, numbers = _ALONG_ROWS
+    samples, pixels_per_row = _ALONG_ROWS
     _launch(
         _along_rows,
-        (-(-width // numbers), -(-rows.count // samples), slices),
+        (-(-width // pixels_per_row), -(-rows.count // samples), slices),
         (image, between, rows.starts_among_needed, rows.weights, rows.count, width, between.shape[1]),
-        (rows.patch_width, rows.pixel_width, samples, numbers),
+        (rows.patch_width, rows.pixel_width, samples, pixels_per_row),
     )
     return image
 
@@ -131,7 +131,7 @@ _compiled = {}
 
 def _launch(kernel, grid, arguments, constants):
     """Launch a kernel; from the second time on without Triton's search for the variant that fits the arguments, which
-    takes longer than the kernel: their types and alignment are the same every time."""
+    takes longer than the kernel: types and alignment are the same every time."""
     key = kernel.__name__, constants, arguments[0].device.index
     compiled = _compiled.get(key)
     if compiled is not None:
@@ -150,7 +150,7 @@ if triton is not None:
         WIDTH: tl.constexpr, ALL: tl.constexpr,
     ):  # fmt: skip
         """For every sample and lane: the sum of WIDTH weighted rows of ``data`` from row ``starts``."""
-        rows = data + starts[:, None] * stride + lanes[None, :]
+        rows = data + starts.to(tl.int64)[:, None] * stride + lanes[None, :]
         mask = sample_mask[:, None] & lane_mask[None, :]
         weights += samples * ALL + FIRST
         total = tl.zeros([samples.shape[0], lanes.shape[0]], tl.float32)
@@ -196,7 +196,7 @@ if triton is not None:
             )  # fmt: skip
             numbers += patch_numbers
         tl.store(
-            between + numbers[:, None] * stride + samples[None, :], tl.trans(values),
+            between + numbers.to(tl.int64)[:, None] * stride + samples[None, :], tl.trans(values),
             mask[:, None] & sample_mask[None, :],
         )  # fmt: skip
 
@@ -205,6 +205,7 @@ if triton is not None:
         image, between, starts, weights, height, width, numbers,
         PATCH_WIDTH: tl.constexpr, PIXEL_WIDTH: tl.constexpr, SAMPLES: tl.constexpr, COLUMNS: tl.constexpr,
     ):  # fmt: skip
+        """``image``: the sum of both parts of ``between``, at all samples along the rows."""
         one = tl.program_id(2).to(tl.int64)
         columns = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
         samples = tl.program_id(1) * SAMPLES + tl.arange(0, SAMPLES)

@@ -3,8 +3,8 @@
 import numpy as np
 
 _SAMPLES = 2_000_000
-# Types that a tensor is converted to before it leaves its device: all devices and versions of PyTorch know them.
-_ON_DEVICE = ("uint8", "int8", "int16", "int32", "float32")
+# As what a tensor leaves its device, by pixel type: all devices and versions of PyTorch know these types.
+_ON_DEVICE = {name: name for name in ("uint8", "int8", "int16", "int32", "float32")} | {"uint16": "int32"}
 
 
 def robust_range(image, percentiles=(0.1, 99.9)):
@@ -33,6 +33,6 @@ def to_dtype(values, dtype):
         import torch  # Loaded already, since the values are a tensor.
 
         if dtype.name in _ON_DEVICE:
-            values = values.to(getattr(torch, dtype.name))
+            values = values.to(getattr(torch, _ON_DEVICE[dtype.name]))
         values = values.cpu().numpy()
     return values.astype(dtype, copy=False)

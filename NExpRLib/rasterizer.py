@@ -1,6 +1,6 @@
 """Drawing explicit images on separable grids: prepare both axes once, then draw slices.
 
-Operators of the last grids are kept: a slider, the slices of a volume, and often both axes ask for the same ones.
+Operators of the last 16 grids are kept: a slider and the slices of a volume ask for the same ones again.
 """
 
 from functools import lru_cache
@@ -57,16 +57,20 @@ def axis_operators(target, axis, frequencies):
     """
     if isinstance(frequencies, bytes):
         return _cached_axis_operators(target, axis, frequencies)
+    return _axis_operators(target, axis, frequencies)
+
+
+@lru_cache(maxsize=32)
+def _cached_axis_operators(target, axis, frequencies):
+    return _axis_operators(target, axis, np.frombuffer(frequencies))
+
+
+def _axis_operators(target, axis, frequencies):
     patches = patch_operator(_groups(target, axis), axis.patches, axis.patch_size, frequencies, axis.blend)
     return AxisOperators(patches.to(axis.dtype, axis.device), _pixel_operator(target, axis))
 
 
-@lru_cache(maxsize=16)
-def _cached_axis_operators(target, axis, frequencies):
-    return axis_operators(target, axis, np.frombuffer(frequencies))
-
-
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _pixel_operator(target, axis):
     if axis.skip == "none":
         return None
@@ -76,7 +80,7 @@ def _pixel_operator(target, axis):
     return operator.to(axis.dtype, axis.device)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _groups(target, axis):
     positions = np.frombuffer(target) if isinstance(target, bytes) else sample_positions(axis.size, *target)
     positions = positions + axis.margin
@@ -93,7 +97,7 @@ def draw(patches, pixels, rows, columns):
     groups, length, _ = rows.patches.weights.shape
     width, numbers = columns.patches.groups.count, rows.patches.numbers
     strips = min(groups, (numbers.stop - numbers.start) * width // _STRIP_NUMBERS)
-    if strips < 2 or not rows.patches.groups.consecutive or getattr(patches, "requires_grad", False):
+    if strips < 2 or not rows.patches.groups.consecutive or not _can_draw_strips(patches, pixels, rows, columns):
         return rows.patches.samples(_draw_strip(patches, pixels, rows, columns))
     shape = groups, length, width
     image = np.empty(shape, patches.dtype) if isinstance(patches, np.ndarray) else patches.new_empty(shape)
@@ -103,6 +107,14 @@ def draw(patches, pixels, rows, columns):
         _draw_strip(patches, pixels, strip, columns, image[done:end])
         done = end
     return rows.patches.samples(image)
+
+
+def _can_draw_strips(patches, pixels, rows, columns):
+    """Whether the work is done by a CPU, and no gradients flow."""
+    if isinstance(patches, np.ndarray):
+        return True
+    tensors = patches, pixels, rows.patches.weights, columns.patches.weights
+    return patches.device.type == "cpu" and not any(t is not None and t.requires_grad for t in tensors)
 
 
 def _draw_strip(patches, pixels, rows, columns, out=None):

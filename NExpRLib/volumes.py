@@ -118,7 +118,7 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
 
 
 def _upsampled(batch, intensity_range, target, effort, data_consistency):
-    """Intensities (b, H, W) of slices (b, h, w): float64 tensor on the model's device, or the CPU in place of MPS."""
+    """Intensities (b, H, W) of slices (b, h, w): float64 tensor, on the model's device where that has float64."""
     import torch  # Volumes can be checked without it.
 
     low, high = intensity_range
@@ -153,7 +153,7 @@ class _Effort:
         elif self.model.device.type != "cpu":
             self.model = self.model.to("cpu")
         else:
-            raise MemoryError("There is not enough memory to encode even a small part of a slice.") from error
+            raise MemoryError("There is not enough memory for even a single slice.") from error
 
 
 def geometry_of(image):

@@ -1,6 +1,6 @@
 """Which trained model is used, and loading it once."""
 
-import os
+from functools import lru_cache
 
 from slicer.i18n import tr as _
 
@@ -52,10 +52,11 @@ class ModelCache:
         return self._model
 
 
+@lru_cache(maxsize=1)
 def _leaveOneCoreFree():
-    """For views and other modules; of two cores, both are used. Called in the thread that computes."""
+    """PyTorch would use all cores; views and other modules need one. Of two cores, both are used."""
     import torch
 
-    cores = os.cpu_count()
-    if cores > 2:
-        torch.set_num_threads(min(torch.get_num_threads(), cores - 1))
+    threads = torch.get_num_threads()
+    if threads > 2:
+        torch.set_num_threads(threads - 1)

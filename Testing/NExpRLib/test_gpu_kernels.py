@@ -76,6 +76,15 @@ def test_any_positions(draw_on_gpu, rows, columns):
     assert_same(draw_on_gpu, {}, rows=rows, columns=columns)
 
 
+@pytest.mark.parametrize("part", [np.s_[::2], np.s_[1:], np.s_[:, 1]], ids=str)
+def test_part_of_a_batch(draw_on_gpu, part):
+    image = random_image(on_device, slices=(4, 2))[part]
+    along_axes = zip(image._targets(2, None, "fov", None, None), image._axes, image._frequencies)
+    drawn = draw_on_gpu(image.patches, image.pixels, *along_axes).cpu().numpy()
+    expected = random_image(np.asarray, slices=(4, 2)).rasterize(2)[part]
+    assert np.abs(drawn - expected).max() < 1e-6 * np.abs(expected).max()
+
+
 def test_many_blocks(draw_on_gpu):
     """More samples and numbers than one program computes, no multiple of its size."""
     assert_same(draw_on_gpu, {"shape": (41, 33)}, shape=(43, 301))

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,8 +150,8 @@ def test_sizes_follow_rounding_and_positions_their_true_ratio():
 @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
 def test_batches_equal_single_slices(kind):
     functions = [RandomFunction((7, 11), "full", seed=seed) for seed in range(3)]
-    batch = functions[0].image()
-    batch.patches = kind(np.stack([f.image().patches for f in functions])[:, None])
+    patches = kind(np.stack([f.image().patches for f in functions])[:, None])
+    batch = replace(functions[0].image(), patches=patches)
     rasterized = batch.rasterize(2.5)
     assert rasterized.shape == (3, 1, 18, 28)
     for i, function in enumerate(functions):
@@ -160,8 +161,21 @@ def test_batches_equal_single_slices(kind):
 
 
 @pytest.mark.parametrize("blend", [False, True])
+@pytest.mark.parametrize("scale", [1, 2.5, 4])
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_strips_of_large_images(blend, scale, kind, monkeypatch):
+    monkeypatch.setattr("NExpRLib.rasterizer._STRIP_NUMBERS", 200)
+    function = RandomFunction((7, 11), "full", n=2, blend=blend)
+    image = function.image(kind).rasterize(scale)
+    assert_close(image, function.direct(fov_positions(7, scale), fov_positions(11, scale)))
+
+
+@pytest.mark.parametrize("of_large_image", [False, True])
+@pytest.mark.parametrize("blend", [False, True])
 @pytest.mark.parametrize("skip", ["none", "bspline"])
-def test_gradients(blend, skip):
+def test_gradients(blend, skip, of_large_image, monkeypatch):
+    if of_large_image:
+        monkeypatch.setattr("NExpRLib.rasterizer._STRIP_NUMBERS", 10)
     function = RandomFunction((3, 5), "full", n=1, blend=blend)
 
     def rasterize(matrices, row_frequencies, column_frequencies, skip_coefficients):
@@ -185,6 +199,8 @@ def test_gradients(blend, skip):
     for tensor in inputs[: 3 if skip == "none" else 4]:
         tensor.requires_grad_()
     assert torch.autograd.gradcheck(rasterize, inputs)
+    for one in inputs[: 3 if skip == "none" else 4]:
+        assert torch.autograd.gradcheck(rasterize, [i if i is one else i.detach() for i in inputs])
 
 
 @pytest.mark.parametrize("target", ["scale=2.5", "shape=(40, 31), grid='kspace'", "rows=[9, 1.5, -3], columns=[4.2]"])
