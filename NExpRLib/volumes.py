@@ -94,7 +94,7 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     :raises MemoryError: when not even a small tile fits into memory.
     """
     low, high = model.intensity_range(slices)
-    outside = _outside(target, slices.shape[1:])
+    outside, lowest = _outside(target, slices.shape[1:]), float(slices.min())
     result = np.empty((len(slices), *target.shape), dtype=slices.dtype)
     effort = _Effort(model, slices.shape[1:], target.shape, batch_size)
     done = 0
@@ -103,7 +103,7 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
         try:
             values = _upsampled(batch, (low, high), target, effort, data_consistency)
             if outside is not None:
-                values.masked_fill_(values.new_tensor(outside, dtype=bool), float(slices.min()))
+                values.masked_fill_(values.new_tensor(outside, dtype=bool), lowest)
             values = to_dtype(values, slices.dtype)
         except Exception as error:
             if not is_out_of_memory(error):

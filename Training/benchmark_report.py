@@ -1,10 +1,9 @@
 """The result of ``nexpr benchmark`` as Markdown, CSV and a figure."""
 
 import csv
-import math
 from dataclasses import dataclass
 
-from .table import markdown_table
+from .table import markdown_table, three_digits
 from .timing import Measured
 
 _COLUMNS = (
@@ -55,7 +54,7 @@ def report(machine, rows, notes):
             parts.append(f"## {title}: {device}")
             if section in ("rescale", "encode"):
                 parts.append("Times relative to the first line")
-                parts.append(_pivot(of_device, lambda row: _three_digits(row.relative)))
+                parts.append(_pivot(of_device, lambda row: three_digits(row.relative)))
             if section == "memory":
                 parts.append(_pivot(of_device, lambda row: f"{row.measured.median / 1e9:.2f} GB"))
             else:
@@ -141,12 +140,5 @@ def _unique(values):
 
 
 def _milliseconds(measured):
-    lower, upper = (_three_digits(1e3 * quartile) for quartile in measured.quartiles)
-    return f"{_three_digits(1e3 * measured.median)} ({lower}-{upper})"
-
-
-def _three_digits(value):
-    """Three significant digits, all digits of larger whole numbers: 0.0123, 4.56, 12,345."""
-    if value == 0:
-        return "0"
-    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    lower, upper = (three_digits(1e3 * quartile) for quartile in measured.quartiles)
+    return f"{three_digits(1e3 * measured.median)} ({lower}-{upper})"

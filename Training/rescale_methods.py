@@ -148,7 +148,7 @@ def replayed(model, case):
         for _ in range(REPLAYS):
             rescale()
 
-    def replay(reads_from=rescale):
+    def replay(read_by_graph=rescale):  # It holds the image: what the graph reads has to stay in memory.
         graph.replay()
 
     return replay

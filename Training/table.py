@@ -1,4 +1,6 @@
-"""Tables in Markdown."""
+"""Tables in Markdown, and numbers in them."""
+
+import math
 
 
 def markdown_table(header, rows):
@@ -6,3 +8,10 @@ def markdown_table(header, rows):
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     lines = [header, ["-" * width for width in widths], *rows]
     return "\n".join("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in lines)
+
+
+def three_digits(value):
+    """Three significant digits, all digits of larger whole numbers: 0.0123, 4.56, 12,345."""
+    if value == 0:
+        return "0"
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..files import atomic_output
 from ..machine import device_name
+from ..table import three_digits
 from ..timing import Effort, in_turns, synchronized
 from .comparison import Case
 from .tables import REFERENCE, write_table
@@ -43,8 +44,8 @@ def complexity(restorer, size, scale=4):
 def times(restorer, size, scales, repeats, device):
     """Medians in seconds: ``(encode, {scale: rescale})``.
 
-    Rescaling is measured whole: basis, skip, result in memory; what was encoded is there already. A fixed-scale network
-    runs as a whole for every result. GPUs are synchronized.
+    Rescaling is measured from what was encoded to the result in memory; NExpR finds its basis prepared, but for the
+    first call. A fixed-scale network runs as a whole for every result. GPUs are synchronized.
     """
     low = np.random.default_rng(0).random((size, size), dtype=np.float32)
     encoded = restorer.encode(low)
@@ -117,7 +118,7 @@ def complexity_table(comparison, found):
                 *PAPER.get(name, ("-", "-")),
                 "-" if values["fixed"] else milliseconds(values["encode"]),
                 milliseconds(rescale) if rescale else "-",
-                f"{rescale / reference:,.3g}" if rescale and reference else "-",
+                three_digits(rescale / reference) if rescale and reference else "-",
             ]
         )
     header = ["Method", "Parameters (M)", "Multiply-adds (G)", "Paper: parameters (M)", "Paper: multiply-adds (G)"]
@@ -126,6 +127,4 @@ def complexity_table(comparison, found):
 
 
 def milliseconds(seconds):
-    """At most three significant digits."""
-    value = seconds * 1e3
-    return "< 0.01" if value < 0.01 else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+    return "< 0.01" if seconds < 1e-5 else three_digits(1e3 * seconds)
