@@ -115,26 +115,14 @@ class AxisOperator:
         cells = self.groups.cells
         return slice((cells[0] + 1) * self.step, (cells[-1] + 1) * self.step + self.weights.shape[-1])
 
-    def strips(self, count):
-        """Operators to ``count`` parts of the groups, for :meth:`filled_up` and :meth:`add_filled_up` only."""
-        ends = np.linspace(0, len(self.weights), count + 1).astype(int)
-        return [
-            replace(self, groups=replace(self.groups, cells=self.groups.cells[a:b]), weights=self.weights[a:b])
-            for a, b in zip(ends, ends[1:])
-        ]
-
     def __call__(self, data):
         """Apply to the first axis: (numbers, m) -> (samples, m)."""
         return self.samples(self.filled_up(data))
 
-    def filled_up(self, data, out=None):
-        """Samples together with what fills up their groups: (numbers, m) -> (G, n, m), in ``out`` if it is given."""
+    def filled_up(self, data):
+        """Samples together with what fills up their groups: (numbers, m) -> (G, n, m)."""
         windows = self._windows(data)
-        if isinstance(data, np.ndarray):
-            return np.matmul(self.weights, windows, out=out)
-        import torch  # Loaded already, since the data is a tensor.
-
-        return torch.bmm(self.weights, windows, out=out)
+        return self.weights @ windows if isinstance(data, np.ndarray) else self.weights.bmm(windows)
 
     def add_filled_up(self, data, image):
         """Add :meth:`filled_up` of ``data`` to ``image`` in place."""

@@ -13,9 +13,6 @@ from .fourier_basis import cell_of, patch_operator, start_of_first_cell
 from .grid import sample_positions
 from .interpolation import pixel_operator
 
-# Numbers between the two axes that a strip of rows may take: what a core of a CPU keeps in its second-level cache.
-_STRIP_NUMBERS = 500_000
-
 
 class Axis(NamedTuple):
     """One axis of an explicit image.
@@ -42,11 +39,6 @@ class AxisOperators(NamedTuple):
 
     patches: AxisOperator
     pixels: AxisOperator | None
-
-    def strips(self, count):
-        """Operators to ``count`` parts of the groups of samples, one after the other."""
-        parts = ([None] * count if operator is None else operator.strips(count) for operator in self)
-        return [AxisOperators(*pair) for pair in zip(*parts)]
 
 
 def axis_operators(target, axis, frequencies):
@@ -94,35 +86,10 @@ def draw(patches, pixels, rows, columns):
     :param patches, pixels: arranged coefficients, see :class:`~.explicit_image.ExplicitImage`.
     :param rows, columns: :class:`AxisOperators`.
     """
-    groups, length, _ = rows.patches.weights.shape
-    width, numbers = columns.patches.groups.count, rows.patches.numbers
-    strips = min(groups, (numbers.stop - numbers.start) * width // _STRIP_NUMBERS)
-    if strips < 2 or not rows.patches.groups.consecutive or not _can_draw_strips(patches, pixels, rows, columns):
-        return rows.patches.samples(_draw_strip(patches, pixels, rows, columns))
-    shape = groups, length, width
-    image = np.empty(shape, patches.dtype) if isinstance(patches, np.ndarray) else patches.new_empty(shape)
-    done = 0
-    for strip in rows.strips(strips):
-        end = done + len(strip.patches.weights)
-        _draw_strip(patches, pixels, strip, columns, image[done:end])
-        done = end
-    return rows.patches.samples(image)
-
-
-def _can_draw_strips(patches, pixels, rows, columns):
-    """Whether the work is done by a CPU, and no gradients flow."""
-    if isinstance(patches, np.ndarray):
-        return True
-    tensors = patches, pixels, rows.patches.weights, columns.patches.weights
-    return patches.device.type == "cpu" and not any(t is not None and t.requires_grad for t in tensors)
-
-
-def _draw_strip(patches, pixels, rows, columns, out=None):
-    """Samples of the rows together with what fills up their groups (G, n, W), in ``out`` if it is given."""
     by_column = columns.patches(patches[columns.patches.numbers, rows.patches.numbers]).swapaxes(0, 1)
     if pixels is None:
-        return rows.patches.filled_up(by_column, out)
+        return rows.patches(by_column)
     pixels = pixels[columns.pixels.numbers, rows.pixels.numbers]
-    image = rows.pixels.filled_up(columns.pixels(pixels).swapaxes(0, 1), out)
+    image = rows.pixels.filled_up(columns.pixels(pixels).swapaxes(0, 1))
     rows.patches.add_filled_up(by_column, image)
-    return image
+    return rows.patches.samples(image)

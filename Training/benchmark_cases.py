@@ -14,7 +14,17 @@ from NExpRLib.volumes import upsample
 
 from .benchmark_report import Row
 from .machine import device_name
-from .rescale_methods import BYTES_PER_PIXEL, NEXPR, REPLAYED, REPLAYS, RescaleCase, replayed, rescale_methods
+from .rescale_methods import (
+    BYTES_PER_PIXEL,
+    COPY_OF_NEW,
+    NEXPR,
+    REPLAYED,
+    REPLAYS,
+    RescaleCase,
+    replayed,
+    rescale_methods,
+    rescale_then_copy,
+)
 from .timing import Effort, Measured, in_turns, synchronized
 from .volume_cost import BLOCKS, as_volume, noise, volume_cost
 
@@ -95,6 +105,8 @@ def notes(plan):
         "rescale": "The slice is encoded already; the result is a tensor on the device, for the view a NumPy array. "
         "The first time at a scale the basis is prepared, later it is found prepared. LIIF, LTE and SRNO have random "
         "weights; theirs is the query alone. SimpleITK prefilters in every call. "
+        "Methods are called again and again and find in the caches what they read; a copy is measured so, too, and of "
+        "results that are new. "
         f"A dash: not measured, a call would take more than {plan.longest:g} s or half of the free memory. "
         "Other programs that run meanwhile slow long calls more than short ones: compare on a quiet machine.",
         "encode": "From a float32 NumPy slice to the explicit function. For a volume, multiply by its slices.",
@@ -120,6 +132,8 @@ def measure_rescaling(plan, device, model, announce):
                 announce(step, f"preparing {name}")
                 calls[name] = synchronized(prepare(case), device)
         measured = in_turns(calls, plan.effort, announce=partial(announce, step))
+        rescale, copy_of_new = (synchronized(call, device) for call in rescale_then_copy(model, case))
+        measured |= in_turns({COPY_OF_NEW: copy_of_new}, plan.effort, before={COPY_OF_NEW: rescale})
         if device.type == "cuda":
             # In no turn with others: they may drop from the rasterizer's cache what the captured kernels read.
             replay = {REPLAYED: synchronized(replayed(model, case), device)}

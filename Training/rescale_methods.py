@@ -18,6 +18,7 @@ from .per_pixel import evaluate_per_pixel
 NEXPR = "NExpR, prepared"
 REPLAYED = "NExpR, replayed by the GPU"
 REPLAYS = 100  # rescalings in a replay
+COPY_OF_NEW = "Copy of a result just rescaled"
 # What a call holds for every output pixel: SRNO its state before and after a layer. The others take bounded memory.
 BYTES_PER_PIXEL = {"SRNO": 2 * 4 * 256}
 
@@ -152,6 +153,19 @@ def replayed(model, case):
         graph.replay()
 
     return replay
+
+
+def rescale_then_copy(model, case):
+    """Two functions: one rescales a slice, the other copies that result, on a CPU as NumPy does."""
+    rescale, result = _prepared(_represent(model, case), case), []
+
+    def rescale_and_keep():
+        result[:] = [rescale()]
+
+    def copy():
+        return result[0].numpy().copy() if result[0].device.type == "cpu" else result[0].clone()
+
+    return rescale_and_keep, copy
 
 
 def _query(network, device):

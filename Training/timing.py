@@ -43,36 +43,38 @@ class Effort(NamedTuple):
     budget: float
 
 
-def in_turns(functions, effort, clock=time.perf_counter, announce=lambda name: None):
+def in_turns(functions, effort, clock=time.perf_counter, announce=lambda name: None, before=None):
     """Time functions by turns, each at least once.
 
     :param functions: ``{name: function without arguments}``.
+    :param before: ``{name: function}`` that makes ready for every single call; it is not timed.
     :param clock: returns seconds.
     :param announce: called with the name before each turn.
     :return: ``{name: Measured}`` in seconds.
     """
+    before = before or {}
     taken = {name: [] for name in functions}
     for _ in range(effort.rounds):
         for name, function in functions.items():
             if sum(taken[name]) < effort.budget:
                 announce(name)
-                taken[name] += _turn(function, effort.turn, clock)
+                taken[name] += _turn(function, effort.turn, clock, before.get(name, lambda: None))
     return {name: Measured(tuple(seconds)) for name, seconds in taken.items()}
 
 
-def _turn(function, length, clock):
+def _turn(function, length, clock, before):
     """Seconds of each call; the first warms up caches and counts only where it is as long as the turn."""
-    first = _seconds(function, clock)
+    first = _seconds(function, clock, before)
     if first >= length:
         return [first]
-    taken, total = [], 0.0
-    while total < length or len(taken) < _FEWEST_CALLS:
-        taken.append(_seconds(function, clock))
-        total += taken[-1]
+    taken, start = [], clock()
+    while clock() - start < length or len(taken) < _FEWEST_CALLS:
+        taken.append(_seconds(function, clock, before))
     return taken
 
 
-def _seconds(function, clock):
+def _seconds(function, clock, before):
+    before()
     start = clock()
     function()
     return clock() - start

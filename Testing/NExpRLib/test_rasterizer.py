@@ -161,21 +161,8 @@ def test_batches_equal_single_slices(kind):
 
 
 @pytest.mark.parametrize("blend", [False, True])
-@pytest.mark.parametrize("scale", [1, 2.5, 4])
-@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
-def test_strips_of_large_images(blend, scale, kind, monkeypatch):
-    monkeypatch.setattr("NExpRLib.rasterizer._STRIP_NUMBERS", 50)
-    function = RandomFunction((7, 11), "full", n=2, blend=blend)
-    image = function.image(kind).rasterize(scale)
-    assert_close(image, function.direct(fov_positions(7, scale), fov_positions(11, scale)))
-
-
-@pytest.mark.parametrize("of_large_image", [False, True])
-@pytest.mark.parametrize("blend", [False, True])
 @pytest.mark.parametrize("skip", ["none", "bspline"])
-def test_gradients(blend, skip, of_large_image, monkeypatch):
-    if of_large_image:
-        monkeypatch.setattr("NExpRLib.rasterizer._STRIP_NUMBERS", 10)
+def test_gradients(blend, skip):
     function = RandomFunction((3, 5), "full", n=1, blend=blend)
 
     def rasterize(matrices, row_frequencies, column_frequencies, skip_coefficients):

@@ -12,7 +12,7 @@ import torch
 from NExpRLib.interpolation import interpolate, prefilter
 from Training.benchmark_cases import QUICK, measure_rescaling
 from Training.benchmark_report import Row, report
-from Training.rescale_methods import NEXPR, PaperFunction, RescaleCase, rescale_methods
+from Training.rescale_methods import COPY_OF_NEW, NEXPR, PaperFunction, RescaleCase, rescale_methods
 from Training.timing import Effort, Measured, in_turns
 
 CPU = torch.device("cpu")
@@ -72,6 +72,13 @@ def test_slow_functions_get_fewer_turns_and_are_measured_in_between():
     assert measured["slow"].values == (5, 5)
     assert measured["fast"].values == (0.25,) * 32
     assert order == ["slow", "fast", "slow", "fast", "fast", "fast"]
+
+
+def test_what_comes_before_a_call_is_not_timed():
+    clock = FakeClock()
+    functions, before = {"f": clock.function_of(1)}, {"f": clock.function_of(3)}
+    measured = in_turns(functions, Effort(rounds=1, turn=40, budget=100), clock, before=before)["f"]
+    assert measured.values == (1,) * 10
 
 
 @pytest.mark.parametrize("size", [6, 7])
@@ -150,7 +157,7 @@ def test_quick_run(results):
     for part in section.split("Milliseconds"):
         header, *lines = table(part)
         assert header == ["", *(case.name for case in QUICK.rescale)]
-        assert [line[0] for line in lines] == METHODS
+        assert [line[0] for line in lines] == [*METHODS, COPY_OF_NEW]
 
     with open(folder / "benchmark.csv", newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["device"].startswith("cpu")]
@@ -159,7 +166,7 @@ def test_quick_run(results):
         assert 0 < lower <= median <= upper
         assert int(row["repetitions"]) >= 1
     rescale = [row for row in rows if row["section"] == "rescale"]
-    assert {row["method"] for row in rescale} == set(METHODS)
+    assert {row["method"] for row in rescale} == {*METHODS, COPY_OF_NEW}
     reference = {row["case"]: float(row["median"]) for row in rescale if row["method"] == NEXPR}
     for row in rescale:
         assert float(row["relative"]) == pytest.approx(float(row["median"]) / reference[row["case"]], rel=1e-4)
@@ -191,7 +198,7 @@ def test_methods_that_would_take_too_long_are_left_out(tiny_model):
         rows = measure_rescaling(plan, CPU, tiny_model, announce=lambda *_: None)
     for case in plan.rescale:
         expected = METHODS if case is plan.rescale[0] else [NEXPR]
-        assert [row.method for row in rows if row.case == case.name] == expected
+        assert [row.method for row in rows if row.case == case.name] == [*expected, COPY_OF_NEW]
 
 
 @pytest.mark.parametrize(
