@@ -40,7 +40,8 @@ class Plan:
     :ivar rescale: :class:`RescaleCase`, in the order of their output pixels.
     :ivar encode: sizes of square slices.
     :ivar volume: (slices, rows, columns).
-    :ivar large_volume, slice_counts: see :func:`~.volume_cost.volume_cost`.
+    :ivar large_volume: (slices, rows, columns).
+    :ivar fewer_slices: of other volumes whose time per slice is compared with that of the large one.
     :ivar longest: seconds; a method that would rescale for longer, by its time per pixel so far, is left out.
     """
 
@@ -48,7 +49,7 @@ class Plan:
     encode: tuple
     volume: tuple
     large_volume: tuple
-    slice_counts: tuple
+    fewer_slices: tuple
     effort: Effort
     longest: float = 40
 
@@ -67,7 +68,7 @@ FULL = Plan(
     encode=(64, 256, 320, 512),
     volume=(30, 320, 320),
     large_volume=(200, 512, 512),
-    slice_counts=(10, 50, 200),
+    fewer_slices=(10, 50),
     effort=Effort(rounds=5, turn=0.1, budget=3),
 )
 QUICK = Plan(
@@ -78,7 +79,7 @@ QUICK = Plan(
     encode=(8, 16),
     volume=(3, 16, 16),
     large_volume=(8, 16, 16),
-    slice_counts=(2, 8),
+    fewer_slices=(2,),
     effort=Effort(rounds=2, turn=0.002, budget=0.1),
 )
 
@@ -110,8 +111,8 @@ def notes(plan):
         f"A dash: not measured, a call would take more than {plan.longest:g} s or half of the free memory. "
         "Other programs that run meanwhile slow long calls more than short ones: compare on a quiet machine.",
         "encode": "From a float32 NumPy slice to the explicit function. For a volume, multiply by its slices.",
-        "volume": f"int16 volumes at scale {_VOLUME_SCALE}, from SimpleITK image to SimpleITK image. For the first so "
-        f"many slices of the large volume the network has {BLOCKS} residual blocks at most, to save time.",
+        "volume": f"int16 volumes at scale {_VOLUME_SCALE}, from SimpleITK image to SimpleITK image. For the "
+        f"largest one, and others of its slices, the network has {BLOCKS} residual blocks at most, to save time.",
         "memory": "Main memory at the peak of a process of its own, minus what was in use before, the input among it, "
         "and minus the result. Fewer residual blocks take as much memory. Not measured on Windows.",
     }
@@ -173,11 +174,11 @@ def _large_volume(plan, device, model, announce):
     name, precision = " x ".join(map(str, plan.large_volume)), "auto"
     announce(f"{device.type}: large volume", precision)
     threads = torch.get_num_threads()
-    cost = volume_cost(model, precision, device.type, threads, plan.large_volume, plan.slice_counts, _VOLUME_SCALE)
+    cost = volume_cost(model, precision, device.type, threads, plan.large_volume, plan.fewer_slices, _VOLUME_SCALE)
     rows = []
-    for count, seconds in zip(plan.slice_counts, cost["per_slice"]):
-        case = f"{name}, per slice of the first {count}"
-        rows += _rows("volume", device, case, {precision: Measured((seconds,))})
+    for count, seconds in sorted(cost["seconds"]):
+        case = " x ".join(map(str, (count, *plan.large_volume[1:]))) + ", per slice"
+        rows += _rows("volume", device, case, {precision: Measured(tuple(seconds)).per(count)})
     if cost["extra"] is not None:
         rows += _rows("memory", device, name, {precision: Measured((cost["extra"],))})
     return rows

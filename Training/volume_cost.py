@@ -9,19 +9,20 @@ from dataclasses import replace
 import numpy as np
 
 BLOCKS = 2
+_FEWEST_SLICES = 50  # of all volumes of one size together, so that one interruption does not decide
 
 
-def volume_cost(model, precision, device, threads, shape, counts, scale):
-    """Upsample a volume of noise (int16) in a new process.
+def volume_cost(model, precision, device, threads, shape, fewer, scale):
+    """Upsample a volume of noise (int16), and then others of fewer slices, in a new process.
 
     The network has two residual blocks only, unless the model has fewer: blocks follow each other, so that more of them
     take time but no memory, and a growth of the cost per slice would show all the more.
 
     :param model: name or folder of a model.
     :param shape: (slices, rows, columns).
-    :param counts: numbers of slices.
-    :return: ``{"per_slice": [seconds per slice while the first slices were made, for each of counts], "extra": bytes
-        at the peak beyond what was there before and the result, or None where the system does not say}``.
+    :param fewer: numbers of slices of the other volumes.
+    :return: ``{"seconds": [[slices, seconds of each repetition], ...], "extra": bytes at the peak beyond what was there
+        before the first volume and its result, or None where the system does not say}``.
     """
     arguments = dict(locals())
     command = [sys.executable, "-m", __name__, json.dumps(arguments)]
@@ -64,7 +65,7 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _measure(model, precision, device, threads, shape, counts, scale):
+def _measure(model, precision, device, threads, shape, fewer, scale):
     import torch
 
     from NExpRLib.model import Model, load_model
@@ -80,18 +81,22 @@ def _measure(model, precision, device, threads, shape, counts, scale):
     pixels = noise(shape)  # remains in memory: the peak up to here is what is in use
     volume = as_volume(pixels)
     before = peak_memory()
-    progress = []  # (share that is done, seconds)
-    start = time.perf_counter()
-    result = upsample(
-        volume, scale, model=model, progress=lambda share: progress.append((share, time.perf_counter() - start))
-    )
+    result, first = _timed(upsample, volume, scale, model=model)
     after = peak_memory()
     result_bytes = result.GetNumberOfPixels() * result.GetSizeOfPixelComponent()
-    per_slice = []
-    for count in counts:
-        share, seconds = next(p for p in progress if p[0] * shape[0] > count - 0.5)
-        per_slice.append(seconds / (share * shape[0]))
-    return {"per_slice": per_slice, "extra": None if before is None else after - before - result_bytes}
+    seconds = [[shape[0], [first]]]
+    for count in fewer:
+        volume = as_volume(pixels[:count])
+        repetitions = range(max(1, _FEWEST_SLICES // count))
+        seconds.append([count, [_timed(upsample, volume, scale, model=model)[1] for _ in repetitions]])
+    return {"seconds": seconds, "extra": None if before is None else after - before - result_bytes}
+
+
+def _timed(function, *arguments, **options):
+    """What the function returns, and the seconds that it took."""
+    start = time.perf_counter()
+    returned = function(*arguments, **options)
+    return returned, time.perf_counter() - start
 
 
 if __name__ == "__main__":
