@@ -100,14 +100,23 @@ class NExpRNetwork(nn.Module):
         for _ in range(4):
             layers += [nn.Conv2d(config.hidden, config.hidden, 1), nn.ReLU(inplace=True)]
         layers.append(nn.Conv2d(config.hidden, coefficient_count(config.basis, config.frequencies), 1))
-        if config.skip != "none":
-            # Start from the skip: an untrained network adds nothing to it.
-            nn.init.zeros_(layers[-1].weight)
-            nn.init.zeros_(layers[-1].bias)
         self.decoder = nn.Sequential(*layers)
+        if config.skip != "none":
+            self._start_from_skip()
         initial = config.frequency_step * torch.arange(1, config.frequencies + 1, dtype=torch.float32)
         self.row_frequencies = nn.Parameter(initial.clone())
         self.column_frequencies = nn.Parameter(initial.clone())
+
+    def _start_from_skip(self):
+        """An untrained network adds nothing to the skip."""
+        *hidden, last = (layer for layer in self.decoder if isinstance(layer, nn.Conv2d))
+        for layer in hidden:
+            # What differs between patches reaches the last layer (He et al. 2015). PyTorch's own initialization passes
+            # on 3 % of it: what all patches share then dominates the first updates, and they switch off all units.
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     @property
     def halo(self):

@@ -53,6 +53,14 @@ def test_untrained_network_adds_nothing_to_a_skip(skip, basis):
     assert not network(torch.rand(2, 1, 10, 12)).any()
 
 
+def test_what_differs_between_patches_reaches_the_last_layer():
+    """Otherwise what all patches share dominates the first updates, and a short warm-up ends with a dead decoder."""
+    torch.manual_seed(0)
+    decoder = NExpRNetwork(NetworkConfig(basis="full", skip="bicubic")).decoder
+    features = torch.randn(1, 256, 16, 16)
+    assert decoder[:-1](features).std((2, 3)).mean() > 0.3
+
+
 @pytest.mark.parametrize("basis", BASES)
 @pytest.mark.parametrize(("patch_size", "blocks"), [(1, 1), (2, 1), (2, 2), (3, 1), (4, 1)])
 def test_halo_is_the_receptive_field(basis, patch_size, blocks):
