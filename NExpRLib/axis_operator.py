@@ -104,10 +104,11 @@ class AxisOperator:
             return replace(self, weights=self.weights.astype(dtype))
         import torch  # Loaded already, since the data is a tensor.
 
-        groups = self.groups
-        if isinstance(groups.place, np.ndarray):
-            groups = replace(groups, place=torch.as_tensor(groups.place, device=device))
-        return replace(self, groups=groups, weights=torch.as_tensor(self.weights, dtype=dtype, device=device))
+        with torch.inference_mode(False):  # The operator may be kept, and used later where gradients flow.
+            groups = self.groups
+            if isinstance(groups.place, np.ndarray):
+                groups = replace(groups, place=torch.as_tensor(groups.place, device=device))
+            return replace(self, groups=groups, weights=torch.as_tensor(self.weights, dtype=dtype, device=device))
 
     @property
     def numbers(self):
@@ -122,7 +123,11 @@ class AxisOperator:
     def filled_up(self, data):
         """Samples together with what fills up their groups: (numbers, m) -> (G, n, m)."""
         windows = self._windows(data)
-        return self.weights @ windows if isinstance(data, np.ndarray) else self.weights.bmm(windows)
+        if isinstance(data, np.ndarray):
+            return self.weights @ windows
+        # Autocast lowers the precision of matrix products, but not of those in place.
+        image = data.new_empty(*self.weights.shape[:2], windows.shape[-1])
+        return image.baddbmm_(self.weights, windows, beta=0)
 
     def add_filled_up(self, data, image):
         """Add :meth:`filled_up` of ``data`` to ``image`` in place."""

@@ -88,7 +88,10 @@ def prefilter(image, skip):
     by_rows, by_columns = (prefilter_matrix(size) for size in image.shape[-2:])
     if isinstance(image, np.ndarray):
         return (by_rows @ image @ by_columns.T).astype(image.dtype)
-    return image.new_tensor(by_rows) @ image @ image.new_tensor(by_columns.T)
+    import torch  # Loaded already, since the image is a tensor.
+
+    with torch.autocast(image.device.type, enabled=False):
+        return image.new_tensor(by_rows) @ image @ image.new_tensor(by_columns.T)
 
 
 @lru_cache(maxsize=16)

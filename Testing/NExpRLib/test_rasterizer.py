@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from NExpRLib.explicit_image import ExplicitImage
+from NExpRLib.fourier_basis import start_of_first_cell
+from NExpRLib.interpolation import arrange_pixels, prefilter
 from NExpRLib.network import paper_matrix
 
 from . import direct
@@ -188,6 +190,38 @@ def test_gradients(blend, skip):
     assert torch.autograd.gradcheck(rasterize, inputs)
     for one in inputs[: 3 if skip == "none" else 4]:
         assert torch.autograd.gradcheck(rasterize, [i if i is one else i.detach() for i in inputs])
+
+
+@pytest.mark.parametrize(
+    "target", [{"scale": 1.9}, {"rows": [4.2, 1, 3.3], "columns": [2, 0.5]}], ids=["scale", "rows"]
+)
+def test_gradients_where_operators_were_prepared_in_inference_mode(target):
+    image = RandomFunction((5, 7), "full", blend=True, seed=3).image(torch.from_numpy)
+    with torch.inference_mode():
+        expected = image.rasterize(**target)
+    patches = image.patches.clone().requires_grad_()
+    result = replace(image, patches=patches).rasterize(**target)
+    assert_close(result.detach(), expected.numpy(), 1e-6)
+    (gradient,) = torch.autograd.grad(result.sum(), patches)
+    assert gradient.any()
+
+
+@pytest.mark.parametrize("skip", ["none", "bicubic", "bspline"])
+def test_autocast_does_not_lower_the_precision(skip):
+    function = RandomFunction((7, 11), "full", blend=True)
+    pixels = torch.rand(7, 11, generator=torch.Generator().manual_seed(0))
+
+    def rasterize():
+        image = function.image(torch.from_numpy)
+        coefficients = prefilter(pixels, skip)
+        if coefficients is not None:
+            arranged = arrange_pixels(coefficients, 2, start_of_first_cell(2, True), skip)
+            image = replace(image, skip=skip, pixels=arranged)
+        return image.rasterize(2.5)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        lowered = rasterize()
+    assert torch.equal(lowered, rasterize())
 
 
 @pytest.mark.parametrize("target", ["scale=2.5", "shape=(40, 31), grid='kspace'", "rows=[9, 1.5, -3], columns=[4.2]"])

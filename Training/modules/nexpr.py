@@ -40,7 +40,7 @@ class NExpRTraining(RestorationTraining):
         row_frequencies, column_frequencies = self.network.frequencies()
         return ExplicitImage.from_coefficients(
             coefficient_matrices(numbers, config.basis),
-            self._exact(prefilter, inputs[:, 0], config.skip),
+            prefilter(inputs[:, 0], config.skip),
             shape=tuple(inputs.shape[-2:]),
             patch_size=config.patch_size,
             blend=config.blend,
@@ -53,12 +53,7 @@ class NExpRTraining(RestorationTraining):
         images = self.explicit_image(torch.cat([sample.inputs for sample in samples]))
         rows = [r for sample in samples for r in sample.rows]
         columns = [c for sample in samples for c in sample.columns]
-        return [self._exact(images[i].rasterize, rows=r, columns=c) for i, (r, c) in enumerate(zip(rows, columns))]
+        return [images[i].rasterize(rows=r, columns=c) for i, (r, c) in enumerate(zip(rows, columns))]
 
     def learning_rate_factor(self, step, total):
         return max(0.0, min(1.0, (step + 1) / self.hparams.warmup_steps, (total - step) / self.hparams.decay_steps))
-
-    def _exact(self, function, *args, **kwargs):
-        """Call in float32: only the network may run in lower precision."""
-        with torch.autocast(self.device.type, enabled=False):
-            return function(*args, **kwargs)
