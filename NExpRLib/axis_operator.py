@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CellGroups:
     """Samples along one axis in G groups of n, each within one cell; groups that are not full are filled up.
 
@@ -28,11 +28,6 @@ class CellGroups:
     consecutive: bool
     alike: bool
     place: object
-
-    @property
-    def count(self):
-        """Number of samples."""
-        return self.place.stop - self.place.start if isinstance(self.place, slice) else len(self.place)
 
     def weights(self, weights_of):
         """Weights (G, n, w) of all groups, computed once for those that are alike.
@@ -86,7 +81,7 @@ def group_by_cell(positions, cells, start_of_first, cell_length):
     return CellGroups(np.repeat(first + np.arange(len(counts)), pieces), offsets, bool(consecutive), bool(alike), place)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AxisOperator:
     """Linear operator from the numbers along one axis to samples along it.
 
@@ -123,11 +118,7 @@ class AxisOperator:
     def filled_up(self, data):
         """Samples together with what fills up their groups: (numbers, m) -> (G, n, m)."""
         windows = self._windows(data)
-        if isinstance(data, np.ndarray):
-            return self.weights @ windows
-        # Autocast lowers the precision of matrix products, but not of those in place.
-        image = data.new_empty(*self.weights.shape[:2], windows.shape[-1])
-        return image.baddbmm_(self.weights, windows, beta=0)
+        return self.weights @ windows if isinstance(data, np.ndarray) else self.weights.bmm(windows)
 
     def add_filled_up(self, data, image):
         """Add :meth:`filled_up` of ``data`` to ``image`` in place."""

@@ -9,12 +9,13 @@ import numpy as np
 from .fourier_basis import arrange_patches, start_of_first_cell
 from .grid import GRIDS, scaled_size
 from .interpolation import arrange_pixels
+from .precision import full_precision
 from .rasterizer import Axis, axis_operators, draw
 
 _FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExplicitImage:
     """A slice, or a batch of slices, as the function ``f(u, v) = skip(u, v) + g(u, v)``.
 
@@ -58,7 +59,12 @@ class ExplicitImage:
         return cls(patches=patches, pixels=pixels, patch_size=patch_size, blend=blend, skip=skip, **others)
 
     def __getitem__(self, index):
-        """One slice, or a part, of a batch."""
+        """One slice, or a part, of a batch.
+
+        :raises IndexError: for a single slice.
+        """
+        if self.patches.ndim == 2:
+            raise IndexError("This image is a single slice: there is nothing to take out of it.")
         pixels = None if self.pixels is None else self.pixels[index]
         return replace(self, patches=self.patches[index], pixels=pixels)
 
@@ -164,12 +170,13 @@ class ExplicitImage:
             return draw_on_gpu(self.patches, self.pixels, *along_axes)
         rows, columns = (axis_operators(*along_axis) for along_axis in along_axes)
         slices = self.patches.shape[:-2]
-        if not slices:
-            return draw(self.patches, self.pixels, rows, columns)
-        images = []
-        for index in np.ndindex(slices):
-            pixels = None if self.pixels is None else self.pixels[index]
-            images.append(draw(self.patches[index], pixels, rows, columns))
+        with full_precision(self.patches):
+            if not slices:
+                return draw(self.patches, self.pixels, rows, columns)
+            images = []
+            for index in np.ndindex(slices):
+                pixels = None if self.pixels is None else self.pixels[index]
+                images.append(draw(self.patches[index], pixels, rows, columns))
         image = _stack(images)
         return image.reshape(*slices, *image.shape[1:])
 

@@ -7,11 +7,13 @@ Beyond the image's extent [-1/2, h - 1/2] the value at its border continues.
 """
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from .axis_operator import AxisOperator, group_by_cell
+from .precision import full_precision
 
 SKIPS = ("none", "bicubic", "bspline")
 
@@ -44,10 +46,10 @@ def arrange_pixels(coefficients, cell_length, start_of_first, skip):
     :param cell_length, start_of_first: cells of the operator along either axis, input pixels.
     :return: (..., w', h').
     """
-    first = _first_tap(start_of_first, cell_length)
+    taps = _taps(start_of_first, cell_length)
     rows, columns = (
         # One window for each cell, and for that before the first.
-        _continued(first + np.arange((-(-size // cell_length) + 1) * cell_length + 4), size, skip)
+        _continued(taps[0] - cell_length + np.arange(-(-size // cell_length) * cell_length + len(taps)), size, skip)
         for size in coefficients.shape[-2:]
     )
     if isinstance(coefficients, np.ndarray):
@@ -64,7 +66,9 @@ def pixel_operator(groups, size, cell_length, start_of_first, skip):
     :param skip: ``bicubic`` or ``bspline``.
     """
     kernel = _keys if skip == "bicubic" else _cubic_bspline
-    taps = _first_tap(start_of_first, cell_length) + cell_length + np.arange(cell_length + 4)
+    taps = _taps(start_of_first, cell_length)
+    if start_of_first + cell_length * groups.cells[-1] > size - 0.5:
+        groups = replace(groups, alike=False)  # The value at the border continues within the cell before.
 
     def weights_of(cells, offsets):
         start = cell_length * cells[:, None]
@@ -74,9 +78,10 @@ def pixel_operator(groups, size, cell_length, start_of_first, skip):
     return AxisOperator(groups, groups.weights(weights_of), step=cell_length)
 
 
-def _first_tap(start_of_first, cell_length):
-    """First pixel that samples in cell -1 depend on."""
-    return math.floor(start_of_first) - 1 - cell_length
+def _taps(start_of_first, cell_length):
+    """Pixels that samples in cell 0 depend on; also where the cell begins beyond the border, whose value continues."""
+    beyond = max(0, math.floor(start_of_first))
+    return math.floor(start_of_first) - 1 - beyond + np.arange(cell_length + 4 + beyond)
 
 
 def prefilter(image, skip):
@@ -88,9 +93,7 @@ def prefilter(image, skip):
     by_rows, by_columns = (prefilter_matrix(size) for size in image.shape[-2:])
     if isinstance(image, np.ndarray):
         return (by_rows @ image @ by_columns.T).astype(image.dtype)
-    import torch  # Loaded already, since the image is a tensor.
-
-    with torch.autocast(image.device.type, enabled=False):
+    with full_precision(image):
         return image.new_tensor(by_rows) @ image @ image.new_tensor(by_columns.T)
 
 

@@ -10,6 +10,7 @@ from .explicit_image import ExplicitImage
 from .interpolation import prefilter
 from .model_card import intensity_range, model_folder, read_card
 from .network import NetworkConfig, NExpRNetwork, coefficient_matrices
+from .precision import full_precision
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -50,7 +51,7 @@ class Model:
         :param periodic: the slices continue periodically, as an image does that was made from measured k-space. By
             default they end at their border.
         :return: :class:`ExplicitImage` in the intensities of the input; rasterizing gives (H, W) or (b, 1, H, W), a
-            NumPy array or a tensor as ``slices`` was.
+            NumPy array, or where ``slices`` was a tensor, a tensor on the device of the model.
         :raises ValueError: for another number of dimensions, complex, empty or non-finite input.
         """
         returns_numpy = not isinstance(slices, torch.Tensor)
@@ -118,7 +119,8 @@ class Model:
         return torch.cat(rows, dim=-2)
 
     def _run(self, inputs):
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._lower):
+        lower = torch.autocast(self.device.type, dtype=torch.bfloat16) if self._lower else full_precision(inputs)
+        with lower:
             return self.network(inputs.contiguous(memory_format=torch.channels_last))
 
 
@@ -169,7 +171,8 @@ def torch_device(device):
 def _has_bfloat16(device):
     """Whether a device has instructions for bfloat16; software would emulate them at a loss."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        # PyTorch also calls it supported where it is emulated.
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
         return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
     return False

@@ -94,7 +94,8 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     :raises MemoryError: when not even a small tile fits into memory.
     """
     low, high = model.intensity_range(slices)
-    outside, lowest = _outside(target, slices.shape[1:]), float(slices.min())
+    outside = _outside(target, slices.shape[1:])
+    lowest = None if outside is None else float(slices.min())
     result = np.empty((len(slices), *target.shape), dtype=slices.dtype)
     effort = _Effort(model, slices.shape[1:], target.shape, batch_size)
     done = 0

@@ -87,7 +87,7 @@ def _measure(model, precision, device, threads, shape, fewer, scale):
     seconds = [[shape[0], [first]]]
     for count in fewer:
         volume = as_volume(pixels[:count])
-        repetitions = range(max(1, _FEWEST_SLICES // count))
+        repetitions = range(-(-_FEWEST_SLICES // count))
         seconds.append([count, [_timed(upsample, volume, scale, model=model)[1] for _ in repetitions]])
     return {"seconds": seconds, "extra": None if before is None else after - before - result_bytes}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from NExpRLib.explicit_image import ExplicitImage
 from NExpRLib.fourier_basis import start_of_first_cell
-from NExpRLib.interpolation import arrange_pixels, prefilter
+from NExpRLib.interpolation import arrange_pixels, interpolate, prefilter
 from NExpRLib.network import paper_matrix
 
 from . import direct
@@ -190,6 +190,34 @@ def test_gradients(blend, skip):
     assert torch.autograd.gradcheck(rasterize, inputs)
     for one in inputs[: 3 if skip == "none" else 4]:
         assert torch.autograd.gradcheck(rasterize, [i if i is one else i.detach() for i in inputs])
+
+
+@pytest.mark.parametrize("skip", ["bicubic", "bspline"])
+@pytest.mark.parametrize("patch_size", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("blend", [False, True])
+@pytest.mark.parametrize("step", [0.25, 0.37])
+def test_skip_within_and_beyond_the_border(skip, patch_size, blend, step):
+    """Patches of zeros, of which the last may reach beyond the image."""
+    pixels = np.random.default_rng(0).random((7, 13))
+    rows, columns = (np.arange(-2.5, size + 3, step) + step / 2 for size in pixels.shape)
+    coefficients = prefilter(pixels, skip)
+    image = ExplicitImage.from_coefficients(
+        np.zeros((-(-7 // patch_size), -(-13 // patch_size), 3, 3)),
+        coefficients,
+        shape=pixels.shape,
+        patch_size=patch_size,
+        blend=blend,
+        row_frequencies=np.arange(2),
+        column_frequencies=np.arange(2),
+        skip=skip,
+    )
+    expected = interpolate(coefficients, rows, columns, skip)
+    assert_close(image.rasterize(rows=rows, columns=columns), expected, 1e-12)
+
+
+def test_a_single_slice_has_no_parts():
+    with pytest.raises(IndexError, match="single slice"):
+        RandomFunction((5, 7), "full").image()[0]
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,10 @@ def test_quick_run(results):
         assert float(row["relative"]) == pytest.approx(float(row["median"]) / reference[row["case"]], rel=1e-4)
         assert int(row["output_pixels"]) in [case.pixels for case in QUICK.rescale]
     assert {row["section"] for row in rows} >= {"rescale", "encode", "volume"}
+    seconds = {row["case"]: float(row["median"]) for row in rows if row["section"] == "volume"}
+    whole, *per_slice = ("3 x 16 x 16", *(f"{count} x 16 x 16, per slice" for count in (3, 2, 8)))
+    assert list(seconds) == [whole, *per_slice]
+    assert seconds[per_slice[0]] == pytest.approx(seconds[whole] / 3, rel=1e-3)
 
 
 def table(text):
