@@ -3,8 +3,9 @@
 import numpy as np
 import slicer
 
+from .DetailColors import createDetailColors
+
 NAME = "NExpR preview"
-DETAIL_COLOR_NODE_ID = "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"
 DETAIL_OPACITY = 0.6
 # Of the input's window. In 99 of 100 pixels of MRI and CT, detail is within 1 to 4 % of it, in both directions.
 DETAIL_WINDOW = 0.05
@@ -15,6 +16,7 @@ class PreviewNode:
 
     def __init__(self):
         self._node = None
+        self._detailColors = None
         self._compositeNode = None
         self._previousForeground = None
         self._display = None  # (time stamp of the input's display, inferred detail, window and level) last taken over
@@ -61,7 +63,7 @@ class PreviewNode:
             if inferredDetail:
                 display.SetApplyThreshold(False)
                 display.SetWindowLevel(DETAIL_WINDOW * inputDisplay.GetWindow(), 0)
-                display.SetAndObserveColorNodeID(DETAIL_COLOR_NODE_ID)
+                display.SetAndObserveColorNodeID(self._detailColorNodeID())
         self._compositeNode.SetForegroundOpacity(DETAIL_OPACITY if inferredDetail else 1)
         self._display = (inputDisplay.GetMTime(), inferredDetail, (display.GetWindow(), display.GetLevel()))
 
@@ -80,12 +82,15 @@ class PreviewNode:
         """Leave the scene as if there had been no preview."""
         self.hide()
         node, self._node, self._display = self._node, None, None
+        colors, self._detailColors = self._detailColors, None
         if node is not None and slicer.mrmlScene.IsNodePresent(node):
             displayNode = node.GetDisplayNode()
             slicer.mrmlScene.RemoveNode(node)
             # The module Volumes removes it along with the volume.
             if displayNode is not None and slicer.mrmlScene.IsNodePresent(displayNode):
                 slicer.mrmlScene.RemoveNode(displayNode)
+        if colors is not None and slicer.mrmlScene.IsNodePresent(colors):
+            slicer.mrmlScene.RemoveNode(colors)
 
     def _ensureNode(self):
         if self.present:
@@ -93,16 +98,18 @@ class PreviewNode:
         self.remove()
         display = slicer.vtkMRMLScalarVolumeDisplayNode()
         self._node = slicer.vtkMRMLScalarVolumeNode()
-        for node, name in ((display, f"{NAME} display"), (self._node, NAME)):
-            # Before the node is added, so that no list of nodes ever shows it.
-            node.SetName(name)
-            node.SetHideFromEditors(True)
-            node.SetSaveWithScene(False)
-            node.SetUndoEnabled(False)
-        slicer.mrmlScene.AddNode(display)
-        slicer.mrmlScene.AddNode(self._node)
+        display.SetName(f"{NAME} display")
+        self._node.SetName(NAME)
+        for node in (display, self._node):
+            _addOwn(node)
         self._node.SetAndObserveDisplayNodeID(display.GetID())
         self._display = None
+
+    def _detailColorNodeID(self):
+        if self._detailColors is None or not slicer.mrmlScene.IsNodePresent(self._detailColors):
+            self._detailColors = createDetailColors()
+            _addOwn(self._detailColors)
+        return self._detailColors.GetID()
 
     def _setForeground(self, compositeNode):
         if compositeNode is self._compositeNode and compositeNode.GetForegroundVolumeID() == self._node.GetID():
@@ -118,3 +125,12 @@ class PreviewNode:
         # Adding or subtracting the preview would show other intensities.
         compositeNode.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Alpha)
         self._display = None  # sets the opacity
+
+
+def _addOwn(node):
+    """Add a node to the scene that is no data of the user."""
+    # Before it is added, so that no list of nodes ever shows it.
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    node.SetUndoEnabled(False)
+    slicer.mrmlScene.AddNode(node)

@@ -131,8 +131,11 @@ def test_shows_the_current_slice_as_the_library_computes_it(stage):
 
 
 def test_preview_is_not_part_of_the_users_data(stage):
+    stage.parameters.inferredDetail = True
+    colors = stage.settle().GetDisplayNode().GetColorNode()
+    stage.parameters.inferredDetail = False
     node = stage.settle()
-    for each in (node, node.GetDisplayNode()):
+    for each in (node, node.GetDisplayNode(), colors):
         assert each.GetHideFromEditors()
         assert not each.GetSaveWithScene()
     assert not stage.scene.GetSubjectHierarchyNode().GetItemByDataNode(node)
@@ -330,6 +333,20 @@ def test_inferred_detail_is_shown_at_a_scale_that_its_text_names(stage):
     assert "up to 25 darker" in stage.preview.text
 
 
+def test_inferred_detail_is_blue_and_orange_and_nothing_is_black(stage):
+    stage.parameters.inferredDetail = True
+    display = stage.settle().GetDisplayNode()
+    colorOf = display.GetColorNode().GetLookupTable().GetColor
+    low, high = display.GetColorNode().GetLookupTable().GetRange()
+    colors = np.zeros((3, 3))
+    for color, position in zip(colors, (low, (low + high) / 2, high)):
+        colorOf(position, color)
+    darker, nothing, brighter = colors
+    assert not nothing.any()
+    assert darker[2] == brighter[0] == 1
+    assert max(darker[0], brighter[2]) < 0.2
+
+
 def test_nothing_is_removed_twice(stage, scene):
     """Slicer removes the display of a volume along with the volume."""
     display = stage.settle().GetDisplayNode()
@@ -379,7 +396,9 @@ def test_nonlinear_transform_is_explained(stage):
     assert "harden" in stage.preview.text
 
 
-def test_stop_leaves_nothing_behind(stage):
+@pytest.mark.parametrize("inferredDetail", [False, True])
+def test_stop_leaves_nothing_behind(stage, inferredDetail):
+    stage.parameters.inferredDetail = inferredDetail
     composite = stage.views["Red"][1]
     other = add_volume(stage.pixels, matrix_of("axial"), "Other")
     composite.SetForegroundVolumeID(other.GetID())
@@ -387,7 +406,7 @@ def test_stop_leaves_nothing_behind(stage):
     composite.SetCompositing(composite.Subtract)
     nodes = stage.scene.GetNumberOfNodes()
     stage.settle()
-    assert stage.scene.GetNumberOfNodes() == nodes + 2
+    assert stage.scene.GetNumberOfNodes() == nodes + 2 + inferredDetail
     assert composite.GetCompositing() == composite.Alpha
     stage.preview.stop()
     assert stage.scene.GetNumberOfNodes() == nodes
