@@ -94,6 +94,8 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     :raises MemoryError: when not even a small tile fits into memory.
     """
     low, high = model.intensity_range(slices)
+    if float(high) - float(low) > float(np.finfo(np.float32).max):
+        raise ValueError(f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first.")
     outside = _outside(target, slices.shape[1:])
     lowest = None if outside is None else float(slices.min())
     result = np.empty((len(slices), *target.shape), dtype=slices.dtype)
@@ -103,6 +105,10 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
         batch = slices[done : done + effort.batch_size]
         try:
             values = _upsampled(batch, (low, high), target, effort, data_consistency)
+            if not values.isfinite().all():
+                raise ValueError(
+                    f"Intensities from {slices.min():g} to {slices.max():g} are too far apart: scale them."
+                )
             if outside is not None:
                 values.masked_fill_(values.new_tensor(outside, dtype=bool), lowest)
             values = to_dtype(values, slices.dtype)
@@ -200,6 +206,11 @@ def check_values(pixels):
             "The image looks like a label map (few integer values in large uniform regions): resample it with nearest "
             "neighbor. If it does hold intensities, convert it to a floating-point type first."
         )
+    if (value := _marker(pixels)) is not None:
+        raise ValueError(
+            f"The value {value:g} lies far beyond all others: it seems to mark voxels without data. Replace it first, "
+            "for example by the lowest intensity."
+        )
 
 
 def check_memory(target, dtype, volumes=1):
@@ -229,6 +240,19 @@ def _looks_like_labels(pixels):
     pairs = foreground[1:] | foreground[:-1]
     same = np.count_nonzero(pairs & (flat[1:] == flat[:-1]))
     return len(values) == 2 or same > 0.5 * np.count_nonzero(pairs)
+
+
+def _marker(pixels):
+    """A lowest or highest value so far beyond the values in between that float32 would lose them, or ``None``."""
+    marker = max(pixels.min(), pixels.max(), key=lambda value: abs(float(value)))
+    if abs(float(marker)) < 1e5:
+        return None
+    between = pixels[(pixels > pixels.min()) & (pixels < pixels.max())]
+    # Single outliers, as in quantitative maps, are no part of the robust range.
+    if between.size == 0 or between.size > 0.999 * pixels.size or between.min() == between.max():
+        return None
+    largest = max(abs(float(between.min())), abs(float(between.max())))
+    return marker if abs(float(marker)) > 1000 * largest else None
 
 
 def _outside(target, shape):

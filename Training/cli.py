@@ -24,7 +24,10 @@ class _Parser(argparse.ArgumentParser):
 def main(argv=None):
     """Run ``nexpr`` with the arguments of the shell. Exit status 0, or 2 with one line on stderr for bad input."""
     argv = sys.argv[1:] if argv is None else argv
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # There is no SIGHUP on Windows, and nohup ignores it.
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         if argv[:1] == ["train"]:
             from .train import train

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .integrity import damage
+from .integrity import damage, is_dicom_image
+from .nifti_orientation import loses_position
 
 EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
 WRITTEN_EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha")
+_PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def find_volumes(path):
     :raises ValueError: if nothing is there.
     """
     path = Path(path)
+    check_name(path)
     if path.is_file():
         return [VolumeSource(_stem(path), (str(path),))]
     if not path.is_dir():
@@ -49,10 +52,28 @@ def find_volumes(path):
     return [VolumeSource(_stem(p), (str(p),)) for p in files] + _dicom_series(path)
 
 
+def check_name(path):
+    """Refuse a path that ITK cannot open.
+
+    :raises ValueError: if it is no UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"The name {ascii(str(path))} is not valid UTF-8: rename the file or folder first.") from None
+
+
 def _dicom_series(folder):
     with _quiet_itk():
         reader = sitk.ImageSeriesReader
         names = {uid: reader.GetGDCMSeriesFileNames(str(folder), uid) for uid in reader.GetGDCMSeriesIDs(str(folder))}
+    # What cannot be parsed is in no series: a volume would lose its first or last slice without a word.
+    listed = {Path(file).name for files in names.values() for file in files}
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and file.name not in listed and is_dicom_image(file):
+            raise ValueError(
+                f"{file} is a DICOM image that cannot be read: it is damaged or incomplete. Repair it first."
+            )
     if len(names) == 1:
         return [VolumeSource(folder.resolve().name, tuple(files)) for files in names.values()]
     return [VolumeSource(uid, tuple(files)) for uid, files in names.items()]
@@ -68,6 +89,10 @@ def read_volume(source):
         if len(sources) != 1:
             raise ValueError(f"{source} holds {len(sources)} volumes where one is needed.")
         (source,) = sources
+    for file in source.files:
+        check_name(file)
+    if source.files[0].lower().endswith(_PAIRS):
+        raise ValueError(f"{source} is one of a pair of files (.hdr and .img): convert them to a .nii file first.")
     try:
         with _quiet_itk():
             image = sitk.ReadImage(source.files[0]) if len(source.files) == 1 else _read_series(source)
@@ -78,6 +103,11 @@ def read_volume(source):
     for file in source.files:
         if problem := damage(file):
             raise ValueError(f"{file} cannot be read: {problem}.")
+    if loses_position(image):
+        raise ValueError(
+            f"{source} is a 2D NIfTI image with a position in 3D, which would be lost: convert it to a volume of one "
+            "slice first."
+        )
     return image
 
 
@@ -118,15 +148,36 @@ def _check_positions(source, positions, normal):
 def write_volume(image, path):
     """Write an image; the file appears under its name only when it is complete.
 
-    :raises ValueError: if the folder cannot be written to or the disk is full.
+    :raises ValueError: if the folder cannot be written to, the disk is full, or the format cannot hold the image.
     """
     path = Path(path)
     with atomic_output(path) as temporary:
         try:
             with _quiet_itk():
                 sitk.WriteImage(image, str(temporary), useCompression=True)
-        except RuntimeError as error:
-            raise ValueError(f"{path} cannot be written: the disk is full or the folder not writable.") from error
+                written = sitk.ImageFileReader()
+                written.SetFileName(str(temporary))
+                written.ReadImageInformation()
+            complete = not damage(temporary)  # ITK overlooks some write errors.
+        except RuntimeError:
+            complete = False
+        if not complete:
+            raise ValueError(f"{path} cannot be written: the disk is full or the folder not writable.")
+        if not _same_place(image, written):
+            raise ValueError(f"{path} cannot hold the axes of the volume, which are not perpendicular: write .nrrd.")
+
+
+def _same_place(image, other):
+    """Whether the corners of both images lie at the same points, to a hundredth of a voxel."""
+    if image.GetSize() != other.GetSize():
+        return False
+    dimension, size = image.GetDimension(), np.array(image.GetSize())
+    corners = np.array(list(np.ndindex(*[2] * dimension))) * (size - 1)
+    places = []
+    for each in (image, other):
+        steps = np.reshape(each.GetDirection(), (dimension, dimension)) * each.GetSpacing()
+        places.append(corners @ steps.T + each.GetOrigin())
+    return np.abs(places[0] - places[1]).max() < 0.01 * min(image.GetSpacing())
 
 
 @contextlib.contextmanager
@@ -151,6 +202,7 @@ def check_output(path):
     :raises ValueError: for an unknown extension, a folder of that name, or a folder that is missing or not writable.
     """
     path = Path(path)
+    check_name(path)
     if path.is_dir():
         raise ValueError(f"The output {path} is a folder: choose another name.")
     if not str(path).lower().endswith(WRITTEN_EXTENSIONS):

@@ -1,11 +1,12 @@
-"""Detection of damaged files that ITK reads without an error, with zeros in place of what is missing.
+"""Detection of damaged files that ITK reads or writes without an error.
 
-ITK ignores the checksum of compressed NIfTI and MetaImage files and the length of NIfTI files, and turns NaN in NIfTI
-files into 0. NRRD is checked by ITK.
+When reading, ITK ignores the checksum of compressed NIfTI and MetaImage files and the length of NIfTI files: there are
+zeros in place of what is missing. It turns NaN in NIfTI files into 0. When writing, it overlooks that the disk is full.
 """
 
 import gzip
 import math
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -14,16 +15,20 @@ import numpy as np
 
 _CHUNK = 1 << 22
 _FLOATING_POINT = {16: "f4", 64: "f8"}
+# DICOM storage classes of CT (2) and MR (4) images, and of enhanced ones (.1).
+_STORAGE_OF_IMAGES = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.[24](\.1)?(?![\d.])")
 
 
 def damage(path):
-    """What is wrong with a NIfTI or MetaImage file although ITK reads it; empty if nothing is, or for other formats."""
+    """What is wrong with a NIfTI, MetaImage or NRRD file, unless ITK tells; empty if nothing is."""
     name = str(path).lower()
     try:
         if name.endswith((".nii", ".nii.gz")):
             with (gzip.open if name.endswith(".gz") else open)(path, "rb") as file:
                 return _nifti_damage(file)
         if name.endswith((".mha", ".mhd")) and not _compressed_metaimage_is_complete(path):
+            return "it is damaged or incomplete"
+        if name.endswith(".nrrd") and not _compressed_nrrd_is_complete(path):
             return "it is damaged or incomplete"
     except (EOFError, OSError, zlib.error, struct.error):
         return "it is damaged or incomplete"
@@ -64,6 +69,24 @@ def _compressed_metaimage_is_complete(path):
         return True
     with open(data_file, "rb") as file:
         return _zlib_stream_is_complete(file)
+
+
+def _compressed_nrrd_is_complete(path):
+    with open(path, "rb") as file:
+        fields = {}
+        while line := file.readline().strip():
+            key, _, value = line.partition(b":")
+            fields[key.strip().lower()] = value.strip()
+        if fields.get(b"encoding") not in (b"gzip", b"gz") or b"data file" in fields or b"datafile" in fields:
+            return True
+        return _zlib_stream_is_complete(file)
+
+
+def is_dicom_image(path):
+    """Whether a file says that it is a DICOM image of MR or CT, even if the rest of it is damaged."""
+    with open(path, "rb") as file:
+        start = file.read(2048)
+    return start[128:132] == b"DICM" and bool(_STORAGE_OF_IMAGES.search(start))
 
 
 def _zlib_stream_is_complete(file):

@@ -4,12 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from NExpRLib.geometry import PLANES, plan_target
 from NExpRLib.grid import GRIDS
 
 from .files import check_output, extension_of, find_volumes, read_volume, write_volume
+from .nifti_orientation import displacement_from_sform
 
 _LARGEST_NIFTI = 32767
 
@@ -77,7 +79,18 @@ def _upsample(source, output, arguments, model, like):
     target = plan_target(geometry, like=None if like is None else geometry_of(like), **named)
     if max(target.geometry.size) > _LARGEST_NIFTI and extension_of(output).startswith(".nii"):
         raise ValueError(f"NIfTI holds at most {_LARGEST_NIFTI} voxels along an axis: write .nrrd or .mha instead.")
+    axes = geometry.direction
+    if np.abs(axes.T @ axes - np.eye(len(axes))).max() > 1e-3 and extension_of(output).startswith(".nii"):
+        raise ValueError(
+            f"The axes of {source} are not perpendicular, which the NIfTI written here cannot hold: "
+            "write .nrrd or .mha instead."
+        )
     print(f"{source}: {_describe(geometry)} -> {_describe(target.geometry)}")
+    if (displacement := displacement_from_sform(image)) > 0.5 * min(geometry.spacing):
+        print(
+            f"Note: the orientations in the file (sform and qform or pixdim) differ by up to {displacement:.3g} mm. "
+            "What 3D Slicer reads counts here, and the result has no other."
+        )
     highest, trained = 1 / min(target.step), model.card["scales"][1]
     if highest > trained + 0.05:
         print(f"Note: {highest:.2f}x is above the {trained:g}x that the model was trained for.")

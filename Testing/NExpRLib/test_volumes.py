@@ -216,6 +216,38 @@ def test_image_of_eight_bits_with_much_background_is_upsampled(tiny_model):
     assert upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model).GetSize() == (80, 80, 4)
 
 
+@pytest.mark.parametrize(
+    ("pixel_type", "marker"),
+    [(np.int32, -(2**31)), (np.float32, 1e20), (np.float32, -np.finfo(np.float32).max), (np.float64, -1e30)],
+)
+def test_markers_of_voxels_without_data_are_refused(tiny_model, pixel_type, marker):
+    pixels = np.random.default_rng(0).integers(-1000, 1500, (2, 20, 20)).astype(pixel_type)
+    pixels[:, :5] = marker
+    with pytest.raises(ValueError, match="mark voxels without data"):
+        upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model)
+
+
+def test_two_markers_are_refused(tiny_model):
+    largest = np.finfo(np.float32).max
+    pixels = np.random.default_rng(0).uniform(-1000, 1500, (2, 20, 20)).astype(np.float32)
+    pixels[:, :5], pixels[:, -5:] = -largest, largest
+    with pytest.raises(ValueError, match="mark voxels without data"):
+        upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model)
+
+
+@pytest.mark.parametrize(("pixel_type", "largest"), [(np.float32, 3e38), (np.float64, 1.7e308)])
+def test_intensities_that_are_too_large_to_compute_with_are_refused(tiny_model, pixel_type, largest):
+    pixels = (largest * np.random.default_rng(0).uniform(-1, 1, (2, 20, 20))).astype(pixel_type)
+    with pytest.raises(ValueError, match="too large"):
+        upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model)
+
+
+def test_single_outliers_are_no_markers(tiny_model):
+    pixels = np.random.default_rng(0).uniform(0, 1000, (2, 40, 40))
+    pixels[0, 3, 3] = 1e9
+    assert upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model).GetSize() == (80, 80, 2)
+
+
 def test_labels_as_floating_point_values_are_upsampled(tiny_model):
     assert upsample(sitk.Cast(labels(), sitk.sitkFloat32), 2, model=tiny_model).GetSize() == (80, 80, 4)
 

@@ -15,13 +15,14 @@ def nexpr(capfd):
 
     def run(*arguments):
         status = 0
-        before = signal.getsignal(signal.SIGTERM)
+        before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGHUP)]
         try:
             main([str(argument) for argument in arguments])
         except SystemExit as end:
             status = end.code or 0
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before:
+                signal.signal(number, handler)
         return status, *capfd.readouterr()
 
     return run

@@ -1,7 +1,9 @@
 """Inputs that cannot be upsampled; see the fixture ``refused`` for what each has to end with."""
 
 import gzip
+import os
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -70,8 +72,7 @@ def test_empty_and_truncated_files(refused, output, tmp_path, extension, share):
     assert "in" + extension in refused(path, output, "--scale", 2)
 
 
-# The last bytes of a compressed .nrrd are no voxels and no checksum but a length that nothing needs.
-@pytest.mark.parametrize("extension", [e for e in FORMATS if e != ".nrrd"])
+@pytest.mark.parametrize("extension", FORMATS)
 def test_files_that_lack_the_last_two_bytes(refused, output, tmp_path, extension):
     path = noise_file(tmp_path / f"in{extension}")
     path.write_bytes(path.read_bytes()[:-2])
@@ -115,6 +116,59 @@ def test_flipped_bits_in_a_compressed_data_file(refused, output, tmp_path):
     content[len(content) // 2] ^= 0x10
     (tmp_path / "in.zraw").write_bytes(content)
     assert "cannot be read" in refused(tmp_path / "in.mhd", output, "--scale", 2)
+
+
+@pytest.mark.parametrize("extension", [".hdr", ".img"])
+def test_pairs_of_files(refused, volume, output, tmp_path, extension):
+    sitk.WriteImage(volume, tmp_path / "in.hdr")
+    assert "convert them to a .nii file" in refused(tmp_path / f"in{extension}", output, "--scale", 2)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"qform_code": 1, "qoffset_z": 12.5},
+        {"qform_code": 1, "quatern_b": 0.7},
+        {"sform_code": 1, "srow_x": [-1, 0, 0, 20], "srow_y": [0, -0.8, 0.6, -30], "srow_z": [0, 0.6, 0.8, 0]},
+    ],
+    ids=["shifted", "turned", "tilted"],
+)
+def test_2d_nifti_with_a_position_in_3d(refused, output, tmp_path, header):
+    image = nibabel.Nifti1Image(np.random.default_rng(0).random((12, 10), dtype=np.float32), None)
+    for name, value in header.items():
+        image.header[name] = value
+    nibabel.save(image, tmp_path / "in.nii")
+    assert "would be lost" in refused(tmp_path / "in.nii", output, "--scale", 2)
+
+
+def test_2d_nifti(upsample, output, tmp_path):
+    image = image_of(np.random.default_rng(0).random((12, 10), dtype=np.float32))
+    image.SetOrigin((-20, 30))
+    path = written(image, tmp_path / "in.nii")
+    assert upsample(path, output, "--scale", 2)[0] == 0
+
+
+def test_two_orientations_are_said(upsample, volume, tmp_path):
+    path = written(volume, tmp_path / "in.nii")
+    status, out, _ = upsample(path, tmp_path / "same.nii", "--scale", 2)
+    assert (status, "orientations in the file" in out) == (0, False)
+    image = nibabel.load(path)
+    header = image.header.copy()
+    header["qform_code"], header["sform_code"] = 1, 4
+    header["srow_y"][3] += 31
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), None, header), tmp_path / "two.nii")
+    status, out, _ = upsample(tmp_path / "two.nii", tmp_path / "out.nii", "--scale", 2)
+    assert status == 0
+    assert "differ by up to 31 mm" in out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are Unicode here")
+def test_names_that_are_no_utf8(refused, volume, output, tmp_path):
+    path = written(volume, tmp_path / "in.nii")
+    bad = os.fsdecode(bytes(tmp_path) + b"/in\xff.nii")
+    assert "UTF-8" in refused(path, os.fsdecode(bytes(tmp_path) + b"/out\xff.nii"), "--scale", 2)
+    os.rename(path, bad)
+    assert "UTF-8" in refused(bad, output, "--scale", 2)
 
 
 def test_missing_input(refused, output, tmp_path):

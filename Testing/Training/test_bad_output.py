@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 
@@ -91,3 +94,38 @@ def test_output_folder_without_permission(refused, source, tmp_path):
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a file system that takes no files")
 def test_output_that_cannot_be_written_in_the_end(refused, source):
     assert "cannot be written" in refused(source, "/proc/out.nrrd", "--scale", 2)
+
+
+def test_axes_that_nifti_cannot_hold(refused, upsample, volume, tmp_path):
+    volume.SetDirection((1, 0, 0, 0, 0.95, 0.3, 0, 0, 0.95))
+    source = tmp_path / "sheared.nrrd"
+    sitk.WriteImage(volume, source)
+    assert "not perpendicular" in refused(source, tmp_path / "out.nii.gz", "--scale", 2)
+    assert upsample(source, tmp_path / "out.nrrd", "--scale", 2)[0] == 0
+    result = sitk.ReadImage(tmp_path / "out.nrrd")
+    np.testing.assert_allclose(result.GetDirection(), sitk.ReadImage(source).GetDirection(), atol=1e-6)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit of the file size")
+@pytest.mark.parametrize("extension", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_full_disk_keeps_what_was_there(tmp_path, extension):
+    """ITK overlooks some write errors."""
+    path = tmp_path / f"out{extension}"
+    path.write_text("good result of yesterday")
+    program = f"""
+import resource, signal, sys
+import numpy as np, SimpleITK as sitk
+from Training.files import write_volume
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+image = sitk.GetImageFromArray(np.random.default_rng(0).random((4, 60, 60)))
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+try:
+    write_volume(image, {str(path)!r})
+except ValueError as error:
+    sys.exit("cannot be written" not in str(error))
+sys.exit("no error")
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert path.read_text() == "good result of yesterday"
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]

@@ -63,6 +63,21 @@ def test_slices_that_make_no_volume(refused, tmp_path, positions, orientations, 
     assert said in refused(folder, tmp_path / "out.nrrd", "--scale", 2)
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_damaged_slices_are_not_left_out(refused, tmp_path, number):
+    folder = write_series(tmp_path / "series", POSITIONS)
+    damaged = folder / f"{number}.dcm"
+    damaged.write_bytes(damaged.read_bytes()[:-30])
+    assert f"{number}.dcm" in refused(folder, tmp_path / "out.nrrd", "--scale", 2)
+
+
+def test_other_dicom_objects_are_ignored(tmp_path):
+    folder = write_series(tmp_path / "series", POSITIONS)
+    report = (folder / "0.dcm").read_bytes()[:300].replace(b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.5.1.4.1.1.88")
+    (folder / "report.dcm").write_bytes(report)
+    assert read_volume(folder).GetSize() == (6, 6, 3)
+
+
 def test_each_slice_keeps_its_values_whatever_its_rescale_slope(tmp_path):
     stored = np.random.default_rng(0).integers(0, 30000, (3, 6, 6), dtype=np.int32)
     pixels = np.stack([stored[0], 2 * stored[1] + 1, 3 * stored[2] - 5])

@@ -29,8 +29,8 @@ def running(tiny_model_folder, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Where the tests run in the background, programs inherit that the keyboard does not interrupt them.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # Where the tests run in the background, programs inherit that neither keyboard nor terminal interrupt them.
+        preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGHUP)],
     )
     for line in process.stdout:
         if "->" in line:  # sizes are said just before the work begins
@@ -40,7 +40,7 @@ def running(tiny_model_folder, tmp_path):
     process.communicate()
 
 
-@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signal(running, sent, status):
     process, folder = running
     process.send_signal(sent)
