@@ -8,6 +8,8 @@ import SimpleITK as sitk
 
 from Training.cli import main
 
+SIGNALS = {signal.SIGTERM, getattr(signal, "SIGHUP", None)}  # that the command handles
+
 
 @pytest.fixture
 def nexpr(capfd):
@@ -15,7 +17,7 @@ def nexpr(capfd):
 
     def run(*arguments):
         status = 0
-        before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGHUP)]
+        before = [(number, signal.getsignal(number)) for number in signal.valid_signals() & SIGNALS]
         try:
             main([str(argument) for argument in arguments])
         except SystemExit as end:
