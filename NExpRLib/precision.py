@@ -1,6 +1,6 @@
 """Which precision PyTorch computes in."""
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import numpy as np
 
@@ -14,7 +14,11 @@ def full_precision(data):
         return nullcontext()
     import torch  # Loaded already, since the data is a tensor.
 
+    device_type = data.device.type
+    with suppress(TypeError, RuntimeError):  # Versions before 2.4 cannot be asked; entering autocast takes 5 us.
+        if not torch.is_autocast_enabled(device_type):
+            return nullcontext()
     try:
-        return torch.autocast(data.device.type, enabled=False)
+        return torch.autocast(device_type, enabled=False)
     except RuntimeError:  # This version of PyTorch has no autocast for such a device.
         return nullcontext()
