@@ -12,7 +12,7 @@ from .interpolation import arrange_pixels
 from .precision import full_precision
 from .rasterizer import Axis, axis_operators, draw
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
