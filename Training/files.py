@@ -22,10 +22,12 @@ class VolumeSource:
     """A volume on disk: one file, or the sorted files of a DICOM series.
 
     :ivar name: without extension, for naming what is made from it.
+    :ivar damaged: DICOM images in the same folder that cannot be parsed, and may belong to the series.
     """
 
     name: str
     files: tuple
+    damaged: tuple = ()
 
     def __str__(self):
         return str(self.files[0]) if len(self.files) == 1 else f"{Path(self.files[0]).parent} ({self.name})"
@@ -43,7 +45,7 @@ def find_volumes(path):
     :raises ValueError: if nothing is there.
     """
     path = Path(path)
-    check_name(path)
+    _check_name(path)
     if path.is_file():
         return [VolumeSource(_stem(path), (str(path),))]
     if not path.is_dir():
@@ -52,7 +54,7 @@ def find_volumes(path):
     return [VolumeSource(_stem(p), (str(p),)) for p in files] + _dicom_series(path)
 
 
-def check_name(path):
+def _check_name(path):
     """Refuse a path that ITK cannot open.
 
     :raises ValueError: if it is no UTF-8.
@@ -67,16 +69,14 @@ def _dicom_series(folder):
     with _quiet_itk():
         reader = sitk.ImageSeriesReader
         names = {uid: reader.GetGDCMSeriesFileNames(str(folder), uid) for uid in reader.GetGDCMSeriesIDs(str(folder))}
-    # What cannot be parsed is in no series: a volume would lose its first or last slice without a word.
     listed = {Path(file).name for files in names.values() for file in files}
-    for file in sorted(folder.iterdir()):
-        if file.is_file() and file.name not in listed and is_dicom_image(file):
-            raise ValueError(
-                f"{file} is a DICOM image that cannot be read: it is damaged or incomplete. Repair it first."
-            )
+    others = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in listed)
+    damaged = tuple(str(path) for path in others if is_dicom_image(path))
+    if not names:
+        return [VolumeSource(_stem(Path(file)), (file,), damaged) for file in damaged]
     if len(names) == 1:
-        return [VolumeSource(folder.resolve().name, tuple(files)) for files in names.values()]
-    return [VolumeSource(uid, tuple(files)) for uid, files in names.items()]
+        names = {folder.resolve().name: files for files in names.values()}
+    return [VolumeSource(name, tuple(files), damaged) for name, files in names.items()]
 
 
 def read_volume(source):
@@ -89,8 +89,11 @@ def read_volume(source):
         if len(sources) != 1:
             raise ValueError(f"{source} holds {len(sources)} volumes where one is needed.")
         (source,) = sources
+    if source.damaged:
+        # It is in no series: the volume would lose its first or last slice without a word.
+        raise ValueError(f"{source.damaged[0]} cannot be read: it is damaged or incomplete. Repair the series first.")
     for file in source.files:
-        check_name(file)
+        _check_name(file)
     if source.files[0].lower().endswith(_PAIRS):
         raise ValueError(f"{source} is one of a pair of files (.hdr and .img): convert them to a .nii file first.")
     try:
@@ -164,7 +167,7 @@ def write_volume(image, path):
         if not complete:
             raise ValueError(f"{path} cannot be written: the disk is full or the folder not writable.")
         if not _same_place(image, written):
-            raise ValueError(f"{path} cannot hold the axes of the volume, which are not perpendicular: write .nrrd.")
+            raise ValueError(f"{path} would lie elsewhere: its format cannot hold the position of this volume.")
 
 
 def _same_place(image, other):
@@ -202,7 +205,7 @@ def check_output(path):
     :raises ValueError: for an unknown extension, a folder of that name, or a folder that is missing or not writable.
     """
     path = Path(path)
-    check_name(path)
+    _check_name(path)
     if path.is_dir():
         raise ValueError(f"The output {path} is a folder: choose another name.")
     if not str(path).lower().endswith(WRITTEN_EXTENSIONS):

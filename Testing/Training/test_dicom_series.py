@@ -71,10 +71,25 @@ def test_damaged_slices_are_not_left_out(refused, tmp_path, number):
     assert f"{number}.dcm" in refused(folder, tmp_path / "out.nrrd", "--scale", 2)
 
 
+def test_damaged_slices_stop_their_series_only(upsample, tmp_path):
+    folder = write_series(tmp_path / "in", POSITIONS)
+    damaged = folder / "2.dcm"
+    damaged.write_bytes(damaged.read_bytes()[:-30])
+    noise = np.random.default_rng(0).integers(0, 900, (3, 12, 12), dtype=np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(noise), folder / "other.nrrd")
+    status, _, err = upsample(folder, tmp_path / "out", "--scale", 2)
+    assert status == 2
+    assert "2.dcm cannot be read" in err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["other.nrrd"]
+
+
 def test_other_dicom_objects_are_ignored(tmp_path):
+    """Contours (RT structure sets) have a storage class that begins as that of MR images."""
     folder = write_series(tmp_path / "series", POSITIONS)
-    report = (folder / "0.dcm").read_bytes()[:300].replace(b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840.10008.5.1.4.1.1.88")
-    (folder / "report.dcm").write_bytes(report)
+    image_class, contour_class = b"1.2.840.10008.5.1.4.1.1.2\0", b"1.2.840.10008.5.1.4.1.1.481.3\0"
+    start = (folder / "0.dcm").read_bytes()[:600]
+    assert image_class in start
+    (folder / "contours.dcm").write_bytes(start.replace(image_class, contour_class))
     assert read_volume(folder).GetSize() == (6, 6, 3)
 
 
