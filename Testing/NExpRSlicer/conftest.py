@@ -31,3 +31,14 @@ def scene():
     scene.Clear(1)
     sequencesLogic.SetMRMLScene(None)
     slicer.mrmlScene = previous
+
+
+@pytest.fixture
+def stage(scene, tiny_model_folder):
+    """A scene with three slice views, a volume in all of them, and the preview of it."""
+    from .stage import Stage
+
+    stage = Stage(scene, tiny_model_folder)
+    yield stage
+    stage.preview.stop()
+    stage.worker.stop()

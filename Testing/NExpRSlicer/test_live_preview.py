@@ -1,4 +1,4 @@
-"""Live preview on a real MRML scene with real slice nodes."""
+"""What the live preview shows, on a real MRML scene with real slice nodes."""
 
 import sys
 import threading
@@ -10,111 +10,12 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import SimpleITK as sitk
 import slicer
 import slicer.util
-import vtk
-from NExpRSlicerLib.Choices import ModelChoice, Plane, TargetMode
-from NExpRSlicerLib.LivePreview import LivePreview
-from NExpRSlicerLib.Models import ModelCache
-from NExpRSlicerLib.Worker import Worker
+from NExpRSlicerLib.Choices import Plane, TargetMode
 
-from NExpRLib import load_model
 from NExpRSlicer import NExpRSlicerLogic
 
+from .stage import Stage
 from .volumes import add_volume, matrix_of, matrix_of_node, matrix_of_sitk, scene_content, smooth_pixels
-
-PREVIEW = "NExpR preview"
-
-
-def add_view(scene, name, orientation):
-    """A slice view of the usual orientations, 300 x 200 pixels."""
-    sliceToRAS = {
-        "Axial": [[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
-        "Sagittal": [[0, 0, 1, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]],
-        "Coronal": [[-1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]],
-    }[orientation]
-    sliceNode = slicer.vtkMRMLSliceNode()
-    sliceNode.SetName(name)
-    sliceNode.SetLayoutName(name)
-    sliceNode.SetMappedInLayout(1)
-    sliceNode = scene.AddNode(sliceNode)
-    sliceNode.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(np.array(sliceToRAS, float)))
-    sliceNode.SetDimensions(300, 200, 1)
-    sliceNode.SetFieldOfView(60, 40, 1)
-    sliceNode.UpdateMatrices()
-    compositeNode = slicer.vtkMRMLSliceCompositeNode()
-    compositeNode.SetLayoutName(name)
-    compositeNode = scene.AddNode(compositeNode)
-    return sliceNode, compositeNode
-
-
-class Stage:
-    """A scene with three slice views, a volume in all of them, and the preview of it."""
-
-    def __init__(self, scene, model, direction="axial", shape=(5, 20, 24)):
-        self.scene = scene
-        self.views = {
-            name: add_view(scene, name, orientation)
-            for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal"))
-        }
-        self.pixels = smooth_pixels(shape)
-        self.volume = add_volume(self.pixels, matrix_of(direction, origin=(0, 0, 0)))
-        self.parameters = NExpRSlicerLogic().getParameterNode()
-        self.parameters.model, self.parameters.modelPath = ModelChoice.FILE, model
-        self.parameters.inputVolume = self.volume
-        self.parameters.livePreview = True
-        self.model = load_model(model, "cpu")
-        self.changes = 0
-        self.worker = Worker()
-        self.preview = LivePreview(self.worker, ModelCache(), self.onChanged)
-        self.showEverywhere(self.volume)
-        self.center(self.volume)
-
-    def onChanged(self):
-        self.changes += 1
-
-    def showEverywhere(self, volume):
-        for _sliceNode, compositeNode in self.views.values():
-            compositeNode.SetBackgroundVolumeID(volume.GetID())
-
-    def center(self, volume, k=None):
-        """Move the views to the center of the volume, or to slice k."""
-        index = [(n - 1) / 2 for n in volume.GetImageData().GetDimensions()]
-        index[2] = index[2] if k is None else k
-        for sliceNode, _compositeNode in self.views.values():
-            sliceNode.JumpSliceByCentering(*(matrix_of_node(volume) @ [*index, 1])[:3])
-
-    def settle(self):
-        """What the widget's timers do, until nothing is left to do."""
-        for _ in range(20):
-            self.preview.update(self.parameters)
-            if not self.preview.encoding:
-                return self.node
-            self.preview.poll(timeout=10)
-        raise AssertionError("the preview does not settle")
-
-    @property
-    def node(self):
-        return slicer.util.getFirstNodeByName(PREVIEW, "vtkMRMLScalarVolumeNode")
-
-    def shownIn(self):
-        node = self.node
-        return [
-            name
-            for name, (_sliceNode, composite) in self.views.items()
-            if node is not None and composite.GetForegroundVolumeID() == node.GetID()
-        ]
-
-    def result(self, k, **target):
-        """The slice by the library alone."""
-        low, high = self.model.intensity_range(self.pixels)
-        return self.model.represent(self.pixels[k], (low, high)).rasterize(**target)
-
-
-@pytest.fixture
-def stage(scene, tiny_model_folder):
-    stage = Stage(scene, tiny_model_folder)
-    yield stage
-    stage.preview.stop()
-    stage.worker.stop()
 
 
 def test_shows_the_current_slice_as_the_library_computes_it(stage):
@@ -128,20 +29,6 @@ def test_shows_the_current_slice_as_the_library_computes_it(stage):
     assert np.allclose(matrix_of_node(node), expected)
     assert "Slice 3 of 5" in stage.preview.text
     assert "48 x 40" in stage.preview.text
-
-
-def test_preview_is_not_part_of_the_users_data(stage):
-    stage.parameters.inferredDetail = True
-    colors = stage.settle().GetDisplayNode().GetColorNode()
-    stage.parameters.inferredDetail = False
-    node = stage.settle()
-    for each in (node, node.GetDisplayNode(), colors):
-        assert each.GetHideFromEditors()
-        assert not each.GetSaveWithScene()
-    assert not stage.scene.GetSubjectHierarchyNode().GetItemByDataNode(node)
-    composite = stage.views["Red"][1]
-    assert composite.GetForegroundOpacity() == 1
-    assert not node.GetDisplayNode().GetInterpolate()
 
 
 @pytest.mark.parametrize("name", ["brain_t1w_oms-patient04-study1", "prostate_t2_cor_prostatex-0000"])
@@ -312,71 +199,6 @@ def test_inferred_detail_is_the_result_minus_the_band_limited_input(stage):
     assert stage.views["Red"][1].GetForegroundOpacity() == 1
 
 
-def test_window_follows_the_input_and_the_input_follows_the_preview(stage):
-    node = stage.settle()
-    inputDisplay = stage.volume.GetDisplayNode()
-    inputDisplay.SetAutoWindowLevel(False)
-    inputDisplay.SetWindowLevel(111, 222)
-    stage.settle()
-    assert (node.GetDisplayNode().GetWindow(), node.GetDisplayNode().GetLevel()) == (111, 222)
-    node.GetDisplayNode().SetWindowLevel(77, 88)
-    stage.settle()
-    assert (inputDisplay.GetWindow(), inputDisplay.GetLevel()) == (77, 88)
-
-
-def test_inferred_detail_is_shown_at_a_scale_that_its_text_names(stage):
-    stage.volume.GetDisplayNode().SetAutoWindowLevel(False)
-    stage.volume.GetDisplayNode().SetWindowLevel(1000, 400)
-    stage.parameters.inferredDetail = True
-    display = stage.settle().GetDisplayNode()
-    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (-25, 25)
-    assert "up to 25 darker" in stage.preview.text
-
-
-def test_inferred_detail_is_blue_and_orange_and_nothing_is_black(stage):
-    stage.parameters.inferredDetail = True
-    display = stage.settle().GetDisplayNode()
-    colorOf = display.GetColorNode().GetLookupTable().GetColor
-    low, high = display.GetColorNode().GetLookupTable().GetRange()
-    colors = np.zeros((3, 3))
-    for color, position in zip(colors, (low, (low + high) / 2, high)):
-        colorOf(position, color)
-    darker, nothing, brighter = colors
-    assert not nothing.any()
-    assert darker[2] == brighter[0] == 1
-    assert max(darker[0], brighter[2]) < 0.2
-
-
-def test_nothing_is_removed_twice(stage, scene):
-    """Slicer removes the display of a volume along with the volume."""
-    display = stage.settle().GetDisplayNode()
-    removed = []
-
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def onRemove(_caller, _event, node):
-        removed.append((node.GetName(), node.GetScene() is not None))
-        if node.GetName() == PREVIEW:
-            scene.RemoveNode(display)
-
-    tag = scene.AddObserver(scene.NodeAboutToBeRemovedEvent, onRemove)
-    stage.parameters.livePreview = False
-    stage.settle()
-    scene.RemoveObserver(tag)
-    assert sorted(removed) == [(PREVIEW, True), (f"{PREVIEW} display", True)]
-
-
-def test_window_of_inferred_detail_stays_its_own(stage):
-    stage.parameters.inferredDetail = True
-    node = stage.settle()
-    inputDisplay = stage.volume.GetDisplayNode()
-    before = (inputDisplay.GetWindow(), inputDisplay.GetLevel())
-    node.GetDisplayNode().SetWindowLevel(5, 1)
-    stage.settle()
-    stage.parameters.inferredDetail = False
-    stage.settle()
-    assert (inputDisplay.GetWindow(), inputDisplay.GetLevel()) == before
-
-
 def test_parent_transform_moves_the_preview(stage):
     transform = stage.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     matrix = np.eye(4)
@@ -394,28 +216,6 @@ def test_nonlinear_transform_is_explained(stage):
     stage.settle()
     assert stage.shownIn() == []
     assert "harden" in stage.preview.text
-
-
-@pytest.mark.parametrize("inferredDetail", [False, True])
-def test_stop_leaves_nothing_behind(stage, inferredDetail):
-    stage.parameters.inferredDetail = inferredDetail
-    composite = stage.views["Red"][1]
-    other = add_volume(stage.pixels, matrix_of("axial"), "Other")
-    composite.SetForegroundVolumeID(other.GetID())
-    composite.SetForegroundOpacity(0.3)
-    composite.SetCompositing(composite.Subtract)
-    nodes = stage.scene.GetNumberOfNodes()
-    stage.settle()
-    assert stage.scene.GetNumberOfNodes() == nodes + 2 + inferredDetail
-    assert composite.GetCompositing() == composite.Alpha
-    stage.preview.stop()
-    assert stage.scene.GetNumberOfNodes() == nodes
-    assert composite.GetForegroundVolumeID() == other.GetID()
-    assert composite.GetForegroundOpacity() == pytest.approx(0.3)
-    assert composite.GetCompositing() == composite.Subtract
-    before = stage.changes
-    stage.views["Red"][0].SetSliceOffset(1)
-    assert stage.changes == before, "nothing is observed any more"
 
 
 @pytest.mark.parametrize("encoding", [False, True])
@@ -446,13 +246,6 @@ def test_switching_volumes_while_encoding(stage):
     stage.parameters.inputVolume = other
     node = stage.settle()
     assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(2, scale=2), atol=1e-2)
-
-
-def test_preview_node_removed_by_someone_else(stage):
-    stage.scene.RemoveNode(stage.settle())
-    stage.parameters.scale = 3
-    assert stage.settle() is not None
-    assert stage.shownIn() == ["Red"]
 
 
 @pytest.mark.parametrize(

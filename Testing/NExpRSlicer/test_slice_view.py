@@ -10,7 +10,7 @@ import slicer
 import slicer.util
 from vtk.util.numpy_support import vtk_to_numpy
 
-from .test_live_preview import Stage
+from .stage import Stage
 from .volumes import DIRECTIONS, matrix_of_node
 
 

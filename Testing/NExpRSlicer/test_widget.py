@@ -18,7 +18,7 @@ import NExpRSlicer
 
 from .conftest import MODULE_FOLDER
 from .gui_stand_ins import Parent, Timer, process_events
-from .test_live_preview import PREVIEW, add_view
+from .stage import PREVIEW, add_view
 from .volumes import add_volume, matrix_of, smooth_pixels
 
 

@@ -1,0 +1,118 @@
+"""How the preview is displayed, and that it leaves nothing behind."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
+import vtk
+
+from .stage import PREVIEW
+from .volumes import add_volume, matrix_of
+
+
+def test_preview_is_not_part_of_the_users_data(stage):
+    stage.parameters.inferredDetail = True
+    colors = stage.settle().GetDisplayNode().GetColorNode()
+    stage.parameters.inferredDetail = False
+    node = stage.settle()
+    for each in (node, node.GetDisplayNode(), colors):
+        assert each.GetHideFromEditors()
+        assert not each.GetSaveWithScene()
+    assert not stage.scene.GetSubjectHierarchyNode().GetItemByDataNode(node)
+    composite = stage.views["Red"][1]
+    assert composite.GetForegroundOpacity() == 1
+    assert not node.GetDisplayNode().GetInterpolate()
+
+
+def test_window_follows_the_input_and_the_input_follows_the_preview(stage):
+    node = stage.settle()
+    inputDisplay = stage.volume.GetDisplayNode()
+    inputDisplay.SetAutoWindowLevel(False)
+    inputDisplay.SetWindowLevel(111, 222)
+    stage.settle()
+    assert (node.GetDisplayNode().GetWindow(), node.GetDisplayNode().GetLevel()) == (111, 222)
+    node.GetDisplayNode().SetWindowLevel(77, 88)
+    stage.settle()
+    assert (inputDisplay.GetWindow(), inputDisplay.GetLevel()) == (77, 88)
+
+
+def test_inferred_detail_is_shown_at_a_scale_that_its_text_names(stage):
+    stage.volume.GetDisplayNode().SetAutoWindowLevel(False)
+    stage.volume.GetDisplayNode().SetWindowLevel(1000, 400)
+    stage.parameters.inferredDetail = True
+    display = stage.settle().GetDisplayNode()
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (-25, 25)
+    assert "up to 25 darker" in stage.preview.text
+
+
+def test_inferred_detail_is_blue_and_orange_and_nothing_is_black(stage):
+    stage.parameters.inferredDetail = True
+    display = stage.settle().GetDisplayNode()
+    colorOf = display.GetColorNode().GetLookupTable().GetColor
+    low, high = display.GetColorNode().GetLookupTable().GetRange()
+    colors = np.zeros((3, 3))
+    for color, position in zip(colors, (low, (low + high) / 2, high)):
+        colorOf(position, color)
+    darker, nothing, brighter = colors
+    assert not nothing.any()
+    assert darker[2] == brighter[0] == 1
+    assert max(darker[0], brighter[2]) < 0.2
+
+
+def test_nothing_is_removed_twice(stage, scene):
+    """Slicer removes the display of a volume along with the volume."""
+    display = stage.settle().GetDisplayNode()
+    removed = []
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onRemove(_caller, _event, node):
+        removed.append((node.GetName(), node.GetScene() is not None))
+        if node.GetName() == PREVIEW:
+            scene.RemoveNode(display)
+
+    tag = scene.AddObserver(scene.NodeAboutToBeRemovedEvent, onRemove)
+    stage.parameters.livePreview = False
+    stage.settle()
+    scene.RemoveObserver(tag)
+    assert sorted(removed) == [(PREVIEW, True), (f"{PREVIEW} display", True)]
+
+
+def test_window_of_inferred_detail_stays_its_own(stage):
+    stage.parameters.inferredDetail = True
+    node = stage.settle()
+    inputDisplay = stage.volume.GetDisplayNode()
+    before = (inputDisplay.GetWindow(), inputDisplay.GetLevel())
+    node.GetDisplayNode().SetWindowLevel(5, 1)
+    stage.settle()
+    stage.parameters.inferredDetail = False
+    stage.settle()
+    assert (inputDisplay.GetWindow(), inputDisplay.GetLevel()) == before
+
+
+@pytest.mark.parametrize("inferredDetail", [False, True])
+def test_stop_leaves_nothing_behind(stage, inferredDetail):
+    stage.parameters.inferredDetail = inferredDetail
+    composite = stage.views["Red"][1]
+    other = add_volume(stage.pixels, matrix_of("axial"), "Other")
+    composite.SetForegroundVolumeID(other.GetID())
+    composite.SetForegroundOpacity(0.3)
+    composite.SetCompositing(composite.Subtract)
+    nodes = stage.scene.GetNumberOfNodes()
+    stage.settle()
+    assert stage.scene.GetNumberOfNodes() == nodes + 2 + inferredDetail
+    assert composite.GetCompositing() == composite.Alpha
+    stage.preview.stop()
+    assert stage.scene.GetNumberOfNodes() == nodes
+    assert composite.GetForegroundVolumeID() == other.GetID()
+    assert composite.GetForegroundOpacity() == pytest.approx(0.3)
+    assert composite.GetCompositing() == composite.Subtract
+    before = stage.changes
+    stage.views["Red"][0].SetSliceOffset(1)
+    assert stage.changes == before, "nothing is observed any more"
+
+
+def test_preview_node_removed_by_someone_else(stage):
+    stage.scene.RemoveNode(stage.settle())
+    stage.parameters.scale = 3
+    assert stage.settle() is not None
+    assert stage.shownIn() == ["Red"]
