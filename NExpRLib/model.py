@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 import torch
 
+from .allocator import freed_memory_kept
 from .explicit_image import ExplicitImage
 from .interpolation import prefilter
 from .model_card import intensity_range, model_folder, read_card
@@ -77,7 +78,9 @@ class Model:
         margin = self.network.halo + -(-12 // a) * a if periodic else 0
         normalized = np.pad(normalized, ((0, 0), (margin, margin), (margin, margin)), mode="wrap")
         inputs = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
-        matrices = coefficient_matrices(self._encode(inputs[:, None], tile), config.basis)
+        with freed_memory_kept():
+            numbers = self._encode(inputs[:, None], tile)
+        matrices = coefficient_matrices(numbers, config.basis)
         low, extent = (inputs.new_tensor(numbers)[:, None, None] for numbers in (low, extent))
         matrices *= extent[..., None, None]
         if config.skip == "none":

@@ -3,6 +3,7 @@
 import numpy as np
 import SimpleITK as sitk
 
+from .allocator import freed_memory_kept, return_freed_memory
 from .geometry import Geometry, plan_target
 from .intensity import to_dtype
 from .kspace import enforce_data_consistency
@@ -96,15 +97,25 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     low, high = model.intensity_range(slices)
     if float(high) - float(low) > float(np.finfo(np.float32).max):
         raise ValueError(f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first.")
-    outside = _outside(target, slices.shape[1:])
-    lowest = None if outside is None else float(slices.min())
     result = np.empty((len(slices), *target.shape), dtype=slices.dtype)
     effort = _Effort(model, slices.shape[1:], target.shape, batch_size)
+    try:
+        with freed_memory_kept():
+            _fill(result, slices, (low, high), target, effort, data_consistency, progress)
+    finally:
+        return_freed_memory()
+    return result
+
+
+def _fill(result, slices, intensity_range, target, effort, data_consistency, progress):
+    """Upsample batch by batch."""
+    outside = _outside(target, slices.shape[1:])
+    lowest = None if outside is None else float(slices.min())
     done = 0
     while done < len(slices):
         batch = slices[done : done + effort.batch_size]
         try:
-            values = _upsampled(batch, (low, high), target, effort, data_consistency)
+            values = _upsampled(batch, intensity_range, target, effort, data_consistency)
             if not values.isfinite().all():
                 raise ValueError(
                     f"Intensities from {slices.min():g} to {slices.max():g} are too far apart: scale them."
@@ -121,7 +132,6 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
         done += len(batch)
         if progress is not None:
             progress(done / len(slices))
-    return result
 
 
 def _upsampled(batch, intensity_range, target, effort, data_consistency):

@@ -5,6 +5,8 @@ import importlib
 import signal
 import sys
 
+from NExpRLib.allocator import freed_memory_kept
+
 COMMANDS = {
     "upsample": "super-resolve volumes",
     "demo": "restore a real brain MRI that comes with nilearn, with a figure and a table",
@@ -29,13 +31,8 @@ def main(argv=None):
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
-        if argv[:1] == ["train"]:
-            from .train import train
-
-            train(argv[1:])
-        else:
-            arguments = _parse(argv)
-            importlib.import_module(f".{arguments.command}", __package__).run(arguments)
+        with freed_memory_kept():
+            _run(argv)
     except (ValueError, MemoryError) as error:
         sys.exit(_fail(str(error), 2))
     except ModuleNotFoundError as error:
@@ -50,6 +47,16 @@ def main(argv=None):
         sys.exit(_fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2))
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted, nothing half-written is left", 130))
+
+
+def _run(argv):
+    if argv[:1] == ["train"]:
+        from .train import train
+
+        train(argv[1:])
+    else:
+        arguments = _parse(argv)
+        importlib.import_module(f".{arguments.command}", __package__).run(arguments)
 
 
 def _fail(message, status):
