@@ -9,8 +9,7 @@ from .intensity import to_dtype
 from .kspace import enforce_data_consistency
 from .memory import available_memory, is_out_of_memory, memory_needed, readable_bytes
 
-# Larger batches are slower on a CPU: with 64 features, a layer's output would exceed the 32 MB that the C library of
-# Linux keeps for reuse.
+# Larger batches are slower on a CPU: what one layer hands to the next leaves its caches.
 _PIXELS_PER_BATCH = {"cpu": 120_000, "mps": 2**19, "cuda": 2**21}
 _TILE_SIZES = (512, 256, 128)
 # Output pixels per input pixel up to which the batches above fit into memory; larger scales take smaller batches.
