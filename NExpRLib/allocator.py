@@ -11,8 +11,12 @@ from functools import lru_cache
 from threading import Lock
 
 # Parameters of mallopt, from malloc.h of the GNU C library.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_LARGEST_KEPT = 256 * 2**20  # bytes of one block
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
+_MEBIBYTE = 2**20
+# Of a block that is kept. Other threads than the first cannot keep blocks of more than 64 MiB.
+_LARGEST_KEPT = 256 * _MEBIBYTE
+# Without it, other threads than the first return areas of 64 MiB in which nothing is used.
+_SPARE = 64 * _MEBIBYTE
 
 _lock = Lock()
 _users = 0
@@ -42,12 +46,13 @@ def _enter_or_leave(change):
         return
     with _lock:
         _users += change
-        if _users == 0:
-            # What the library itself arrives at in a program that frees large blocks.
-            trim, mmap = 64 * 2**20, 32 * 2**20
+        if _users:
+            trim, pad, mmap = 2**31 - 1, _SPARE, _LARGEST_KEPT
         else:
-            trim, mmap = 2**31 - 1, _LARGEST_KEPT
+            # The default, and the thresholds that the library itself arrives at in a program that frees large blocks.
+            trim, pad, mmap = 64 * _MEBIBYTE, _MEBIBYTE // 8, 32 * _MEBIBYTE
         library.mallopt(_TRIM_THRESHOLD, trim)
+        library.mallopt(_TOP_PAD, pad)
         library.mallopt(_MMAP_THRESHOLD, mmap)
 
 
