@@ -15,6 +15,9 @@ from .nifti_orientation import loses_position
 EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
 WRITTEN_EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha")
 _PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
+_POSITION_LOST = (
+    "it is a 2D NIfTI image with a position in 3D, which would be lost: convert it to a volume of one slice first"
+)
 
 
 @dataclass(frozen=True)
@@ -99,19 +102,23 @@ def read_volume(source):
     try:
         with _quiet_itk():
             image = sitk.ReadImage(source.files[0]) if len(source.files) == 1 else _read_series(source)
-    except RuntimeError:
-        image = None
-    if image is None:
-        raise ValueError(f"{source} cannot be read: it is damaged, incomplete, or no NIfTI, NRRD, MetaImage or DICOM.")
+    except RuntimeError as error:
+        raise ValueError(f"{source} cannot be read: {_reason(str(error))}.") from error
     for file in source.files:
         if problem := damage(file):
             raise ValueError(f"{file} cannot be read: {problem}.")
     if loses_position(image):
-        raise ValueError(
-            f"{source} is a 2D NIfTI image with a position in 3D, which would be lost: convert it to a volume of one "
-            "slice first."
-        )
+        raise ValueError(f"{source} cannot be read: {_POSITION_LOST}.")
     return image
+
+
+def _reason(error):
+    """Why a file cannot be read, from the words of ITK."""
+    if "No orthonormal definition" in error:
+        return "its axes are not at right angles to each other: resample it onto a grid whose axes are"
+    if "Bad direction" in error:
+        return _POSITION_LOST
+    return "it is damaged, incomplete, or no NIfTI, NRRD, MetaImage or DICOM"
 
 
 def _read_series(source):

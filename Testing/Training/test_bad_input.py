@@ -130,8 +130,9 @@ def test_pairs_of_files(refused, volume, output, tmp_path, extension):
         {"qform_code": 1, "qoffset_z": 12.5},
         {"qform_code": 1, "quatern_b": 0.7},
         {"sform_code": 1, "srow_x": [-1, 0, 0, 20], "srow_y": [0, -0.8, 0.6, -30], "srow_z": [0, 0.6, 0.8, 0]},
+        {"sform_code": 1, "srow_x": [-1, 0, 0, 20], "srow_y": [0, 0, 1, -30], "srow_z": [0, 1, 0, 0]},
     ],
-    ids=["shifted", "turned", "tilted"],
+    ids=["shifted", "turned", "tilted", "coronal"],
 )
 def test_2d_nifti_with_a_position_in_3d(refused, output, tmp_path, header):
     image = nibabel.Nifti1Image(np.random.default_rng(0).random((12, 10), dtype=np.float32), None)
@@ -139,6 +140,14 @@ def test_2d_nifti_with_a_position_in_3d(refused, output, tmp_path, header):
         image.header[name] = value
     nibabel.save(image, tmp_path / "in.nii")
     assert "would be lost" in refused(tmp_path / "in.nii", output, "--scale", 2)
+
+
+def test_nifti_with_sheared_axes(refused, output, tmp_path):
+    affine = np.eye(4)
+    affine[0, 1] = 0.3
+    image = nibabel.Nifti1Image(np.random.default_rng(0).random((12, 10, 3), dtype=np.float32), affine)
+    nibabel.save(image, tmp_path / "in.nii")
+    assert "axes are not at right angles" in refused(tmp_path / "in.nii", output, "--scale", 2)
 
 
 def test_2d_nifti(upsample, output, tmp_path):
