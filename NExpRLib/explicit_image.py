@@ -1,7 +1,7 @@
 """An image as an explicit function: evaluated anywhere, without the network (paper Eqs. 1-3 plus an analytic skip)."""
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,11 +37,11 @@ class ExplicitImage:
     shape: tuple
     patch_size: int
     blend: bool
-    patches: object
-    row_frequencies: np.ndarray
-    column_frequencies: np.ndarray
+    patches: object = field(repr=False)
+    row_frequencies: np.ndarray = field(repr=False)
+    column_frequencies: np.ndarray = field(repr=False)
     skip: str
-    pixels: object
+    pixels: object = field(repr=False)
     margin: int = 0
     returns_numpy: bool = False
 

@@ -102,7 +102,7 @@ def measure(plan, device, model, announce):
 
 def notes(plan):
     """What the reader of each section has to know: ``{section: text}``."""
-    return {
+    texts = {
         "rescale": "The slice is encoded already; the result is a tensor on the device, for the view a NumPy array. "
         "The first time at a scale the basis is prepared, later it is found prepared. LIIF, LTE and SRNO have random "
         "weights; theirs is the query alone. SimpleITK prefilters in every call. "
@@ -116,6 +116,10 @@ def notes(plan):
         "memory": "Main memory at the peak of a process of its own, minus what was in use before, the input among it, "
         "and minus the result. Fewer residual blocks take as much memory. Not measured on Windows.",
     }
+    if plan is QUICK:
+        trial = "A trial run on tiny images: it shows that all of it works here, not how fast. "
+        texts = {section: trial + text for section, text in texts.items()}
+    return texts
 
 
 def measure_rescaling(plan, device, model, announce):

@@ -56,7 +56,7 @@ def report(machine, rows, notes):
                 parts.append("Times relative to the first line")
                 parts.append(_pivot(of_device, lambda row: three_digits(row.relative)))
             if section == "memory":
-                parts.append(_pivot(of_device, lambda row: f"{row.measured.median / 1e9:.2f} GB"))
+                parts.append(_pivot(of_device, lambda row: f"{max(0, row.measured.median) / 1e9:.2f} GB"))
             else:
                 parts.append("Milliseconds: median (quartiles)")
                 parts.append(_pivot(of_device, lambda row: _milliseconds(row.measured)))

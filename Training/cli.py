@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.metadata
 import signal
 import sys
 
@@ -53,10 +54,18 @@ def _run(argv):
     if argv[:1] == ["train"]:
         from .train import train
 
-        train(argv[1:])
+        for checkpoint in train(argv[1:]):
+            print(f"Checkpoint: {checkpoint}")
     else:
         arguments = _parse(argv)
         importlib.import_module(f".{arguments.command}", __package__).run(arguments)
+
+
+def _version():
+    try:
+        return importlib.metadata.version("nexpr")
+    except importlib.metadata.PackageNotFoundError:
+        return "of a folder that is not installed"
 
 
 def _fail(message, status):
@@ -66,6 +75,7 @@ def _fail(message, status):
 
 def _parse(argv):
     parser = _Parser(prog="nexpr", description="Explicit super-resolution of MRI and CT. For research use only.")
+    parser.add_argument("--version", action="version", version=f"nexpr {_version()}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary)

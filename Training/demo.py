@@ -7,6 +7,7 @@ import SimpleITK as sitk
 from tqdm import tqdm
 
 from NExpRLib.model import load_model
+from NExpRLib.model_card import read_card
 from NExpRLib.volumes import upsample
 
 from .evaluation import METRICS, evaluate_slice, normalized_slices
@@ -27,6 +28,7 @@ def add_arguments(parser):
 def run(arguments):
     if not 1 < arguments.scale <= 8:
         raise ValueError(f"The scale of the demo must be above 1 and at most 8, not {arguments.scale}.")
+    read_card(arguments.model)
     folder = Path(arguments.output)
     try:
         folder.mkdir(parents=True, exist_ok=True)

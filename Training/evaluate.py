@@ -80,7 +80,8 @@ def evaluate_volumes(sources, scales, degradation, methods, window=None):
     with tqdm(sources, unit="volume", disable=None) as bar:
         for source in bar:
             bar.set_description(source.name)
-            for truth in normalized_slices(_pixels(source), window):
+            slices = normalized_slices(_pixels(source), window)
+            for truth in tqdm(slices, unit="slice", leave=False, disable=None):
                 for scale in scales:
                     _, results = evaluate_slice(truth, scale, degradation, methods)
                     for name, (_, values) in results.items():

@@ -97,6 +97,8 @@ def read_volume(source):
         raise ValueError(f"{source.damaged[0]} cannot be read: it is damaged or incomplete. Repair the series first.")
     for file in source.files:
         _check_name(file)
+        if not os.access(file, os.R_OK):
+            raise ValueError(f"{file} cannot be read: you have no permission to read it.")
     if source.files[0].lower().endswith(_PAIRS):
         raise ValueError(f"{source} is one of a pair of files (.hdr and .img): convert them to a .nii file first.")
     try:

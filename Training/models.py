@@ -56,7 +56,9 @@ def show(card):
                 print(f"\n{metric}\n" + "\n".join(table))
         elif isinstance(value, list) and value and isinstance(value[0], str):
             print(f"{key}:", *(f"  - {line}" for line in value), sep="\n")
-        else:
+        elif isinstance(value, dict):
+            print(f"{key}:", *(f"  - {name}: {entry}" for name, entry in value.items()), sep="\n")
+        elif value is not None:
             print(f"{key}: {value}")
 
 
@@ -72,6 +74,8 @@ def export_model(checkpoint, folder, about):
     try:
         module = RestorationTraining.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ValueError(f"There is no file {checkpoint}.") from error
     except Exception as error:
         raise ValueError(f"{checkpoint} is no checkpoint of nexpr train.") from error
     if not isinstance(module, NExpRTraining):

@@ -61,7 +61,9 @@ def _check_checkpoint(path):
 def train(arguments):
     """Run Lightning's ``fit`` with ``--config FILE`` and overrides, e.g. ``--trainer.devices 2``, ``--resume FILE``.
 
+    :return: paths of the checkpoints; in other processes than the first, none.
     :raises ValueError: for data that cannot be used, and when the loss is no longer finite.
+    :raises KeyboardInterrupt: on Ctrl-C.
     """
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
@@ -71,7 +73,7 @@ def train(arguments):
         logging.getLogger(name).setLevel(logging.WARNING)
     arguments = ["--ckpt_path" + a.removeprefix("--resume") if a.startswith("--resume") else a for a in arguments]
     try:
-        TrainingCommand(
+        command = TrainingCommand(
             RestorationTraining,
             SliceData,
             subclass_mode_model=True,
@@ -84,3 +86,11 @@ def train(arguments):
         )
     except MisconfigurationException as error:
         raise ValueError(str(error)) from error
+    except SystemExit as error:
+        if error.code == 1:  # Lightning's answer to Ctrl-C.
+            raise KeyboardInterrupt from error
+        raise
+    if not command.trainer.is_global_zero:
+        return []
+    paths = [Path(callback.dirpath, f"{callback.filename}.ckpt") for callback in command.trainer.checkpoint_callbacks]
+    return [path for path in paths if path.is_file()]

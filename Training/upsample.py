@@ -19,7 +19,7 @@ _LARGEST_NIFTI = 32767
 def add_arguments(parser):
     parser.add_argument("input", metavar="IN", help="NIfTI, NRRD or MetaImage file, DICOM folder, or folder of volumes")
     parser.add_argument(
-        "output", metavar="OUT", help="file (.nii, .nii.gz, .nrrd, .mha), or folder for several volumes"
+        "output", metavar="OUT", help="file (.nii, .nii.gz, .nrrd, .mha), or folder; files of that name are replaced"
     )
     target = parser.add_argument_group("target (exactly one)").add_mutually_exclusive_group(required=True)
     target.add_argument("--scale", type=_numbers, metavar="S", help="factor, e.g. 2.5, or rows,columns, e.g. 2,3.3")
@@ -41,8 +41,12 @@ def add_arguments(parser):
 
 def run(arguments):
     sources = find_volumes(arguments.input)
+    subfolders = _subfolders(arguments.input)
     if not sources:
-        raise ValueError(f"There is no volume in {arguments.input}.")
+        hint = "; subfolders are not searched: name one of them" if subfolders else ""
+        raise ValueError(f"There is no volume in {arguments.input}{hint}.")
+    if subfolders:
+        print(f"Note: subfolders are not searched: {', '.join(subfolders)}.")
     outputs = _outputs(arguments, sources)
     like = read_volume(arguments.like) if arguments.like else None
 
@@ -50,17 +54,24 @@ def run(arguments):
 
     model = load_model(arguments.model, arguments.device)
     print(f'Model "{model.card["name"]}" on {model.device}.')
-    failures = []
+    failures = 0
     for source, output in zip(sources, outputs):
         try:
             _upsample(source, output, arguments, model, like)
         except (ValueError, MemoryError) as error:
             if len(sources) == 1:
                 raise
-            failures.append(f"{source}: {error}")
-            print(f"Skipped: {failures[-1]}", file=sys.stderr)
+            failures += 1
+            print(f"Skipped: {error}" if str(source) in str(error) else f"Skipped: {source}: {error}", file=sys.stderr)
     if failures:
-        raise ValueError(f"{len(failures)} of {len(sources)} volumes were skipped.")
+        raise ValueError(f"{failures} of {len(sources)} volumes were skipped.")
+
+
+def _subfolders(path):
+    """Names of the folders in a folder."""
+    if not Path(path).is_dir():
+        return []
+    return sorted(p.name for p in Path(path).iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _upsample(source, output, arguments, model, like):
@@ -112,8 +123,10 @@ def _outputs(arguments, sources):
     output = Path(arguments.output)
     if len(sources) == 1 and extension_of(output):
         outputs = [output]
-    elif Path(arguments.input).is_file():
-        raise ValueError(f"The output {output} needs one of the extensions .nii, .nii.gz, .nrrd, .mha.")
+    elif Path(arguments.input).is_file() and not output.is_dir():
+        raise ValueError(
+            f"The output {output} is no folder: a file needs one of the extensions .nii, .nii.gz, .nrrd, .mha."
+        )
     else:
         if output.is_file() or extension_of(output):
             raise ValueError(

@@ -210,6 +210,11 @@ def test_images_that_are_refused(tiny_model, image, said):
         upsample(image, 2, model=tiny_model)
 
 
+def test_path_instead_of_an_image_is_refused(tiny_model):
+    with pytest.raises(ValueError, match=r"SimpleITK\.ReadImage"):
+        upsample("brain.nii.gz", 2, model=tiny_model)
+
+
 def test_image_of_eight_bits_with_much_background_is_upsampled(tiny_model):
     pixels = np.zeros((4, 40, 40), np.uint8)
     pixels[:, 15:25, 15:25] = np.random.default_rng(0).integers(40, 220, (4, 10, 10))

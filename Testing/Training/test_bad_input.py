@@ -118,6 +118,13 @@ def test_flipped_bits_in_a_compressed_data_file(refused, output, tmp_path):
     assert "cannot be read" in refused(tmp_path / "in.mhd", output, "--scale", 2)
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read anything")
+def test_file_without_permission(refused, volume, output, tmp_path):
+    path = written(volume, tmp_path / "in.nii")
+    path.chmod(0)
+    assert "no permission" in refused(path, output, "--scale", 2)
+
+
 @pytest.mark.parametrize("extension", [".hdr", ".img"])
 def test_pairs_of_files(refused, volume, output, tmp_path, extension):
     sitk.WriteImage(volume, tmp_path / "in.hdr")

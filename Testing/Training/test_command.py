@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from Training.cli import main
+
 NEXPR = [sys.executable, "-c", "import sys; from Training.cli import main; sys.exit(main())"]
 
 
@@ -30,6 +32,13 @@ def test_output_on_a_full_disk(tiny_model_folder):
     assert finished.returncode == 2
     assert finished.stderr.count("\n") == 1
     assert "Traceback" not in finished.stderr
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("nexpr 0.")
 
 
 def test_models_need_no_extras(tiny_model_folder):

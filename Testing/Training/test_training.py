@@ -1,5 +1,7 @@
 """Training on real Lightning: resuming, distribution, bad runs. Small networks, CPU."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -94,6 +96,34 @@ def test_two_processes_take_the_step_of_one_with_twice_the_batch(prepared, tmp_p
     distributed = weights(checkpoints(tmp_path / "double") / "last.ckpt")
     for name in expected:
         torch.testing.assert_close(distributed[name], expected[name], rtol=1e-5, atol=1e-7)
+
+
+def test_checkpoints_are_named(prepared, tmp_path, capsys):
+    """``best.ckpt`` is there once the network was validated, after an epoch."""
+    for version, (steps, names) in enumerate([("2", ["last"]), ("3", ["last", "best"])]):
+        main(options(prepared, tmp_path, "--trainer.max_steps", steps))
+        lines = capsys.readouterr().out.splitlines()
+        expected = [f"Checkpoint: {checkpoints(tmp_path, version) / name}.ckpt" for name in names]
+        assert [line for line in lines if line.startswith("Checkpoint")] == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as on POSIX")
+def test_interruption_is_said(prepared, tmp_path):
+    run = subprocess.Popen(
+        [NEXPR, *options(prepared, tmp_path, "--trainer.max_steps", "1000000")],
+        stdout=DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where the tests run in the background, programs inherit that the keyboard does not interrupt them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while not (checkpoints(tmp_path) / "last.ckpt").exists() and run.poll() is None:
+        time.sleep(0.005)
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "interrupted" in err.splitlines()[-1]
+    assert "Traceback" not in err
 
 
 def test_exploding_loss_ends_the_run_with_advice_and_keeps_the_checkpoint(prepared, tmp_path, capsys):

@@ -102,6 +102,24 @@ def test_folder_of_volumes(upsample, volume, tmp_path):
         assert sitk.ReadImage(path).GetSize() == (36, 30, 4)
 
 
+def test_folder_for_one_volume(upsample, volume, tmp_path):
+    sitk.WriteImage(volume, tmp_path / "in.nrrd")
+    (tmp_path / "out").mkdir()
+    assert upsample(tmp_path / "in.nrrd", tmp_path / "out", "--scale", 2)[0] == 0
+    assert sitk.ReadImage(tmp_path / "out" / "in.nrrd").GetSize() == (36, 30, 4)
+
+
+def test_subfolders_are_not_passed_over_in_silence(upsample, refused, volume, tmp_path):
+    source = tmp_path / "in"
+    (source / "visit2").mkdir(parents=True)
+    sitk.WriteImage(volume, source / "visit2" / "b.nrrd")
+    assert "subfolders are not searched" in refused(source, tmp_path / "out", "--scale", 2)
+    sitk.WriteImage(volume, source / "a.nrrd")
+    status, out, _ = upsample(source, tmp_path / "out", "--scale", 2)
+    assert status == 0
+    assert "subfolders are not searched: visit2" in out
+
+
 def test_one_bad_volume_of_a_folder_is_named_and_the_others_are_written(upsample, volume, tmp_path):
     source, output = tmp_path / "in", tmp_path / "out"
     source.mkdir()
