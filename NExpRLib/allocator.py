@@ -13,8 +13,9 @@ from threading import Lock
 # Parameters of mallopt, from malloc.h of the GNU C library.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _MEBIBYTE = 2**20
-# Of a block that is kept. Other threads than the first cannot keep blocks of more than 64 MiB.
-_LARGEST_KEPT = 256 * _MEBIBYTE
+# Of a block that is kept. Larger ones leave larger gaps, and other threads than the first cannot keep them anyway.
+_LARGEST_KEPT = 64 * _MEBIBYTE
+_LARGEST_IN_OLD_VERSIONS = 32 * _MEBIBYTE  # of the library, before 2.35
 # Without it, other threads than the first return areas of 64 MiB in which nothing is used.
 _SPARE = 64 * _MEBIBYTE
 
@@ -24,7 +25,11 @@ _users = 0
 
 @contextmanager
 def freed_memory_kept():
-    """Context in which freed memory stays with the program. It may be nested, and entered by several threads."""
+    """Context in which freed memory stays with the program.
+
+    It may be nested, and entered by several threads: it lasts until all of them have left. What was kept remains for
+    reuse until :func:`return_freed_memory`.
+    """
     _enter_or_leave(+1)
     try:
         yield
@@ -33,7 +38,7 @@ def freed_memory_kept():
 
 
 def return_freed_memory():
-    """Give memory that was freed back to the system."""
+    """Give memory that was freed back to the system: 10 to 100 ms, and the next to need memory gets it anew."""
     library = _gnu_c_library()
     if library is not None:
         library.malloc_trim(0)
@@ -53,7 +58,8 @@ def _enter_or_leave(change):
             trim, pad, mmap = 64 * _MEBIBYTE, _MEBIBYTE // 8, 32 * _MEBIBYTE
         library.mallopt(_TRIM_THRESHOLD, trim)
         library.mallopt(_TOP_PAD, pad)
-        library.mallopt(_MMAP_THRESHOLD, mmap)
+        if not library.mallopt(_MMAP_THRESHOLD, mmap):
+            library.mallopt(_MMAP_THRESHOLD, _LARGEST_IN_OLD_VERSIONS)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 # In the messages of torch: CUDA and MPS; the CPU on Linux, on Windows; cuDNN and cuBLAS.
-_OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+_OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed", "create a primitive")
 _WORKING_BYTES_PER_PIXEL = 32  # while one slice is rasterized, measured
 
 

@@ -128,6 +128,9 @@ def _fill(result, slices, intensity_range, target, effort, data_consistency, pro
             if not is_out_of_memory(error):
                 raise
             effort.reduce(error)
+            values = None
+        if values is None:  # Not before: the error holds what was computed until it failed.
+            return_freed_memory()
             continue
         result[done : done + len(batch)] = values
         done += len(batch)

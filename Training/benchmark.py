@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from NExpRLib.allocator import freed_memory_kept
 from NExpRLib.model_card import read_card
 
 from .benchmark_cases import FULL, QUICK, measure, notes
@@ -35,8 +36,9 @@ def run(arguments):
             bar.set_description_str(step, refresh=False)
             bar.set_postfix_str(method)
 
-        for device in devices:
-            rows += measure(plan, device, arguments.model, announce)
+        with freed_memory_kept():  # Also for the methods that would not ask for it.
+            for device in devices:
+                rows += measure(plan, device, arguments.model, announce)
         bar.update(len(steps) - bar.n)
     text = report(machine, rows, notes(plan))
     print(text)

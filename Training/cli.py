@@ -6,8 +6,6 @@ import importlib.metadata
 import signal
 import sys
 
-from NExpRLib.allocator import freed_memory_kept
-
 COMMANDS = {
     "upsample": "super-resolve volumes",
     "demo": "restore a real brain MRI that comes with nilearn, with a figure and a table",
@@ -32,8 +30,7 @@ def main(argv=None):
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
-        with freed_memory_kept():
-            _run(argv)
+        _run(argv)
     except (ValueError, MemoryError) as error:
         sys.exit(_fail(str(error), 2))
     except ModuleNotFoundError as error:

@@ -9,6 +9,8 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from NExpRLib.allocator import freed_memory_kept
+
 from .data_module import SliceData
 from .modules import RestorationTraining
 
@@ -58,6 +60,7 @@ def _check_checkpoint(path):
         raise ValueError(f"{path} is no checkpoint of nexpr train, or is damaged.") from error
 
 
+@freed_memory_kept()
 def train(arguments):
     """Run Lightning's ``fit`` with ``--config FILE`` and overrides, e.g. ``--trainer.devices 2``, ``--resume FILE``.
 

@@ -20,7 +20,8 @@ def memory():
         return next(int(line.split()[1]) / 1000 for line in file if line.startswith("VmRSS:"))
 
 def write_and_free():
-    np.ones(200_000_000, np.uint8)
+    blocks = [np.ones(30_000_000, np.uint8) for _ in range(7)]
+    del blocks
     return memory() - start
 
 start = memory()
@@ -42,7 +43,7 @@ return_freed_memory()
 print(memory() - start, write_and_free())
 """)
     assert within > 190
-    assert max(before, returned, after) < 20
+    assert max(before, returned, after) < 100
 
 
 def test_contexts_of_several_threads_overlap():
@@ -63,7 +64,7 @@ return_freed_memory()
 print(write_and_free())
 """)
     assert within > 190
-    assert after < 20
+    assert after < 100
 
 
 def test_an_error_ends_the_context():
@@ -74,13 +75,12 @@ try:
 except ValueError:
     print(write_and_free())
 """)
-    assert after < 20
+    assert after < 100
 
 
-def test_slices_of_a_volume_reuse_memory():
-    """Otherwise the system clears tens of thousands of pages for each of these slices."""
-    *_, faults = run("""
+MODEL = """
 import resource
+import sys
 import SimpleITK as sitk
 import torch
 from NExpRLib.model import Model
@@ -88,13 +88,32 @@ from NExpRLib.network import NetworkConfig, NExpRNetwork
 from NExpRLib.volumes import upsample
 
 torch.set_num_threads(1)
-config = NetworkConfig(blocks=1, frequencies=2, basis="full", skip="bicubic")
+config = NetworkConfig(blocks=1, hidden=64, frequencies=2, basis="full", skip="bicubic")
 model = Model(NExpRNetwork(config), {"name": "random"}, torch.device("cpu"), "float32")
-volume = sitk.GetImageFromArray(np.random.default_rng(0).random((4, 384, 384), np.float32))
+pixels = np.random.default_rng(0).random((4, 384, 384), np.float32)
 faults = []
-def count(fraction):
+def count(fraction=None):
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
-upsample(volume, 1.5, model=model, progress=count)
-print(*np.diff(faults))
-""")
-    assert faults < 2000
+def in_a_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+"""
+
+
+@pytest.mark.parametrize("call", ["{}()", "in_a_thread({})"], ids=["main thread", "other thread"])
+def test_slices_of_a_volume_reuse_memory_and_return_it(call):
+    """Otherwise the system clears tens of thousands of pages for each of these slices."""
+    *faults, left = run(
+        MODEL
+        + """
+def work():
+    model.represent(pixels[0, :32, :32])
+    start = memory()
+    upsample(sitk.GetImageFromArray(pixels), 1.5, model=model, progress=count)
+    print(*np.diff(faults), memory() - start)
+"""
+        + call.format("work")
+    )
+    assert faults[-1] < 12_000
+    assert left < 50

@@ -61,7 +61,7 @@ def test_from_a_folder_of_dicom_to_an_upsampled_volume(nexpr, tmp_path):
     assert status == 0
     assert "name: my_model" in card
     assert "steps: 60" in card
-    assert "'validation_subjects': ['bob']" in card
+    assert "validation_subjects: ['bob']" in card
 
     output = tmp_path / "ann_2x.nii.gz"
     assert nexpr("upsample", tmp_path / "data" / "ann", output, "--scale", 2, "--model", model)[0] == 0

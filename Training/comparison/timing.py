@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from NExpRLib.allocator import freed_memory_kept
+
 from ..files import atomic_output
 from ..machine import device_name
 from ..table import three_digits
@@ -54,7 +56,8 @@ def times(restorer, size, scales, repeats, device):
         if restorer.scale in (None, scale):
             calls[scale] = partial(restorer.rescale, encoded, (round(size * scale), round(size * scale)))
     calls = {name: synchronized(call, device) for name, call in calls.items()}
-    measured = in_turns(calls, Effort(rounds=repeats, turn=0.02, budget=math.inf))
+    with freed_memory_kept():  # Also for the methods that would not ask for it.
+        measured = in_turns(calls, Effort(rounds=repeats, turn=0.02, budget=math.inf))
     medians = {name: of_call.median for name, of_call in measured.items()}
     return medians.pop("encode"), medians
 
