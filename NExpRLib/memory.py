@@ -3,12 +3,15 @@
 import ctypes
 import math
 import os
+import re
 import sys
 
 import numpy as np
 
-# In the messages of torch: CUDA and MPS; the CPU on Linux, on Windows; cuDNN and cuBLAS.
-_OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed", "create a primitive")
+# In the messages of torch: CUDA and MPS; the CPU on Linux, on Windows; cuDNN and cuBLAS; oneDNN.
+_OUT_OF_MEMORY = re.compile(
+    "out of memory|allocate memory|not enough memory|alloc_failed|create a primitive(?! descriptor)", re.IGNORECASE
+)
 _WORKING_BYTES_PER_PIXEL = 32  # while one slice is rasterized, measured
 
 
@@ -60,9 +63,8 @@ def memory_needed(target, dtype, volumes=1):
 
 def is_out_of_memory(error):
     """Whether an exception says that main memory or device memory ran out."""
-    text = str(error).lower()
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in text for words in _OUT_OF_MEMORY)
+        isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)) is not None
     )
 
 

@@ -30,7 +30,14 @@ def main(argv=None):
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
-        _run(argv)
+        if argv[:1] == ["train"]:
+            from .train import train
+
+            for checkpoint in train(argv[1:]):
+                print(f"Checkpoint: {checkpoint}")
+        else:
+            arguments = _parse(argv)
+            importlib.import_module(f".{arguments.command}", __package__).run(arguments)
     except (ValueError, MemoryError) as error:
         sys.exit(_fail(str(error), 2))
     except ModuleNotFoundError as error:
@@ -45,17 +52,6 @@ def main(argv=None):
         sys.exit(_fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2))
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted, nothing half-written is left", 130))
-
-
-def _run(argv):
-    if argv[:1] == ["train"]:
-        from .train import train
-
-        for checkpoint in train(argv[1:]):
-            print(f"Checkpoint: {checkpoint}")
-    else:
-        arguments = _parse(argv)
-        importlib.import_module(f".{arguments.command}", __package__).run(arguments)
 
 
 def _version():
