@@ -79,6 +79,7 @@ class TrainingCrops(torch.utils.data.Dataset):
         times its size, see :func:`~Training.degradation.fixed_scale_input`.
     :param truth_samples: keep that many random rows and columns of the truth of each crop instead of all; not for a
         fixed scale.
+    :param cut_crops: share of the crops that end at a hard border, see :func:`cut_at_circle`.
     :raises ValueError: if a slice is smaller than a crop.
     """
 
@@ -93,6 +94,7 @@ class TrainingCrops(torch.utils.data.Dataset):
         crops_per_slice,
         fixed_scale=None,
         truth_samples=None,
+        cut_crops=0.0,
         seed=0,
         start=0,
     ):
@@ -113,6 +115,7 @@ class TrainingCrops(torch.utils.data.Dataset):
         self.crops_per_slice = crops_per_slice
         self.fixed_scale = fixed_scale
         self.truth_samples = None if fixed_scale else truth_samples
+        self.cut_crops = cut_crops
         self.seed = seed
         self.start = start
 
@@ -154,7 +157,34 @@ class TrainingCrops(torch.utils.data.Dataset):
         low_crop, high_crop = low[np.ix_(*low_slices)], high[np.ix_(*high_slices)]
         if rng.random() < 0.5:
             low_crop, high_crop, in_crop, cell = low_crop.T, high_crop.T, in_crop[::-1], cell[::-1]
+        if self.cut_crops and rng.random() < self.cut_crops:
+            low_crop, high_crop = cut_at_circle(low_crop, high_crop, *in_crop, rng)
         return torch.from_numpy(low_crop.copy()), torch.from_numpy(high_crop.copy()), *in_crop, tuple(cell)
+
+
+def cut_at_circle(low, high, rows, columns, rng):
+    """Replace a crop and its truth by a constant on one side of a random circle, without any transition.
+
+    Circular fields of view and masked images end so, often far below all other intensities. A network that has seen
+    only blurred edges takes such a border for one that was blurred, and sharpens it to a bright rim.
+
+    :param low, high: float32 arrays (h, w) and (H, W), intensities from 0 to 1.
+    :param rows, columns: positions of the pixels of ``high`` in those of ``low``.
+    :return: both, float32, on a new scale: 0 is the constant, which is 0 or less before; 1 stays 1.
+    """
+    side = low.shape[0]
+    point, radius, angle = rng.uniform(0, side, 2), side * 2 ** rng.uniform(-1, 4), rng.uniform(0, 2 * np.pi)
+    center = point + radius * np.array([np.cos(angle), np.sin(angle)])
+    outside = rng.random() < 0.5
+    constant = -3 * rng.random() ** 2
+
+    def cut(image, u, v):
+        is_outside = np.hypot(u[:, None] - center[0], v - center[1]) > radius
+        image = np.where(is_outside == outside, constant, image)
+        return ((image - constant) / (1 - constant)).astype(np.float32)
+
+    pixels = (np.arange(n) for n in low.shape)
+    return cut(low, *pixels), cut(high, rows, columns)
 
 
 def degraded_pair(image, scale, degradation, smallest=1):

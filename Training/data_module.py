@@ -17,6 +17,7 @@ class SliceData(lightning.LightningDataModule):
     :param crop_size: side of a training crop in low-resolution pixels.
     :param truth_samples: compare each crop with its truth at that many random rows and columns instead of all; for
         networks that are slow to query. LIIF and LTE choose 48 x 48 random pixels.
+    :param cut_crops: share of the crops that end at a hard border, as circular fields of view and masked images do.
     :param slices_per_batch, crops_per_slice: their product is the batch size.
     :param steps_per_epoch: optimizer steps per epoch; by default one pass over the slices.
     :param workers: processes that prepare training crops.
@@ -31,6 +32,7 @@ class SliceData(lightning.LightningDataModule):
         scales: tuple[float, float] = (1.0, 4.0),
         crop_size: int = 32,
         truth_samples: int | None = None,
+        cut_crops: float = 0.0,
         slices_per_batch: int = 4,
         crops_per_slice: int = 4,
         steps_per_epoch: int | None = None,
@@ -63,6 +65,7 @@ class SliceData(lightning.LightningDataModule):
             crops_per_slice=options.crops_per_slice,
             fixed_scale=self.trainer.lightning_module.fixed_scale,
             truth_samples=options.truth_samples,
+            cut_crops=options.cut_crops,
             seed=options.seed,
             start=self.trainer.current_epoch * items,
         )

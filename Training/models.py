@@ -100,6 +100,7 @@ def export_model(checkpoint, folder, about):
             "steps": state["global_step"],
             "crops_per_step": data["slices_per_batch"] * data["crops_per_slice"],
             "crop_size": data["crop_size"],
+            "cut_crops": data.get("cut_crops", 0.0),
             "windows": facts["windows"],
             "validation_subjects": facts["validation_subjects"],
         },

@@ -11,6 +11,7 @@ from subprocess import DEVNULL
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from NExpRLib.interpolation import interpolate
 from Training.cli import main
@@ -161,6 +162,41 @@ def test_crops_hold_the_truth_at_their_positions():
             # The antialiasing filter reproduces a ramp up to the discretization of its weights; a tenth of a
             # low-resolution pixel would be 7e-4 along columns.
             assert np.median(np.abs(interpolated - truth.numpy()[inside])) < 2e-4
+
+
+def test_cut_crops_end_at_one_circle_in_input_and_truth():
+    noise = np.random.default_rng(0).uniform(0.2, 0.8, (80, 90)).astype(np.float32)
+    whole, cut = (
+        TrainingCrops(
+            {("ann", "noise"): [noise]},
+            30,
+            degradation="bicubic",
+            scales=(1.0, 3.0),
+            crop_size=16,
+            crops_per_slice=1,
+            cut_crops=share,
+        )
+        for share in (0.0, 1.0)
+    )
+    kept_shares = []
+    for index in range(len(whole)):
+        before, after = whole[index], cut[index]
+        rows, columns = after.rows[0], after.columns[0]
+        low, high = after.inputs[0, 0].numpy(), after.truths[0].numpy()
+        kept = low > 0
+        kept_shares.append(kept.mean())
+        # A border is nowhere blurred: what is kept of input and truth is as before, on one scale of intensities.
+        x = np.r_[before.inputs[0, 0].numpy()[kept], before.truths[0].numpy()[high > 0]]
+        if len(x) > 2:
+            y = np.r_[low[kept], high[high > 0]]
+            slope, offset = np.polyfit(x, y, 1)
+            np.testing.assert_allclose(slope * x + offset, y, atol=1e-5)
+            assert slope + offset == pytest.approx(1, abs=1e-5)
+        # Truth and input are cut at the same place: they differ only where the border passes a neighboring pixel.
+        nearest = np.ix_(*(p.round().astype(int).clip(0, 15) for p in (rows, columns)))
+        is_far = minimum_filter(kept, 3, mode="constant") == maximum_filter(kept, 3, mode="constant", cval=1)
+        assert ((high > 0) == kept[nearest])[is_far[nearest]].all()
+    assert 0.2 < np.mean(kept_shares) < 0.8
 
 
 def test_slices_smaller_than_a_crop_are_refused():
