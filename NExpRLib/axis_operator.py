@@ -36,9 +36,11 @@ class CellGroups:
         """
         if not self.alike:
             return weights_of(self.cells, self.offsets)
-        first_inner_last = np.array([0, 1, -1])
+        first_inner_last = [0, 1, -1]
         weights = weights_of(self.cells[first_inner_last], self.offsets[first_inner_last])
-        return weights[np.repeat([0, 1, 2], [1, len(self.cells) - 2, 1])]
+        which = np.ones(len(self.cells), dtype=np.int64)
+        which[0], which[-1] = 0, 2
+        return weights[which]
 
 
 def group_by_cell(positions, cells, start_of_first, cell_length):
@@ -56,29 +58,32 @@ def group_by_cell(positions, cells, start_of_first, cell_length):
     counts = np.bincount(cells - first)
     # Beyond the border of the image, the outermost cells may hold any number of samples: they are split.
     length = counts[1:-1].max(initial=0) or counts.max()
-    pieces = -(-counts // length)
-    consecutive = pieces.max() == 1
+    consecutive = bool(counts[0] <= length and counts[-1] <= length)
     if consecutive:
-        pieces[:] = 1
-    ends = np.cumsum(pieces)
-    begin_slot = (ends - pieces) * length
-    if consecutive:
+        groups = np.arange(len(counts))
+        begin_slot = length * groups
         begin_slot[0] += length - counts[0]  # What fills up the first group comes first: the samples are in one piece.
-    slots = np.arange(len(cells)) + np.repeat(begin_slot - np.cumsum(counts) + counts, counts)
-    fullest = counts.argmax()
-    offsets = np.full(ends[-1] * length, np.nan)
-    offsets[slots] = positions - (start_of_first + cell_length * cells)
-    offsets = offsets.reshape(-1, length)
-    offsets = np.where(np.isnan(offsets), offsets[ends[fullest] - pieces[fullest]], offsets)
+    else:
+        pieces = -(-counts // length)
+        groups = np.arange(len(counts)).repeat(pieces)
+        begin_slot = length * (pieces.cumsum() - pieces)
+    begin = counts.cumsum() - counts
+    slots = np.arange(len(cells)) + (begin_slot - begin).repeat(counts)
+    in_cell = positions - (start_of_first + cell_length * cells)
+    begin_of_fullest = begin[counts.argmax()]
+    offsets = np.empty((len(groups), length))
+    offsets[:] = in_cell[begin_of_fullest : begin_of_fullest + length]
+    offsets.reshape(-1)[slots] = in_cell
+    in_one_piece = slots[-1] - slots[0] == len(slots) - 1
+    alike = consecutive and in_one_piece and len(groups) > 3 and np.abs(offsets[1:-1] - offsets[1]).max() < 1e-9
     if order is not None:
         place = np.empty_like(slots)
         place[order] = slots
-    elif slots[-1] - slots[0] == len(slots) - 1:
+    elif in_one_piece:
         place = slice(int(slots[0]), int(slots[-1]) + 1)
     else:
         place = slots
-    alike = consecutive and len(pieces) > 3 and np.abs(offsets[1:-1] - offsets[1]).max() < 1e-9
-    return CellGroups(np.repeat(first + np.arange(len(counts)), pieces), offsets, bool(consecutive), bool(alike), place)
+    return CellGroups(first + groups, offsets, consecutive, bool(alike), place)
 
 
 @dataclass(frozen=True, eq=False)

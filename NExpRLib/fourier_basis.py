@@ -66,12 +66,12 @@ def patch_operator(groups, patches, patch_size, frequencies, blend):
     def weights_of(cells, offsets):
         if not blend:
             return _waves(offsets - patch_size / 2, frequencies)
-        toward_next = np.clip(offsets / patch_size, 0, 1)
+        toward_next = offsets / patch_size
         toward_next[cells == -1] = 1
         toward_next[cells == patches - 1] = 0
-        share = np.stack([1 - toward_next, toward_next], axis=-1)[..., None]
-        waves = _waves(np.stack([offsets, offsets - patch_size], axis=-1), frequencies)
-        weights = waves * (share if isinstance(waves, np.ndarray) else waves.new_tensor(share))
+        share = np.abs(toward_next[..., None] - (1, 0))
+        waves = _waves(offsets[..., None] - (0, patch_size), frequencies)
+        weights = waves * (share if isinstance(waves, np.ndarray) else waves.new_tensor(share))[..., None]
         return weights.reshape(*offsets.shape, -1)
 
     return AxisOperator(groups, groups.weights(weights_of), step=2 * len(frequencies) - 1)
@@ -79,10 +79,10 @@ def patch_operator(groups, patches, patch_size, frequencies, blend):
 
 def _waves(offsets, frequencies):
     """Cosines of all frequencies, then sines of all but the first: (...) -> (..., 2N+1)."""
-    n = len(frequencies)
-    index = np.concatenate([np.arange(n), np.arange(1, n)])
-    quarter_turn = np.repeat([0.0, np.pi / 2], [n, n - 1])
     if isinstance(frequencies, np.ndarray):
-        return np.cos(offsets[..., None] * frequencies[index] - quarter_turn)
-    offsets, quarter_turn = (frequencies.new_tensor(x) for x in (offsets, quarter_turn))
-    return (offsets[..., None] * frequencies[index] - quarter_turn).cos()
+        phases = offsets[..., None] * frequencies
+        return np.concatenate([np.cos(phases), np.sin(phases[..., 1:])], axis=-1)
+    import torch  # Loaded already, since the frequencies are a tensor.
+
+    phases = frequencies.new_tensor(offsets)[..., None] * frequencies
+    return torch.cat([phases.cos(), phases[..., 1:].sin()], dim=-1)

@@ -107,13 +107,12 @@ def prefilter_matrix(size):
 
 
 def _keys(x):
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+    near, far = np.minimum(x, 1), x.clip(1, 2)
+    return (1.5 * near - 2.5) * near * near + 1 + ((2.5 - 0.5 * far) * far - 4) * far + 2
 
 
 def _cubic_bspline(x):
-    return np.where(x <= 1, 2 / 3 - x**2 + x**3 / 2, np.where(x < 2, (2 - x) ** 3 / 6, 0.0))
+    return (np.maximum(2 - x, 0) ** 3 - 4 * np.maximum(1 - x, 0) ** 3) / 6
 
 
 def _continued(indices, size, skip):
