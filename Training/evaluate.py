@@ -7,6 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 from tqdm import tqdm
 
+from NExpRLib.allocator import freed_memory_kept
 from NExpRLib.model import load_model
 from NExpRLib.model_card import model_folder
 from NExpRLib.volumes import checked_pixels
@@ -41,6 +42,7 @@ def add_arguments(parser):
     comparison.add_argument("--output", metavar="FOLDER", help="tables, figures, networks (default: nexpr-NAME)")
 
 
+@freed_memory_kept()
 def run(arguments):
     if arguments.config:
         run_comparison(arguments)

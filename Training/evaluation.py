@@ -52,17 +52,17 @@ def measure(restored, truth, low, degradation):
 
 def psnr(image, truth):
     """Peak signal-to-noise ratio in dB for a data range of 1."""
-    return peak_signal_noise_ratio(_tensor(image), _tensor(truth), data_range=1.0).item()
+    return peak_signal_noise_ratio(*_tensors(np.float64, image, truth), data_range=1.0).item()
 
 
 def ssim(image, truth):
     """Structural similarity with the 11 x 11 Gaussian window, over the pixels where it fits."""
-    _, of_pixels = structural_similarity_index_measure(
-        _tensor(image), _tensor(truth), data_range=1.0, return_full_image=True
-    )
+    # In float32, which takes a tenth of the time of float64, it differs by some 1e-6.
+    images = _tensors(np.float32, image, truth)
+    _, of_pixels = structural_similarity_index_measure(*images, data_range=1.0, return_full_image=True)
     # torchmetrics means over all pixels, with the images mirrored beyond their borders.
-    return of_pixels[..., 5:-5, 5:-5].mean().item()
+    return of_pixels[..., 5:-5, 5:-5].double().mean().item()
 
 
-def _tensor(image):
-    return torch.from_numpy(np.ascontiguousarray(image, dtype=np.float64))[None, None]
+def _tensors(dtype, *images):
+    return [torch.from_numpy(np.ascontiguousarray(image, dtype=dtype))[None, None] for image in images]
