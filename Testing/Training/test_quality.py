@@ -12,6 +12,8 @@ pytest.importorskip("torchmetrics", reason="needs the extra train")
 from Training.evaluation import evaluate_slice, normalized_slices  # noqa: E402
 from Training.restorers import NExpR, classical_methods  # noqa: E402
 
+from .hard_borders import cut_slices, rim, spline  # noqa: E402
+
 SLICES_PER_VOLUME = 2
 
 
@@ -43,3 +45,21 @@ def test_mri_model_exceeds_zero_filling_and_splines(mri_model, prostate_slices, 
     assert psnr["NExpR"] > psnr["Zero-filling"] + 0.5
     assert psnr["NExpR"] > psnr["Cubic B-spline"] + 0.5
     assert psnr["NExpR"] > psnr["Bicubic"] + 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "volume"),
+    [
+        ("mri", "brain_t2w_oms-patient04-study1"),
+        ("mri-fast", "prostate_t2_tra_prostatex-0000"),
+        ("ct", "ct_liver_totalsegmentator"),
+        ("ct", "ct_head_base_dcm-qa-ct-ge"),
+    ],
+)
+def test_hardly_a_rim_beside_a_hard_border(name, volume, real_data):
+    """Networks that take such a border for a blurred edge sharpen it to a rim of a thousand pixels, bright as bone."""
+    model = load_model(name, "cpu")
+    for pixels in cut_slices(real_data / "test" / f"{volume}.nii.gz"):
+        of_model, of_spline = (rim(pixels, result) for result in (model.represent(pixels).rasterize(2), spline(pixels)))
+        assert np.sum(of_model > 0.1) < 20
+        assert np.mean(of_model > 0.02) < np.mean(of_spline > 0.02)

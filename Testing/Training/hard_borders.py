@@ -1,0 +1,63 @@
+"""How bright a rim models draw where an image ends at a constant without any transition, as at the border of a circular
+field of view, or of a mask.
+
+    python -m Testing.Training.hard_borders VOLUME ...
+
+prints a table of all models in the package, and of the cubic B-spline. The middle slice of each volume is cut at a
+circle beyond which it holds a constant: its lowest intensity, and one intensity range below it.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy.ndimage import maximum_filter
+
+from NExpRLib import load_model
+from NExpRLib.grid import sample_positions
+from NExpRLib.intensity import robust_range
+from NExpRLib.interpolation import interpolate, prefilter
+from NExpRLib.model_card import model_names
+from Training.table import markdown_table
+
+
+def cut_slices(path):
+    """The middle slice of a volume with both constants: two float64 arrays, intensities in parts of its range."""
+    image = sitk.GetArrayFromImage(sitk.ReadImage(path))
+    low, high = robust_range(image)
+    pixels = (image[len(image) // 2] - low) / (high - low)
+    height, width = pixels.shape
+    radius = np.hypot(*np.ogrid[-height / 2 + 0.5 : height / 2, -width / 2 + 0.5 : width / 2])
+    inside = radius < 0.3 * min(height, width)
+    return [np.where(inside, pixels, constant) for constant in (pixels[inside].min(), -1.0)]
+
+
+def spline(pixels):
+    """Twice as many rows and columns by a cubic B-spline."""
+    positions = (sample_positions(n, 2 * n) for n in pixels.shape)
+    return interpolate(prefilter(pixels, "bspline"), *positions, "bspline")
+
+
+def rim(pixels, result):
+    """How far each pixel (H, W) of a result at 2x exceeds all of the 5 x 5 pixels about it in the input, at least 0."""
+    highest = maximum_filter(pixels, 5).repeat(2, axis=0).repeat(2, axis=1)
+    return np.maximum(result - highest, 0)
+
+
+def main(paths):
+    methods = {"Cubic B-spline": spline}
+    for name in model_names():
+        model = load_model(name)
+        methods[name] = lambda pixels, model=model: model.represent(pixels).rasterize(2)
+    rows = []
+    for path in paths:
+        for cut, constant in zip(cut_slices(path), ("lowest", "far below")):
+            rims = [rim(cut, method(cut)) for method in methods.values()]
+            rows.append([Path(path).name, constant, *(f"{x.max():.3f} ({np.sum(x > 0.1)})" for x in rims)])
+    print("Largest overshoot in parts of the intensity range (number of pixels above 0.1)\n")
+    print(markdown_table(["Volume", "Constant", *methods], rows))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
