@@ -175,12 +175,12 @@ def cut_at_circle(low, high, rows, columns, rng):
     side = low.shape[0]
     point, radius, angle = rng.uniform(0, side, 2), side * 2 ** rng.uniform(-1, 4), rng.uniform(0, 2 * np.pi)
     center = point + radius * np.array([np.cos(angle), np.sin(angle)])
-    outside = rng.random() < 0.5
-    constant = -3 * rng.random() ** 2
+    cut_outside = rng.random() < 0.5
+    constant = -3 * rng.random() ** 2  # As -3024 HU lies below soft tissue; more often close to the image.
 
     def cut(image, u, v):
         is_outside = np.hypot(u[:, None] - center[0], v - center[1]) > radius
-        image = np.where(is_outside == outside, constant, image)
+        image = np.where(is_outside == cut_outside, constant, image)
         return ((image - constant) / (1 - constant)).astype(np.float32)
 
     pixels = (np.arange(n) for n in low.shape)

@@ -15,10 +15,9 @@ import SimpleITK as sitk
 from scipy.ndimage import maximum_filter
 
 from NExpRLib import load_model
-from NExpRLib.grid import sample_positions
 from NExpRLib.intensity import robust_range
-from NExpRLib.interpolation import interpolate, prefilter
 from NExpRLib.model_card import model_names
+from Training.restorers import classical_methods
 from Training.table import markdown_table
 
 
@@ -35,8 +34,7 @@ def cut_slices(path):
 
 def spline(pixels):
     """Twice as many rows and columns by a cubic B-spline."""
-    positions = (sample_positions(n, 2 * n) for n in pixels.shape)
-    return interpolate(prefilter(pixels, "bspline"), *positions, "bspline")
+    return classical_methods("bicubic")["Cubic B-spline"](pixels, [2 * n for n in pixels.shape])
 
 
 def rim(pixels, result):
