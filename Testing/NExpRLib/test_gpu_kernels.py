@@ -47,9 +47,12 @@ def assert_same(draw_on_gpu, options, **target):
     image = random_image(on_device, **options)
     target = {"scale": None, "shape": None, "grid": "fov", "rows": None, "columns": None, **target}
     drawn = draw_on_gpu(image.patches, image.pixels, *zip(image._targets(**target), image._axes, image._frequencies))
-    expected = random_image(np.asarray, **options).rasterize(**target)
+    exact = random_image(np.asarray, **options)
+    expected = exact.rasterize(**target)
     assert drawn.shape == expected.shape
-    assert np.abs(drawn.cpu().numpy() - expected).max() < 1e-6 * np.abs(expected).max()
+    # Of few positions all values may be small sums of large numbers, whose rounding is that of the whole image.
+    largest = max(np.abs(expected).max(), np.abs(exact.rasterize(1)).max())
+    assert np.abs(drawn.cpu().numpy() - expected).max() < 1e-6 * largest
 
 
 @pytest.mark.parametrize("scale", [1, 2.5, 4, np.pi])
