@@ -43,6 +43,8 @@ class NetworkConfig:
     :ivar basis: ``paper`` (Eq. 1) or ``full`` (all four products of sines and cosines).
     :ivar skip: ``none`` (Eqs. 1-3), ``bicubic`` or ``bspline``.
     :ivar blend: mix neighboring patches linearly, so that there are no seams.
+    :ivar equivariant: the function of ``gain * slice + offset`` is ``gain * function + offset`` for every positive
+        gain, so it does not matter which intensities the network sees as 0 and 1; needs a skip.
     """
 
     blocks: int = 16
@@ -54,19 +56,36 @@ class NetworkConfig:
     basis: str = "paper"
     skip: str = "none"
     blend: bool = False
+    equivariant: bool = False
 
     def __post_init__(self):
         if self.basis not in BASES or self.skip not in SKIPS:
             raise ValueError(f"basis must be one of {BASES} and skip one of {SKIPS}.")
+        if self.equivariant and self.skip == "none":
+            raise ValueError("An equivariant network needs a skip, which carries the offset of the intensities.")
+
+
+class Differences(nn.Module):
+    """Of the eight neighbors of each pixel to the pixel itself: (b, 1, h, w) -> (b, 8, h, w).
+
+    The outermost pixels continue beyond the border. Autocast leaves differences in float32: a small contrast on a large
+    offset keeps its precision.
+    """
+
+    def forward(self, x):
+        h, w = x.shape[-2:]
+        padded = nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
+        neighbors = [padded[..., i : i + h, j : j + w] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+        return torch.cat(neighbors, dim=1) - x
 
 
 class ResidualBlock(nn.Module):
-    def __init__(self, features):
+    def __init__(self, features, bias):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(features, features, 3, padding=1),
+            nn.Conv2d(features, features, 3, padding=1, bias=bias),
             nn.ReLU(inplace=True),
-            nn.Conv2d(features, features, 3, padding=1),
+            nn.Conv2d(features, features, 3, padding=1, bias=bias),
         )
 
     def forward(self, x):
@@ -76,11 +95,16 @@ class ResidualBlock(nn.Module):
 class Encoder(nn.Module):
     """EDSR without its upsampler (Lim et al. 2017): (b, 1, h, w) -> (b, features, h, w)."""
 
-    def __init__(self, blocks, features):
+    def __init__(self, blocks, features, equivariant):
         super().__init__()
-        self.head = nn.Conv2d(1, features, 3, padding=1)
+        bias = not equivariant
+        if equivariant:
+            self.head = nn.Sequential(Differences(), nn.Conv2d(8, features, 1, bias=False))
+        else:
+            self.head = nn.Conv2d(1, features, 3, padding=1)
         self.body = nn.Sequential(
-            *[ResidualBlock(features) for _ in range(blocks)], nn.Conv2d(features, features, 3, padding=1)
+            *[ResidualBlock(features, bias) for _ in range(blocks)],
+            nn.Conv2d(features, features, 3, padding=1, bias=bias),
         )
 
     def forward(self, x):
@@ -94,12 +118,13 @@ class NExpRNetwork(nn.Module):
     def __init__(self, config=NetworkConfig()):
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config.blocks, config.features)
-        self.gather = nn.Conv2d(config.features, config.hidden, config.patch_size, stride=config.patch_size)
+        bias = not config.equivariant  # Without biases, everything is proportional to the differences at its start.
+        self.encoder = Encoder(config.blocks, config.features, config.equivariant)
+        self.gather = nn.Conv2d(config.features, config.hidden, config.patch_size, config.patch_size, bias=bias)
         layers = []
         for _ in range(4):
-            layers += [nn.Conv2d(config.hidden, config.hidden, 1), nn.ReLU(inplace=True)]
-        layers.append(nn.Conv2d(config.hidden, coefficient_count(config.basis, config.frequencies), 1))
+            layers += [nn.Conv2d(config.hidden, config.hidden, 1, bias=bias), nn.ReLU(inplace=True)]
+        layers.append(nn.Conv2d(config.hidden, coefficient_count(config.basis, config.frequencies), 1, bias=bias))
         self.decoder = nn.Sequential(*layers)
         if config.skip != "none":
             self._start_from_skip()
@@ -114,9 +139,10 @@ class NExpRNetwork(nn.Module):
             # What differs between patches reaches the last layer (He et al. 2015). PyTorch's own initialization passes
             # on 3 % of it: what all patches share then dominates the first updates, and they switch off all units.
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
         nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for layer in (*hidden, last):
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     @property
     def halo(self):

@@ -170,6 +170,17 @@ def test_result_follows_offset_and_scale_of_the_intensities(skip, blend, tmp_pat
     np.testing.assert_allclose(result, 20 * model.represent(pixels).rasterize(1.7) - 700, atol=1e-5 * 4000)
 
 
+@pytest.mark.parametrize("skip", ["bicubic", "bspline"])
+@pytest.mark.parametrize("intensity_range", [(0, 1), (-700, 20_000), (99, 101)])
+def test_range_does_not_matter_to_an_equivariant_network(skip, intensity_range, tmp_path):
+    config = replace(TINY, skip=skip, equivariant=True)
+    model = load_model(write_model(tmp_path / "model", config, last_layer=0.05), "cpu", "float32")
+    pixels = random_slice()
+    expected = model.represent(pixels).rasterize(1.7)
+    result = model.represent(pixels, intensity_range).rasterize(1.7)
+    np.testing.assert_allclose(result, expected, atol=1e-5 * 20_000 / 200)
+
+
 @pytest.mark.parametrize("shape", [(5,), (3, 5, 5), (2, 3, 5, 5), (0, 5), (0, 1, 5, 5)])
 def test_wrong_shapes(tiny_model, shape):
     with pytest.raises(ValueError, match="shape"):

@@ -63,8 +63,10 @@ def test_what_differs_between_patches_reaches_the_last_layer():
 
 @pytest.mark.parametrize("basis", BASES)
 @pytest.mark.parametrize(("patch_size", "blocks"), [(1, 1), (2, 1), (2, 2), (3, 1), (4, 1)])
-def test_halo_is_the_receptive_field(basis, patch_size, blocks):
-    network = small_network(basis=basis, patch_size=patch_size, blocks=blocks)
+@pytest.mark.parametrize("equivariant", [False, True])
+def test_halo_is_the_receptive_field(basis, patch_size, blocks, equivariant):
+    skip = "bicubic" if equivariant else "none"
+    network = small_network(basis=basis, patch_size=patch_size, blocks=blocks, skip=skip, equivariant=equivariant)
     a, radius = patch_size, 2 * blocks + 2
     assert network.halo % a == 0
     assert radius <= network.halo < radius + a
@@ -101,7 +103,32 @@ def test_batch_equals_single_slices():
     torch.testing.assert_close(network(images), torch.cat([network(image[None]) for image in images]))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (7, 11)])
+def test_equivariant_network(shape):
+    """Numbers grow with the contrast, and do not know the offset."""
+    network = small_network(equivariant=True, skip="bicubic").double()
+    image = torch.rand(2, 1, *shape, dtype=torch.float64)
+    numbers = network(image)
+    torch.testing.assert_close(network(40 * image - 1000), 40 * numbers)
+    assert image.numel() == 2 or numbers.abs().max() > 0.1
+    assert not network(torch.full_like(image, 7.0)).any()
+
+
+def test_equivariant_network_keeps_its_precision_far_from_zero():
+    """A padding value of -32768 moves all of an image close to 1, where bfloat16 would tell four intensities apart."""
+    network = small_network(equivariant=True, skip="bicubic")
+    image = torch.rand(1, 1, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        numbers, moved = network(image), network(image + 1000)
+    assert (moved - numbers).abs().max() < 0.02 * numbers.abs().max()
+
+
 @pytest.mark.parametrize("wrong", [{"basis": "other"}, {"skip": "other"}])
 def test_unknown_configuration(wrong):
     with pytest.raises(ValueError, match="must be one of"):
         NetworkConfig(**wrong)
+
+
+def test_equivariant_network_needs_a_skip():
+    with pytest.raises(ValueError, match="needs a skip"):
+        NetworkConfig(equivariant=True)
