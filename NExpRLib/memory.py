@@ -12,7 +12,7 @@ import numpy as np
 _OUT_OF_MEMORY = re.compile(
     "out of memory|allocate memory|not enough memory|alloc_failed|create a primitive(?! descriptor)", re.IGNORECASE
 )
-_WORKING_BYTES_PER_PIXEL = 32  # while one slice is rasterized, measured
+WORKING_BYTES_PER_PIXEL = 32  # while one slice is rasterized, measured
 
 
 def available_memory():
@@ -58,7 +58,7 @@ def memory_needed(target, dtype, volumes=1):
     :param dtype: pixel type of the results.
     """
     results = 2 * volumes * math.prod(target.geometry.size) * np.dtype(dtype).itemsize
-    return results + _WORKING_BYTES_PER_PIXEL * math.prod(target.shape)
+    return results + WORKING_BYTES_PER_PIXEL * math.prod(target.shape)
 
 
 def is_out_of_memory(error):

@@ -5,7 +5,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .Output import copyContext, isResult, outputName, recordProvenance
-from .Sequences import addSequence, currentFrame, framesOf, sequenceOf
+from .Sequences import addSequence, currentFrame, framesOf, indexValuesOf, sequenceOf
 from .UpsamplingJob import Frame, UpsamplingJob
 from .Volumes import geometryOf, setVolume, volumeProblem
 
@@ -22,13 +22,16 @@ class ApplyRun:
         """
         if inputVolume is not None and inputVolume is outputVolume:
             raise ValueError(_("The output volume is the input volume: select another one, or none for a new volume."))
+        self._sequence = sequenceOf(inputVolume)
         outputSequence = sequenceOf(outputVolume) if outputVolume is not None else None
-        if outputSequence and not isResult(outputSequence[1]):
+        # A single volume would be lost as soon as the sequence shows its next frame.
+        if outputSequence and not (self._sequence and isResult(outputSequence[1])):
             raise ValueError(_("The output volume is a frame of another sequence: select another one, or none."))
         self._inputVolume = inputVolume
         self._outputVolume = outputVolume
         self._settings = settings
-        self._sequence = sequenceOf(inputVolume)
+        # As they are now: the user may edit the sequence while another thread computes.
+        self._indexValues = indexValuesOf(self._sequence) if self._sequence else [None]
         volumeNodes = framesOf(self._sequence) if self._sequence else [inputVolume]
         self._frames = [_frame(volumeNode, settings) for volumeNode in volumeNodes]
         _checkMemory(self._frames)
@@ -47,7 +50,7 @@ class ApplyRun:
         """
         if not self.inputPresent:
             return None
-        current = currentFrame(self._sequence) if self._sequence else 0
+        current = currentFrame(self._sequence, self._indexValues) if self._sequence else 0
         target = self._frames[current].target
         added = []
         try:
@@ -58,21 +61,25 @@ class ApplyRun:
                 added.append(outputVolume)
             setVolume(outputVolume, results[current], target.geometry)
             if self._sequence:
-                sequenceNode = addSequence(self._sequence, self._frameNodes(results), outputVolume)
-                recordProvenance(self._inputVolume, sequenceNode, self._settings, target)
+                frames = zip(self._indexValues, self._frameNodes(results))
+                sequenceNode = addSequence(self._sequence, frames, outputVolume)
+                self._recordProvenance(sequenceNode, target)
         except Exception:
             for node in added:
                 slicer.mrmlScene.RemoveNode(node)
             raise
         copyContext(self._inputVolume, outputVolume)
-        recordProvenance(self._inputVolume, outputVolume, self._settings, target)
+        self._recordProvenance(outputVolume, target)
         return outputVolume
+
+    def _recordProvenance(self, node, target):
+        recordProvenance(self._inputVolume, node, self._settings, target, self.job.card)
 
     def _frameNodes(self, results):
         for frame, pixels in zip(self._frames, results):
             volumeNode = slicer.vtkMRMLScalarVolumeNode()
             setVolume(volumeNode, pixels, frame.target.geometry)
-            recordProvenance(self._inputVolume, volumeNode, self._settings, frame.target)
+            self._recordProvenance(volumeNode, frame.target)
             yield volumeNode
 
 

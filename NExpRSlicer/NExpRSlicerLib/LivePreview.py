@@ -1,5 +1,6 @@
 """Live preview in the scene: watches the view and the volume, and draws the current slice super-resolved."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from NExpRLib.memory import WORKING_BYTES_PER_PIXEL, available_memory, is_out_of_memory
 from NExpRLib.model_card import intensity_range, read_card
 
 from .EncodedSlice import SliceContent, encodeSlice
@@ -18,6 +20,8 @@ from .Settings import settingsFromParameterNode
 from .SliceEncoder import SliceEncoder
 from .SliceViews import rotateToPlane, viewNodes, viewOf, viewSize, xyToWorld
 from .Volumes import geometryOf, ijkToWorld, slicesOf, volumeProblem
+
+LARGEST_PREVIEW = 2**25  # pixels, drawn in about a second
 
 
 class LivePreview(VTKObservationMixin):
@@ -63,6 +67,11 @@ class LivePreview(VTKObservationMixin):
         except ValueError as error:
             self._hide()
             self.text = str(error)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._hide()
+            self.text = _("There is not enough memory to draw the slice.")
 
     def poll(self, timeout=0):
         """Take over an encoded slice; update() draws it. See Worker.poll."""
@@ -119,22 +128,26 @@ class LivePreview(VTKObservationMixin):
             shape = tuple(sizes[axis] for axis in target.plane_axes)
             grid = visibleGrid(target, shape, xyToIJK, xyToWorld(sliceNode), viewSize(sliceNode))
         else:
+            _checkSize(target.shape)
             grid = wholeSliceGrid(target, matrix, index)
         self._draw(key, grid, compositeNode, parameterNode)
         self._node.showLike(inputVolume, parameterNode.inferredDetail)
         return _describe(grid, index, sizes[target.slice_axis], parameterNode, self._node.displayNode.GetWindow())
 
     def _content(self, inputVolume, settings, sliceAxis, index):
+        from NExpRLib.volumes import check_values
+
         pixels = slicer.util.arrayFromVolume(inputVolume)
         rangeKey = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), settings.model)
         if self._range[0] != rangeKey:
+            check_values(pixels)
             self._range = (rangeKey, intensity_range(read_card(settings.model), pixels))
         return SliceContent(np.array(slicesOf(pixels, sliceAxis)[index]), self._range[1], settings)
 
     def _draw(self, key, grid, compositeNode, parameterNode):
         consistent = parameterNode.dataConsistency and not parameterNode.liveZoom
         drawn = (key, grid, compositeNode.GetID(), consistent, parameterNode.inferredDetail)
-        if drawn == self._drawn and self._node.present:
+        if drawn == self._drawn and self._node.isShownIn(compositeNode):
             return
         pixels = self._encoder.value.draw(grid, consistent, parameterNode.inferredDetail)
         self._node.show(compositeNode, pixels, grid.ijkToWorld)
@@ -163,6 +176,19 @@ class LivePreview(VTKObservationMixin):
 
     def _onEvent(self, _caller, _event):
         self._onChanged()
+
+
+def _checkSize(shape):
+    """Refuse a slice that would take seconds to draw after every step of the slider, or more memory than there is."""
+    pixels = math.prod(shape)
+    available = available_memory()
+    if pixels > LARGEST_PREVIEW or (available is not None and WORKING_BYTES_PER_PIXEL * pixels > available):
+        raise ValueError(
+            _(
+                "The slice would have {width} x {height} pixels, too many for a preview: use live zoom, or a coarser "
+                "target."
+            ).format(width=shape[1], height=shape[0])
+        )
 
 
 def _describe(grid, index, slices, parameterNode, window):

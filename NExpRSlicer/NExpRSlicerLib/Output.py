@@ -3,9 +3,9 @@
 import slicer
 
 import NExpRLib
-from NExpRLib.model_card import read_card
 
 from .Settings import scaleOf
+from .Volumes import displayLike
 
 
 def outputName(inputVolume, target):
@@ -18,11 +18,8 @@ def outputName(inputVolume, target):
 def copyContext(inputVolume, outputVolume):
     """Let the output appear like the input: display, units, parent transform, place in the subject hierarchy."""
     outputVolume.CreateDefaultDisplayNodes()
-    inputDisplay, outputDisplay = inputVolume.GetDisplayNode(), outputVolume.GetDisplayNode()
-    if inputDisplay is not None and outputDisplay is not None:
-        outputDisplay.CopyContent(inputDisplay)
-        outputDisplay.SetAutoWindowLevel(False)
-        outputDisplay.SetAndObserveColorNodeID(inputDisplay.GetColorNodeID())
+    if inputVolume.GetDisplayNode() is not None and outputVolume.GetDisplayNode() is not None:
+        displayLike(outputVolume, inputVolume.GetDisplayNode())
     outputVolume.SetVoxelValueQuantity(inputVolume.GetVoxelValueQuantity())
     outputVolume.SetVoxelValueUnits(inputVolume.GetVoxelValueUnits())
     outputVolume.SetAndObserveTransformNodeID(inputVolume.GetTransformNodeID())
@@ -37,9 +34,11 @@ def isResult(node):
     return node.GetAttribute("NExpR.Version") is not None
 
 
-def recordProvenance(inputVolume, outputNode, settings, target):
-    """Say in the attributes of a node how it was computed."""
-    card = read_card(settings.model)
+def recordProvenance(inputVolume, outputNode, settings, target, card):
+    """Say in the attributes of a node how it was computed.
+
+    :param card: of the model.
+    """
     attributes = {
         "Version": NExpRLib.__version__,
         "Model": card.get("name", settings.model),

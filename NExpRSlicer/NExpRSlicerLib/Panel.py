@@ -50,7 +50,8 @@ def panelState(parameterNode, volume, freeMemory):
     :param freeMemory: bytes, or None if unknown.
     """
     if volume.problem:
-        return PanelState(problem=volume.problem)
+        nothingSelected = parameterNode.inputVolume is None
+        return PanelState(problem=volume.problem, warning="" if nothingSelected else volume.problem)
     try:
         settings = settingsFromParameterNode(parameterNode, volume.geometry)
         target = settings.target(volume.geometry)

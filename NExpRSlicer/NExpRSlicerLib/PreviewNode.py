@@ -4,6 +4,7 @@ import numpy as np
 import slicer
 
 from .DetailColors import createDetailColors
+from .Volumes import displayLike
 
 NAME = "NExpR preview"
 DETAIL_OPACITY = 0.6
@@ -19,6 +20,7 @@ class PreviewNode:
         self._detailColors = None
         self._compositeNode = None
         self._previousForeground = None
+        self._opacity = None
         self._display = None  # (time stamp of the input's display, inferred detail, window and level) last taken over
 
     @property
@@ -30,6 +32,10 @@ class PreviewNode:
     def displayNode(self):
         """Display node of the volume."""
         return self._node.GetDisplayNode()
+
+    def isShownIn(self, compositeNode):
+        """Whether the volume is the foreground of a slice view."""
+        return self.present and compositeNode.GetForegroundVolumeID() == self._node.GetID()
 
     def show(self, compositeNode, pixels, ijkToWorld):
         """Put pixels (rows, columns) into the foreground of a slice view."""
@@ -52,19 +58,20 @@ class PreviewNode:
         if self._display and not self._display[1] and windowLevel != self._display[-1]:
             inputDisplay.SetAutoWindowLevel(False)
             inputDisplay.SetWindowLevel(*windowLevel)
+        if inferredDetail and (display.GetLevel() != 0 or display.GetAutoWindowLevel()):
+            # The user's window may be another, but nothing added has to stay black.
+            display.SetAutoWindowLevel(False)
+            display.SetWindowLevel(display.GetWindow(), 0)
         # Compare first: copying fires an event even if nothing changes.
         if self._display and self._display[:-1] == (inputDisplay.GetMTime(), inferredDetail):
             return
         with slicer.util.NodeModify(display):
-            display.CopyContent(inputDisplay)
-            display.SetAutoWindowLevel(False)
+            displayLike(self._node, inputDisplay)
             display.SetInterpolate(False)
-            display.SetAndObserveColorNodeID(inputDisplay.GetColorNodeID())
             if inferredDetail:
-                display.SetApplyThreshold(False)
-                display.SetWindowLevel(DETAIL_WINDOW * inputDisplay.GetWindow(), 0)
-                display.SetAndObserveColorNodeID(self._detailColorNodeID())
-        self._compositeNode.SetForegroundOpacity(DETAIL_OPACITY if inferredDetail else 1)
+                self._setDetailColors(display, inputDisplay.GetWindow())
+        if not self._display or self._display[1] != inferredDetail:
+            self._setOpacity(DETAIL_OPACITY if inferredDetail else 1)
         self._display = (inputDisplay.GetMTime(), inferredDetail, (display.GetWindow(), display.GetLevel()))
 
     def hide(self):
@@ -72,11 +79,13 @@ class PreviewNode:
         compositeNode, self._compositeNode = self._compositeNode, None
         if compositeNode is None or not slicer.mrmlScene.IsNodePresent(compositeNode):
             return
+        volumeID, opacity, compositing = self._previousForeground
         if self._node is not None and compositeNode.GetForegroundVolumeID() == self._node.GetID():
-            volumeID, opacity, compositing = self._previousForeground
             compositeNode.SetForegroundVolumeID(volumeID)
-            compositeNode.SetForegroundOpacity(opacity)
-            compositeNode.SetCompositing(compositing)
+        elif compositeNode.GetForegroundOpacity() != self._opacity:
+            opacity = compositeNode.GetForegroundOpacity()  # The user chose another foreground, and its opacity.
+        compositeNode.SetForegroundOpacity(opacity)
+        compositeNode.SetCompositing(compositing)
 
     def remove(self):
         """Leave the scene as if there had been no preview."""
@@ -105,6 +114,15 @@ class PreviewNode:
         self._node.SetAndObserveDisplayNodeID(display.GetID())
         self._display = None
 
+    def _setDetailColors(self, display, inputWindow):
+        """Black where nothing was added, whatever the mapping of the input's intensities."""
+        display.SetApplyThreshold(False)
+        display.SetInvertDisplayScalarRange(False)
+        if hasattr(display, "SetWindowMappingMethod"):  # Slicer 5.12 and later
+            display.SetWindowMappingMethod(0)
+        display.SetWindowLevel(DETAIL_WINDOW * inputWindow, 0)
+        display.SetAndObserveColorNodeID(self._detailColorNodeID())
+
     def _detailColorNodeID(self):
         if self._detailColors is None or not slicer.mrmlScene.IsNodePresent(self._detailColors):
             self._detailColors = createDetailColors()
@@ -114,7 +132,7 @@ class PreviewNode:
     def _setForeground(self, compositeNode):
         if compositeNode is self._compositeNode and compositeNode.GetForegroundVolumeID() == self._node.GetID():
             return
-        self.hide()
+        self.hide()  # Also where the user chose another foreground: its opacity is not that of the preview.
         self._compositeNode = compositeNode
         self._previousForeground = (
             compositeNode.GetForegroundVolumeID(),
@@ -125,6 +143,10 @@ class PreviewNode:
         # Adding or subtracting the preview would show other intensities.
         compositeNode.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Alpha)
         self._display = None  # sets the opacity
+
+    def _setOpacity(self, opacity):
+        self._compositeNode.SetForegroundOpacity(opacity)
+        self._opacity = self._compositeNode.GetForegroundOpacity()
 
 
 def _addOwn(node):

@@ -18,20 +18,28 @@ def framesOf(sequence):
     return [sequenceNode.GetNthDataNode(index) for index in range(sequenceNode.GetNumberOfDataNodes())]
 
 
-def currentFrame(sequence):
-    """Index of the frame that is shown."""
+def indexValuesOf(sequence):
+    """Index values of all frames, such as times."""
+    _browserNode, sequenceNode = sequence
+    return [sequenceNode.GetNthIndexValue(index) for index in range(sequenceNode.GetNumberOfDataNodes())]
+
+
+def currentFrame(sequence, indexValues):
+    """Which of the frames with these index values is shown; the first if none of them is."""
     browserNode, sequenceNode = sequence
     indexValue = browserNode.GetMasterSequenceNode().GetNthIndexValue(browserNode.GetSelectedItemNumber())
-    return max(0, sequenceNode.GetItemNumberFromIndexValue(indexValue, False))
+    shown = max(0, sequenceNode.GetItemNumberFromIndexValue(indexValue, False))
+    shownValue = sequenceNode.GetNthIndexValue(shown)
+    return indexValues.index(shownValue) if shownValue in indexValues else 0
 
 
-def addSequence(sequence, frameNodes, proxyNode):
+def addSequence(sequence, frames, proxyNode):
     """Add frames as a sequence that is replayed in step with the input, through the proxy node.
 
     If the proxy node already shows a sequence, its frames are replaced.
 
     :param sequence: of the input.
-    :param frameNodes: volume nodes, not in the scene, one for each frame of the input.
+    :param frames: pairs of an index value and a volume node, which is not in the scene.
     :return: the sequence node.
     """
     browserNode, inputSequence = sequence
@@ -45,8 +53,8 @@ def addSequence(sequence, frameNodes, proxyNode):
     sequenceNode.SetIndexName(inputSequence.GetIndexName())
     sequenceNode.SetIndexUnit(inputSequence.GetIndexUnit())
     sequenceNode.SetIndexType(inputSequence.GetIndexType())
-    for index, frameNode in enumerate(frameNodes):
-        sequenceNode.SetDataNodeAtValue(frameNode, inputSequence.GetNthIndexValue(index))
+    for indexValue, frameNode in frames:
+        sequenceNode.SetDataNodeAtValue(frameNode, indexValue)
     if not previous:
         slicer.mrmlScene.AddNode(sequenceNode)
         # This also synchronizes the sequence. Done before, it would create a proxy of its own.

@@ -37,7 +37,8 @@ class SliceEncoder:
     def request(self, key, readContent):
         """Ask for a slice; it replaces requests that were not started.
 
-        :param readContent: called in the main thread when encoding starts; returns the content to encode.
+        :param readContent: called in the main thread when encoding starts; returns the content to encode, or raises
+            ValueError to say why it cannot be.
         """
         self._newest = key
         known = key in (self.key, self._inFlight) or self.error is not None
@@ -58,8 +59,13 @@ class SliceEncoder:
         if self._wanted is None or self._worker.busy:
             return
         (key, readContent), self._wanted = self._wanted, None
+        try:
+            content = readContent()
+        except ValueError as error:
+            self._failure = (key, error)
+            return
         self._inFlight = key
-        self._worker.submit(partial(self._encode, readContent()), partial(self._onDone, key))
+        self._worker.submit(partial(self._encode, content), partial(self._onDone, key))
 
     def _onDone(self, key, value, error):
         self._inFlight = None

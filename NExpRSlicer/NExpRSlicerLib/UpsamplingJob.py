@@ -27,6 +27,7 @@ class UpsamplingJob:
 
     :ivar done, total: number of slices.
     :ivar remainingSeconds: estimate, or None before the first slice is done.
+    :ivar card: of the model that computed the slices, None before the run.
     """
 
     def __init__(self, frames, settings, models):
@@ -37,6 +38,7 @@ class UpsamplingJob:
         self.done = 0
         self.total = sum(frame.pixels.shape[2 - frame.target.slice_axis] for frame in frames)
         self.remainingSeconds = None
+        self.card = None
 
     def cancel(self):
         """End the run after the slice that is being computed."""
@@ -51,6 +53,7 @@ class UpsamplingJob:
         """
         self._checkCancelled()
         model = self._models.get(self._settings)
+        self.card = model.card
         start = time.monotonic()
 
         def onSlice(_fraction):

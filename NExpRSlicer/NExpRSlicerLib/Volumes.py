@@ -88,6 +88,18 @@ def volumeOf(slices, sliceAxis):
     return np.moveaxis(slices, 0, 2 - sliceAxis)
 
 
+def displayLike(volumeNode, display):
+    """Let a volume appear as the display node of another volume says."""
+    ownDisplay = volumeNode.GetDisplayNode()
+    with slicer.util.NodeModify(ownDisplay):
+        ownDisplay.CopyContent(display)
+        # With the content, the connection to the other volume's voxels was copied: they would be kept in memory, and
+        # automatic windows be theirs.
+        ownDisplay.SetInputImageDataConnection(volumeNode.GetImageDataConnection())
+        ownDisplay.SetAutoWindowLevel(False)
+        ownDisplay.SetAndObserveColorNodeID(display.GetColorNodeID())
+
+
 def setVolume(volumeNode, pixels, geometry):
     """Store voxels (k, j, i) and their geometry in a volume node."""
     matrix = np.eye(4)

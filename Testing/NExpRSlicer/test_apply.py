@@ -1,5 +1,7 @@
 """Apply on a real MRML scene, against NExpRLib.upsample on the same data in SimpleITK."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -243,3 +245,24 @@ def test_other_refusals(scene, logic, tiny_model_folder, volume):
         logic.process(volume, scale=2, model="nowhere")
     with pytest.raises(ValueError, match="memory"):
         logic.process(volume, scale=20000, model=tiny_model_folder)
+
+
+def test_result_is_displayed_by_its_own_voxels(scene, logic, tiny_model_folder, volume):
+    """With those of the input, automatic windows would be theirs, and deleting the input would not free them."""
+    output = logic.process(volume, scale=2, model=tiny_model_folder)
+    display = output.GetDisplayNode()
+    assert display.GetInputImageData() is output.GetImageData()
+    slicer.util.updateVolumeFromArray(output, np.linspace(0, 1, 3 * 24 * 20, dtype=np.float32).reshape(3, 24, 20))
+    display.SetAutoWindowLevel(True)
+    assert 0 < display.GetWindow() <= 1
+
+
+def test_model_that_is_exchanged_during_a_run(scene, logic, tiny_model_folder, volume, tmp_path):
+    """The result says by which weights it was computed, and is not lost with their folder."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_folder, folder)
+    expected = logic.process(volume, scale=2, model=str(folder)).GetAttribute("NExpR.ModelSHA256")
+    remove = lambda *_state: shutil.rmtree(folder, ignore_errors=True)  # noqa: E731
+    output = logic.process(volume, scale=2, model=str(folder), progress=remove)
+    assert not folder.exists()
+    assert output.GetAttribute("NExpR.ModelSHA256") == expected

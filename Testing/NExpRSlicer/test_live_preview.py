@@ -285,3 +285,41 @@ def test_worker_thread_touches_no_mrml(stage):
     assert "torch" in sys.modules
     assert len(calls) > 100, "the worker thread was watched"
     assert not {"slicer_core", "vtkmodules", "vtk"} & set(calls)
+
+
+def test_slice_too_large_to_draw_is_refused(stage, monkeypatch):
+    """At a spacing of 0.01 mm, drawing it in the main thread would end Slicer."""
+    stage.settle()
+    monkeypatch.setattr("NExpRSlicerLib.LivePreview.LARGEST_PREVIEW", 40 * 48 - 1)
+    stage.settle()
+    assert "48 x 40 pixels, too many for a preview" in stage.preview.text
+    assert stage.shownIn() == []
+    stage.parameters.liveZoom = True
+    stage.settle()
+    assert stage.shownIn() == ["Red"]
+
+
+def test_lack_of_memory_is_said(stage, monkeypatch):
+    stage.settle()
+
+    def fails(*_arguments):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 6080233472 bytes.")
+
+    monkeypatch.setattr("NExpRSlicerLib.EncodedSlice.EncodedSlice.draw", fails)
+    stage.parameters.scale = 3
+    stage.settle()
+    assert "not enough memory" in stage.preview.text
+    assert stage.shownIn() == []
+
+
+def test_volume_with_voxels_that_are_not_finite_elsewhere(stage):
+    """Apply refuses it, too; the intensity range of the volume would make every slice NaN."""
+    pixels = stage.pixels.copy()
+    pixels[4, 3, 3] = np.nan
+    slicer.util.updateVolumeFromArray(stage.volume, pixels)
+    stage.settle()
+    assert "NaN" in stage.preview.text
+    assert stage.shownIn() == []
+    slicer.util.updateVolumeFromArray(stage.volume, stage.pixels)
+    stage.settle()
+    assert stage.shownIn() == ["Red"]

@@ -113,6 +113,13 @@ def test_problem_of_the_volume_comes_first(parameters):
     assert panelState(parameters, VolumeFacts("not a volume"), None).problem == "not a volume"
 
 
+def test_problem_of_the_volume_is_shown(parameters):
+    """The button that says it, too, is disabled."""
+    assert panelState(parameters, VolumeFacts("It holds labels."), None).warning == "It holds labels."
+    parameters.inputVolume = None
+    assert panelState(parameters, VolumeFacts("Select one."), None).warning == ""
+
+
 def test_only_the_widgets_of_the_choice_are_shown(parameters):
     shown = {name for name, visible in visibleWidgets(parameters).items() if visible}
     assert shown == {"modelPathLabel", "modelPathLineEdit", "scaleLabel", "scaleSliderWidget"}

@@ -116,3 +116,60 @@ def test_preview_node_removed_by_someone_else(stage):
     stage.parameters.scale = 3
     assert stage.settle() is not None
     assert stage.shownIn() == ["Red"]
+
+
+@pytest.mark.parametrize("inferredDetail", [False, True])
+def test_preview_is_displayed_by_its_own_voxels(stage, inferredDetail):
+    """With those of the input, an automatic window would be that of the input."""
+    stage.parameters.inferredDetail = inferredDetail
+    node = stage.settle()
+    assert node.GetDisplayNode().GetInputImageData() is node.GetImageData()
+
+
+def test_colors_of_inferred_detail_do_not_depend_on_the_mapping_of_the_input(stage):
+    """Inverted, what is brighter than measured would be blue."""
+    inputDisplay = stage.volume.GetDisplayNode()
+    inputDisplay.SetInvertDisplayScalarRange(True)
+    if hasattr(inputDisplay, "SetWindowMappingMethod"):
+        inputDisplay.SetWindowMappingMethod(1)
+    assert stage.settle().GetDisplayNode().GetInvertDisplayScalarRange()
+    stage.parameters.inferredDetail = True
+    display = stage.settle().GetDisplayNode()
+    assert not display.GetInvertDisplayScalarRange()
+    if hasattr(display, "GetWindowMappingMethod"):
+        assert display.GetWindowMappingMethod() == 0
+
+
+def test_nothing_added_stays_black_when_the_user_changes_the_level(stage):
+    stage.parameters.inferredDetail = True
+    display = stage.settle().GetDisplayNode()
+    display.SetWindowLevel(8, 3)
+    stage.settle()
+    assert (display.GetWindow(), display.GetLevel()) == (8, 0)
+    assert "up to 4 darker" in stage.preview.text
+
+
+def test_overlay_that_is_chosen_meanwhile_comes_back_as_it_was(stage):
+    composite = stage.views["Red"][1]
+    first, second = (add_volume(stage.pixels, matrix_of("axial"), name) for name in ("First", "Second"))
+    composite.SetForegroundVolumeID(first.GetID())
+    composite.SetForegroundOpacity(0.3)
+    composite.SetCompositing(composite.Subtract)
+    stage.settle()
+    composite.SetForegroundVolumeID(second.GetID())
+    stage.settle()
+    assert stage.shownIn() == ["Red"], "the text says that the preview is shown"
+    stage.preview.stop()
+    assert composite.GetForegroundVolumeID() == second.GetID()
+    assert composite.GetForegroundOpacity() == pytest.approx(0.3)
+    assert composite.GetCompositing() == composite.Subtract
+
+
+def test_fading_the_preview_outlasts_a_change_of_the_window(stage):
+    stage.settle()
+    composite = stage.views["Red"][1]
+    composite.SetForegroundOpacity(0.4)
+    stage.volume.GetDisplayNode().SetAutoWindowLevel(False)
+    stage.volume.GetDisplayNode().SetWindowLevel(111, 222)
+    stage.settle()
+    assert composite.GetForegroundOpacity() == pytest.approx(0.4)

@@ -93,3 +93,29 @@ def test_sequence_removed_during_a_run(scene, sequence, tiny_model_folder):
     output = NExpRSlicerLogic().process(sequence[2], scale=2, model=tiny_model_folder, progress=remove)
     assert output is None
     assert scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 0
+
+
+def test_single_volume_is_not_written_into_a_sequence_of_results(scene, sequence, tiny_model_folder):
+    """It would be lost as soon as the browser shows the next frame."""
+    logic = NExpRSlicerLogic()
+    output = logic.process(sequence[2], scale=2, model=tiny_model_folder)
+    volume = add_volume(smooth_pixels((2, 8, 9)), matrix_of("axial"), "Volume")
+    with pytest.raises(ValueError, match="another sequence"):
+        logic.process(volume, output, scale=2, model=tiny_model_folder)
+
+
+def test_frames_keep_their_times_when_the_sequence_is_edited_during_a_run(scene, sequence, tiny_model_folder):
+    browserNode, sequenceNode, proxy = sequence
+
+    def edit(done, _total, _remaining):
+        if done == 1:
+            sequenceNode.RemoveDataNodeAtValue("0")
+
+    logic = NExpRSlicerLogic()
+    output = logic.process(proxy, scale=2, model=tiny_model_folder, progress=edit)
+    outputSequence = browserNode.GetSequenceNode(output)
+    assert [outputSequence.GetNthIndexValue(i) for i in range(3)] == ["0", "40", "80"]
+    for index in range(3):
+        frame = add_volume(smooth_pixels((2, 8, 9), "int16", index), matrix_of("oblique"), "Frame")
+        expected = slicer.util.arrayFromVolume(logic.process(frame, scale=2, model=tiny_model_folder))
+        assert np.array_equal(slicer.util.arrayFromVolume(outputSequence.GetNthDataNode(index)), expected)

@@ -185,3 +185,15 @@ def test_stopped_worker_drops_its_result_and_ends_its_thread(worker):
     assert not threads[0].is_alive()
     worker.poll(timeout=0.01)
     assert results == []
+
+
+def test_content_that_cannot_be_read(encoder, slow):
+    def fails():
+        raise ValueError("no content")
+
+    encoder.request("a", fails)
+    assert str(encoder.error) == "no content"
+    assert not encoder.pending
+    request(encoder, "b")
+    finish(encoder, slow)
+    assert (encoder.value, encoder.error) == ("encoded b", None)
