@@ -108,7 +108,8 @@ class AxisOperator:
             groups = self.groups
             if isinstance(groups.place, np.ndarray):
                 groups = replace(groups, place=torch.as_tensor(groups.place, device=device))
-            return replace(self, groups=groups, weights=torch.as_tensor(self.weights, dtype=dtype, device=device))
+            # In this order, for gradients as well: Apple GPUs have no float64.
+            return replace(self, groups=groups, weights=torch.as_tensor(self.weights, dtype=dtype).to(device))
 
     @property
     def numbers(self):

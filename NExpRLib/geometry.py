@@ -156,7 +156,7 @@ def _target_like(geometry, across, plane_axes, like):
         raise ValueError(
             "The in-plane axes of the reference point elsewhere than those of the input: resample it first."
         )
-    from_input = np.subtract(like.origin, geometry.origin) @ geometry.direction
+    from_input = np.linalg.solve(geometry.direction, np.subtract(like.origin, geometry.origin))
     first = tuple(float(from_input[axis] / geometry.spacing[axis]) for axis in axes)
     step = tuple(like.spacing[axis] / geometry.spacing[axis] for axis in axes)
     shape = [like.size[axis] for axis in axes]

@@ -46,7 +46,8 @@ class Model:
 
         :param slices: (h, w) or (b, 1, h, w), NumPy array or tensor of any real numeric dtype, all finite.
         :param intensity_range: (low, high) that the network sees as 0 and 1; by default each slice has its own
-            (:meth:`intensity_range`). Nothing is clipped.
+            (:meth:`intensity_range`). Nothing is clipped. Equivariant networks, as those in the package, give the same
+            function for every range.
         :param tile: encode in tiles of about this many pixels a side, for large slices; the result does not depend
             on it.
         :param periodic: the slices continue periodically, as an image does that was made from measured k-space. By

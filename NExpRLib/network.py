@@ -80,7 +80,7 @@ class Differences(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    def __init__(self, features, bias):
+    def __init__(self, features, bias=True):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(features, features, 3, padding=1, bias=bias),
@@ -95,7 +95,7 @@ class ResidualBlock(nn.Module):
 class Encoder(nn.Module):
     """EDSR without its upsampler (Lim et al. 2017): (b, 1, h, w) -> (b, features, h, w)."""
 
-    def __init__(self, blocks, features, equivariant):
+    def __init__(self, blocks, features, equivariant=False):
         super().__init__()
         bias = not equivariant
         if equivariant:
@@ -153,7 +153,7 @@ class NExpRNetwork(nn.Module):
     def frequencies(self):
         """Row and column frequencies (N+1,) in float64 on the CPU, index 0 fixed to 0; gradients flow."""
         return tuple(
-            nn.functional.pad(f.to("cpu", torch.float64), (1, 0))
+            nn.functional.pad(f.cpu().double(), (1, 0))  # In this order: Apple GPUs have no float64.
             for f in (self.row_frequencies, self.column_frequencies)
         )
 

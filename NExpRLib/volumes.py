@@ -76,21 +76,22 @@ def upsample(
         model = load_model(model, device)
     numpy_axis = 0 if target.slice_axis is None else geometry.dimension - 1 - target.slice_axis
     slices = pixels[None] if target.slice_axis is None else np.moveaxis(pixels, numpy_axis, 0)
-    result = upsample_slices(slices, target, model, data_consistency=data_consistency, progress=progress)
-    result = result[0] if target.slice_axis is None else np.moveaxis(result, 0, numpy_axis)
-    output = sitk.GetImageFromArray(np.ascontiguousarray(result))
+    options = {"axis": numpy_axis, "data_consistency": data_consistency, "progress": progress}
+    result = upsample_slices(slices, target, model, **options)
+    output = sitk.GetImageFromArray(result[0] if target.slice_axis is None else np.moveaxis(result, 0, numpy_axis))
     output.SetSpacing(target.geometry.spacing)
     output.SetOrigin(target.geometry.origin)
     output.SetDirection(target.geometry.direction.ravel().tolist())
     return output
 
 
-def upsample_slices(slices, target, model, *, data_consistency=False, progress=None, batch_size=None):
+def upsample_slices(slices, target, model, *, axis=0, data_consistency=False, progress=None, batch_size=None):
     """Upsample an array of slices; the result does not depend on how they are batched or tiled.
 
     :param slices: array (n, h, w) of real numbers.
     :param target: :class:`NExpRLib.geometry.Target`.
     :param model: loaded :class:`NExpRLib.model.Model`.
+    :param axis: where the axis of the slices belongs in the volume: moving it there copies nothing.
     :param batch_size: slices per batch and per call of ``progress``; by default as many as suit the device.
     :return: array (n, H, W) of the dtype of ``slices``.
     :raises MemoryError: when not even a small tile fits into memory.
@@ -98,7 +99,9 @@ def upsample_slices(slices, target, model, *, data_consistency=False, progress=N
     low, high = model.intensity_range(slices)
     if float(high) - float(low) > float(np.finfo(np.float32).max):
         raise ValueError(f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first.")
-    result = np.empty((len(slices), *target.shape), dtype=slices.dtype)
+    shape = [*target.shape]
+    shape.insert(axis, len(slices))
+    result = np.moveaxis(np.empty(shape, dtype=slices.dtype), axis, 0)
     effort = _Effort(model, slices.shape[1:], target.shape, batch_size)
     try:
         with freed_memory_kept():

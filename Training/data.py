@@ -54,11 +54,16 @@ def load_slices(path, validation_subjects=None):
 
     :param validation_subjects: instead of those that were chosen when the file was prepared.
     :return: ``(training, validation, facts)``: volumes and facts as of :func:`read_slices`.
-    :raises ValueError: if the file is no prepared data or either part is empty.
+    :raises ValueError: if the file is no prepared data, does not hold these subjects, or either part is empty.
     """
     volumes, facts = read_slices(path)
     if validation_subjects is not None:
         facts["validation_subjects"] = [str(subject) for subject in validation_subjects]
+        present = {subject for subject, _ in volumes}
+        if unknown := set(facts["validation_subjects"]) - present:
+            raise ValueError(
+                f"{path} holds no subject {', '.join(sorted(unknown))}: choose from {', '.join(sorted(present))}."
+            )
     validation = {key: images for key, images in volumes.items() if key[0] in facts["validation_subjects"]}
     training = {key: images for key, images in volumes.items() if key not in validation}
     if not training or not validation:
@@ -202,27 +207,31 @@ def fixed_scale_pair(image, scale, degradation):
 
 
 class ValidationSlices(torch.utils.data.Dataset):
-    """Whole slices at given scales: ``slices_per_volume`` evenly spaced slices of every volume at every scale.
+    """Whole slices, ``slices_per_volume`` of every volume, evenly spaced.
+
+    Each item is one slice at every scale, ``[(scale, sample), ...]``: processes that share them log the same scales.
 
     :param fixed_scale: instead of ``scales``, that of the network.
     """
 
     def __init__(self, volumes, *, degradation, scales, slices_per_volume, fixed_scale=None):
-        images = [
+        self.images = [
             volume[i]
             for volume in volumes.values()
             for i in np.linspace(0, len(volume) - 1, min(slices_per_volume, len(volume))).astype(int)
         ]
-        self.items = [(image, scale) for scale in ([fixed_scale] if fixed_scale else scales) for image in images]
+        self.scales = [fixed_scale] if fixed_scale else scales
         self.pair = fixed_scale_pair if fixed_scale else degraded_pair
         self.degradation = degradation
 
     def __len__(self):
-        return len(self.items)
+        return len(self.images)
 
     def __getitem__(self, index):
-        image, scale = self.items[index]
-        image = image.astype(np.float32)
+        image = self.images[index].astype(np.float32)
+        return [(scale, self._sample(image, scale)) for scale in self.scales]
+
+    def _sample(self, image, scale):
         low, (rows, columns) = self.pair(image, scale, self.degradation)
         cell = rows[1] - rows[0], columns[1] - columns[0]
-        return scale, Sample(torch.from_numpy(low)[None, None], [torch.from_numpy(image)], [rows], [columns], [cell])
+        return Sample(torch.from_numpy(low)[None, None], [torch.from_numpy(image)], [rows], [columns], [cell])

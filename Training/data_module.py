@@ -2,6 +2,7 @@
 
 import lightning
 import torch
+from jsonargparse.typing import ClosedUnitInterval
 
 from .data import TrainingCrops, ValidationSlices, load_slices
 
@@ -32,7 +33,7 @@ class SliceData(lightning.LightningDataModule):
         scales: tuple[float, float] = (1.0, 4.0),
         crop_size: int = 32,
         truth_samples: int | None = None,
-        cut_crops: float = 0.0,
+        cut_crops: ClosedUnitInterval = 0.0,
         slices_per_batch: int = 4,
         crops_per_slice: int = 4,
         steps_per_epoch: int | None = None,

@@ -77,18 +77,29 @@ def run_comparison(arguments):
 
 
 def evaluate_volumes(sources, scales, degradation, methods, window=None):
-    """Mean over the slices of all volumes, and of each volume: ``{metric: Markdown table}``."""
-    measured = {}
+    """Mean over the slices of all volumes, and of each volume: ``{metric: Markdown table}``.
+
+    Slices that hold one value only, which every method restores, are left out.
+
+    :raises ValueError: for a volume of such slices.
+    """
+    measured, left_out = {}, 0
     with tqdm(sources, unit="volume", disable=None) as bar:
         for source in bar:
             bar.set_description(source.name)
             slices = normalized_slices(_pixels(source), window)
-            for truth in tqdm(slices, unit="slice", leave=False, disable=None):
+            with_contrast = [truth for truth in slices if truth.min() < truth.max()]
+            if not with_contrast:
+                raise ValueError(f"{source}: every slice holds one value only, there is nothing to compare.")
+            left_out += len(slices) - len(with_contrast)
+            for truth in tqdm(with_contrast, unit="slice", leave=False, disable=None):
                 for scale in scales:
                     _, results = evaluate_slice(truth, scale, degradation, methods)
                     for name, (_, values) in results.items():
                         for metric, value in values.items():
                             measured.setdefault((metric, source, name, scale), []).append(value)
+    if left_out:
+        print(f"Left out: {left_out} slices that hold one value only.")
     return {metric: _table(metric, sources, scales, methods, measured) for metric in METRICS}
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from NExpRLib.memory import is_out_of_memory
+
 from .integrity import damage, is_dicom_image
 from .nifti_orientation import loses_position
 
@@ -105,6 +107,8 @@ def read_volume(source):
         with _quiet_itk():
             image = sitk.ReadImage(source.files[0]) if len(source.files) == 1 else _read_series(source)
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise MemoryError(f"{source} does not fit into memory.") from error
         raise ValueError(f"{source} cannot be read: {_reason(str(error))}.") from error
     for file in source.files:
         if problem := damage(file):
@@ -171,7 +175,9 @@ def write_volume(image, path):
                 written.SetFileName(str(temporary))
                 written.ReadImageInformation()
             complete = not damage(temporary)  # ITK overlooks some write errors.
-        except RuntimeError:
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise MemoryError(f"There is not enough memory to write {path}.") from error
             complete = False
         if not complete:
             raise ValueError(f"{path} cannot be written: the disk is full or the folder not writable.")

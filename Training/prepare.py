@@ -81,11 +81,14 @@ def run(arguments):
     sources = _find_all(Path(arguments.folder))
     subjects = read_table(arguments.subjects, "subject") if arguments.subjects else {}
     shares = read_table(arguments.effective_resolution, "resolution") if arguments.effective_resolution else {}
-    volumes, failures = [], []
+    volumes, failures, by_folder = [], [], []
     for source in tqdm(sources, desc="Preparing", unit="volume", disable=None):
         try:
-            subject = fact_of(source.files[0], subjects) or _subject_by_folder(source, Path(arguments.folder))
-            share = fact_of(source.files[0], shares) or (1.0, 1.0)
+            subject = _fact(source, subjects)
+            if subject is None:
+                subject = _subject_by_folder(source, Path(arguments.folder))
+                by_folder.append(source.name)
+            share = _fact(source, shares) or (1.0, 1.0)
             volumes += prepare_volume(source, subject, arguments, share)
         except ValueError as error:
             failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
@@ -95,6 +98,8 @@ def run(arguments):
     validation = _validation_subjects(arguments.validation, sorted({volume.subject for volume in kept}))
     write_slices(output, kept, validation, arguments.window or [])
     _print_summary(volumes, validation)
+    if subjects and by_folder:
+        print(f"\nNo subject in {arguments.subjects}, so named by folder or file: {', '.join(by_folder)}.")
     sheet = output.with_suffix(".png")
     with atomic_output(sheet) as temporary:
         contact_sheet(kept).savefig(temporary, dpi=80)
@@ -172,6 +177,13 @@ def _find_all(folder):
     if not sources:
         raise ValueError(f"There is no volume in {folder}.")
     return sources
+
+
+def _fact(source, facts):
+    """What a table says of the file, or of the folder that holds a DICOM series; ``None`` if nothing."""
+    file = Path(source.files[0])
+    fact = fact_of(file, facts)
+    return fact_of(file.parent, facts) if fact is None and len(source.files) > 1 else fact
 
 
 def _subject_by_folder(source, folder):

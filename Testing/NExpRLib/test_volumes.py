@@ -45,6 +45,18 @@ def _with_range_of(image, model):
     return type(model)(model.network, {**model.card, "window": window}, model.device)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_slices_lie_in_memory_as_in_their_volume(tiny_model, axis):
+    """Another copy of the result, to bring it in order, would not be in the memory that is asked for."""
+    image = noise((8, 9, 10))
+    slices = np.moveaxis(sitk.GetArrayViewFromImage(image), axis, 0)
+    target = plan_target(volumes.geometry_of(image), scale=2, plane=2 - axis)
+    result = np.moveaxis(volumes.upsample_slices(slices, target, tiny_model, axis=axis), 0, axis)
+    assert result.flags.c_contiguous
+    expected = upsample(image, 2, model=tiny_model, plane=2 - axis)
+    np.testing.assert_array_equal(result, sitk.GetArrayFromImage(expected))
+
+
 class LimitedMemory:
     """The network on a device that holds a limited number of input pixels."""
 

@@ -167,7 +167,7 @@ def test_validation_of_fixed_scale_networks():
     module = training_of("EDSR", 3)
     volumes = {("ann", "planted"): [planted("kspace")]}
     (item,) = ValidationSlices(volumes, degradation="kspace", scales=[2.0], slices_per_volume=1, fixed_scale=3)
-    scale, sample = item
+    ((scale, sample),) = item
     assert scale == 3
     with torch.no_grad():
         (result,) = module.restored([sample])

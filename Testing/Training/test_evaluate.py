@@ -68,6 +68,23 @@ def test_what_cannot_be_evaluated(evaluate, tmp_path, shape, options, arguments,
     assert err.count("\n") == 1
 
 
+def test_slices_without_contrast_are_left_out(evaluate, tmp_path):
+    """Every method restores them without error: their PSNR, and every mean with it, would be infinite."""
+    noise = np.random.default_rng(0).random((2, 24, 26), dtype=np.float32)
+    empty = np.zeros((1, 24, 26), np.float32)
+    whole, without = write(tmp_path / "a.nrrd", np.concatenate([empty, noise])), write(tmp_path / "b.nrrd", noise)
+    window = ["--window", 0, 1, "--scales", 2]
+    status, out, _ = evaluate(whole, *window)
+    assert status == 0
+    assert "Left out: 1 slices" in out
+    expected = evaluate(without, *window)[1]
+    for method in ("Zero-filling", "Cubic B-spline", "NExpR"):
+        assert means(out)["all slices", method] == means(expected)["all slices", method]
+    status, _, err = evaluate(write(tmp_path / "c.nrrd", empty), *window)
+    assert status == 2
+    assert "nothing to compare" in err
+
+
 def test_folder_without_volumes(evaluate, tmp_path):
     status, _, err = evaluate(tmp_path)
     assert status == 2

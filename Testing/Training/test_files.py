@@ -108,3 +108,17 @@ def test_volume_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="cannot be written"):
         write_volume(sitk.Image((3, 3), sitk.sitkLabelUInt8), tmp_path / "out.nrrd")
     assert not list(tmp_path.iterdir())
+
+
+def test_lack_of_memory_is_not_taken_for_damage(volume, tmp_path, monkeypatch):
+    def fails(*_arguments, **_options):
+        raise RuntimeError("Exception thrown in SimpleITK: Failed to allocate memory for image.")
+
+    write_volume(volume, tmp_path / "volume.nrrd")
+    monkeypatch.setattr(sitk, "ReadImage", fails)
+    with pytest.raises(MemoryError, match="volume.nrrd does not fit into memory"):
+        read_volume(tmp_path / "volume.nrrd")
+    monkeypatch.setattr(sitk, "WriteImage", fails)
+    with pytest.raises(MemoryError, match="not enough memory to write"):
+        write_volume(volume, tmp_path / "other.nrrd")
+    assert [path.name for path in tmp_path.iterdir()] == ["volume.nrrd"]

@@ -97,6 +97,28 @@ def test_zero_filled_images_are_cropped_to_what_was_measured(nexpr, tmp_path):
         assert prepared["slice_00000"].shape == (233, 148)
 
 
+def test_volumes_that_the_table_of_subjects_lacks_are_named(nexpr, tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("brain", "other"):
+        sitk.WriteImage(template_slices()[:, :, 5:6], str(tmp_path / "data" / f"{name}.nrrd"))
+    (tmp_path / "facts.csv").write_text("file,subject\nbrain.nrrd,ann\nother,ann\n")
+    options = ["-o", tmp_path / "data.npz", "--subjects", tmp_path / "facts.csv"]
+    status, out, _ = nexpr("prepare", tmp_path / "data", *options)
+    assert status == 0
+    assert "so named by folder or file: other." in out
+
+
+def test_table_may_name_the_folder_of_a_series(nexpr, tmp_path, real_data):
+    (tmp_path / "facts.csv").write_text("file,subject\ndicom_mr_prostatex-0000_t2cor,ann\n")
+    (tmp_path / "data").mkdir()
+    series = "dicom_mr_prostatex-0000_t2cor"
+    (tmp_path / "data" / series).symlink_to(real_data / "test" / series)
+    options = ["-o", tmp_path / "data.npz", "--subjects", tmp_path / "facts.csv"]
+    assert nexpr("prepare", tmp_path / "data" / series, *options)[0] == 0
+    with np.load(tmp_path / "data.npz") as prepared:
+        assert set(prepared["subjects"]) == {"ann"}
+
+
 def test_window_sets_black_and_white(nexpr, tmp_path):
     (tmp_path / "data").mkdir()
     ramp = np.broadcast_to(np.linspace(-1000, 1000, 64, dtype=np.float32), (1, 32, 64))

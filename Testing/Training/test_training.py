@@ -1,5 +1,6 @@
 """Training on real Lightning: resuming, distribution, bad runs. Small networks, CPU."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -144,6 +145,46 @@ def test_unusable_data_is_named(content, tmp_path, capsys):
         main(options(path, tmp_path, "--trainer.max_steps", "1"))
     assert stopped.value.code == 2
     assert "data.npz is no data written by nexpr prepare" in capsys.readouterr().err
+
+
+def test_unknown_validation_subject_is_named(prepared, tmp_path, capsys):
+    """With a typing error, a subject that was to be kept out would be trained on."""
+    with pytest.raises(SystemExit) as stopped:
+        main(options(prepared, tmp_path, "--trainer.max_steps", "1", "--data.validation_subjects", "[eve, Bob]"))
+    assert stopped.value.code == 2
+    assert "holds no subject Bob: choose from ann, bob, eve" in capsys.readouterr().err
+
+
+def test_neither_warm_up_nor_decay(prepared, tmp_path):
+    main(
+        options(prepared, tmp_path, "--trainer.max_steps", "1", "--model.warmup_steps", "0", "--model.decay_steps", "0")
+    )
+    assert (checkpoints(tmp_path) / "last.ckpt").exists()
+
+
+@pytest.mark.slow
+def test_processes_validate_the_same_scales(prepared, tmp_path):
+    """One slice and two scales for two processes: each must not take one of the scales."""
+    validated = ["--data.validation_scales", "[2.0, 3.0]", "--data.slices_per_validation_volume", "1"]
+    command = options(prepared, tmp_path, *validated, "--trainer.max_steps", "3", "--trainer.logger", "CSVLogger")
+    csv_folder = ["--trainer.logger.save_dir", str(tmp_path)]
+    values = []
+    for distribution in ([], ["--trainer.devices", "2", "--trainer.strategy", "ddp"]):
+        folder = [*csv_folder, "--trainer.logger.version", f"processes_{len(distribution)}"]
+        subprocess.run(
+            [NEXPR, *command, *folder, *distribution, "--model.learning_rate", "1e-30"],
+            check=True,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            timeout=300,
+        )
+        (file,) = tmp_path.rglob(f"processes_{len(distribution)}/metrics.csv")
+        with open(file) as rows:
+            values.append([{k: float(v) for k, v in row.items() if "psnr" in k and v} for row in csv.DictReader(rows)])
+    single, double = ([row for row in rows if row][-1] for rows in values)
+    assert single.keys() == {"psnr", "psnr_2x", "psnr_3x"}
+    assert single["psnr"] == pytest.approx((single["psnr_2x"] + single["psnr_3x"]) / 2, abs=1e-4)
+    assert double == pytest.approx(single, abs=1e-3)
 
 
 def test_crops_hold_the_truth_at_their_positions():

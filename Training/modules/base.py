@@ -53,15 +53,16 @@ class RestorationTraining(lightning.LightningModule, abc.ABC):
             )
         return loss
 
-    def validation_step(self, samples, batch_index):
-        for scale, sample in samples:
+    def validation_step(self, batch, batch_index):
+        (slice_at_scales,) = batch
+        for scale, sample in slice_at_scales:
             result = self.restored([sample])[0].clamp(0, 1)
             psnr = peak_signal_noise_ratio(result, sample.truths[0], data_range=1.0)
             self.log(f"psnr_{scale:g}x", psnr, batch_size=1, sync_dist=True)
             self.log("psnr", psnr, batch_size=1, prog_bar=True, sync_dist=True)
             if batch_index == 0 and isinstance(self.logger, TensorBoardLogger):
                 truth_and_result = torch.cat([sample.truths[0], result], dim=1)[None]
-                self.logger.experiment.add_image("truth, result", truth_and_result, self.global_step)
+                self.logger.experiment.add_image(f"truth, result at {scale:g}x", truth_and_result, self.global_step)
 
     def configure_optimizers(self):
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]

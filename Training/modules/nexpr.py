@@ -56,4 +56,5 @@ class NExpRTraining(RestorationTraining):
         return [images[i].rasterize(rows=r, columns=c) for i, (r, c) in enumerate(zip(rows, columns))]
 
     def learning_rate_factor(self, step, total):
-        return max(0.0, min(1.0, (step + 1) / self.hparams.warmup_steps, (total - step) / self.hparams.decay_steps))
+        warmup, decay = (max(1, steps) for steps in (self.hparams.warmup_steps, self.hparams.decay_steps))
+        return max(0.0, min(1.0, (step + 1) / warmup, (total - step) / decay))
