@@ -43,8 +43,9 @@ class NetworkConfig:
     :ivar basis: ``paper`` (Eq. 1) or ``full`` (all four products of sines and cosines).
     :ivar skip: ``none`` (Eqs. 1-3), ``bicubic`` or ``bspline``.
     :ivar blend: mix neighboring patches linearly, so that there are no seams.
-    :ivar equivariant: the function of ``gain * slice + offset`` is ``gain * function + offset`` for every positive
-        gain, so it does not matter which intensities the network sees as 0 and 1; needs a skip.
+    :ivar equivariant: normalization-equivariant (Herbreteau et al. 2023): the function of ``gain * slice + offset`` is
+        ``gain * function + offset`` for every positive gain, so it does not matter which intensities the network sees
+        as 0 and 1. It sees differences of pixels and has no biases (Mohan et al. 2020); needs a skip.
     """
 
     blocks: int = 16
@@ -62,11 +63,14 @@ class NetworkConfig:
         if self.basis not in BASES or self.skip not in SKIPS:
             raise ValueError(f"basis must be one of {BASES} and skip one of {SKIPS}.")
         if self.equivariant and self.skip == "none":
-            raise ValueError("An equivariant network needs a skip, which carries the offset of the intensities.")
+            raise ValueError(
+                "An equivariant network needs a skip, which carries the offset of the intensities: choose the skip "
+                "bicubic or bspline, or equivariant false."
+            )
 
 
 class Differences(nn.Module):
-    """Of the eight neighbors of each pixel to the pixel itself: (b, 1, h, w) -> (b, 8, h, w).
+    """Each of the eight neighbors minus the pixel: (b, 1, h, w) -> (b, 8, h, w).
 
     The outermost pixels continue beyond the border. Autocast leaves differences in float32: a small contrast on a large
     offset keeps its precision.

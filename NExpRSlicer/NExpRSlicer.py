@@ -393,7 +393,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         if problem:
             return VolumeFacts(problem)
         sequence = sequenceOf(volumeNode)
-        frames = sequence[1].GetNumberOfDataNodes() if sequence else 1
+        frames = max(1, sequence[1].GetNumberOfDataNodes()) if sequence else 1
         return VolumeFacts("", geometryOf(volumeNode), voxelTypeOf(volumeNode), frames, inHounsfieldUnits(volumeNode))
 
     def process(

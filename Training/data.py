@@ -207,19 +207,24 @@ def fixed_scale_pair(image, scale, degradation):
 
 
 class ValidationSlices(torch.utils.data.Dataset):
-    """Whole slices, ``slices_per_volume`` of every volume, evenly spaced.
+    """Whole slices, ``slices_per_volume`` of every volume, evenly spaced among those that hold more than one value.
+
+    What holds one value is restored without error, and its PSNR infinite.
 
     Each item is one slice at every scale, ``[(scale, sample), ...]``: processes that share them log the same scales.
 
     :param fixed_scale: instead of ``scales``, that of the network.
+    :raises ValueError: if there is no such slice.
     """
 
     def __init__(self, volumes, *, degradation, scales, slices_per_volume, fixed_scale=None):
-        self.images = [
-            volume[i]
-            for volume in volumes.values()
-            for i in np.linspace(0, len(volume) - 1, min(slices_per_volume, len(volume))).astype(int)
-        ]
+        self.images = []
+        for volume in volumes.values():
+            volume = [image for image in volume if image.min() < image.max()]
+            chosen = np.linspace(0, len(volume) - 1, min(slices_per_volume, len(volume))).astype(int)
+            self.images += [volume[i] for i in chosen]
+        if not self.images:
+            raise ValueError("Every slice for validation holds one value only: name other --data.validation_subjects.")
         self.scales = [fixed_scale] if fixed_scale else scales
         self.pair = fixed_scale_pair if fixed_scale else degraded_pair
         self.degradation = degradation

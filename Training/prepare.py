@@ -12,7 +12,7 @@ from NExpRLib.kspace import kspace_crop
 from NExpRLib.volumes import checked_pixels, geometry_of
 
 from .file_table import fact_of, read_table
-from .files import atomic_output, find_volumes, read_volume
+from .files import atomic_output, extension_of, find_volumes, read_volume
 from .table import markdown_table
 
 _CONTENT_LEVEL = 0.1
@@ -85,12 +85,12 @@ def run(arguments):
     for source in tqdm(sources, desc="Preparing", unit="volume", disable=None):
         try:
             subject = _fact(source, subjects)
-            if subject is None:
+            if not subject:
                 subject = _subject_by_folder(source, Path(arguments.folder))
                 by_folder.append(source.name)
             share = _fact(source, shares) or (1.0, 1.0)
             volumes += prepare_volume(source, subject, arguments, share)
-        except ValueError as error:
+        except (ValueError, MemoryError) as error:
             failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
     kept = [volume for volume in volumes if volume.slices]
     if not kept:
@@ -138,8 +138,8 @@ def prepare_volume(source, subject, options, shares):
 def write_slices(path, volumes, validation, windows):
     """Write ``slice_00000...``, ``subjects`` and ``sources`` per slice, ``validation`` subjects and the ``windows``.
 
-    Whatever the windows of its training, a model sees the robust range of each volume when it is used: pixels far
-    outside a fixed window would be unlike anything that it was trained on, and come out wrong.
+    Whatever the windows of its training, a model sees the robust range of each volume when it is used: to networks that
+    are not equivariant, pixels far outside a fixed window would be unlike anything that they were trained on.
     """
     slices = [image for volume in volumes for image in volume.slices]
     with atomic_output(path) as temporary:
@@ -180,10 +180,10 @@ def _find_all(folder):
 
 
 def _fact(source, facts):
-    """What a table says of the file, or of the folder that holds a DICOM series; ``None`` if nothing."""
+    """What a table says of the file, or of the folder that holds a DICOM series."""
     file = Path(source.files[0])
     fact = fact_of(file, facts)
-    return fact_of(file.parent, facts) if fact is None and len(source.files) > 1 else fact
+    return fact if fact or extension_of(file) else fact_of(file.parent, facts)
 
 
 def _subject_by_folder(source, folder):

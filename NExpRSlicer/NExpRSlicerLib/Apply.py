@@ -23,6 +23,8 @@ class ApplyRun:
         if inputVolume is not None and inputVolume is outputVolume:
             raise ValueError(_("The output volume is the input volume: select another one, or none for a new volume."))
         self._sequence = sequenceOf(inputVolume)
+        if self._sequence and not indexValuesOf(self._sequence):
+            self._sequence = None  # The volume is what is left of it.
         outputSequence = sequenceOf(outputVolume) if outputVolume is not None else None
         # A single volume would be lost as soon as the sequence shows its next frame.
         if outputSequence and not (self._sequence and isResult(outputSequence[1])):

@@ -40,7 +40,7 @@ class LivePreview(VTKObservationMixin):
         self._onChanged = onChanged
         self._node = PreviewNode()
         self._drawn = None
-        self._range = (None, None)
+        self._range = (None, None)  # (of which volume and model, intensities or ValueError)
         self._observed = []
         self.text = ""
         self.canRotate = False
@@ -140,8 +140,13 @@ class LivePreview(VTKObservationMixin):
         pixels = slicer.util.arrayFromVolume(inputVolume)
         rangeKey = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), settings.model)
         if self._range[0] != rangeKey:
-            check_values(pixels)
-            self._range = (rangeKey, intensity_range(read_card(settings.model), pixels))
+            try:
+                check_values(pixels)
+                self._range = (rangeKey, intensity_range(read_card(settings.model), pixels))
+            except ValueError as error:
+                self._range = (rangeKey, error)
+        if isinstance(self._range[1], ValueError):
+            raise self._range[1]
         return SliceContent(np.array(slicesOf(pixels, sliceAxis)[index]), self._range[1], settings)
 
     def _draw(self, key, grid, compositeNode, parameterNode):

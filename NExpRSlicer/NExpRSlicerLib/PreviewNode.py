@@ -20,7 +20,7 @@ class PreviewNode:
         self._detailColors = None
         self._compositeNode = None
         self._previousForeground = None
-        self._opacity = None
+        self._opacity = None  # as the user faded it, to last from slice to slice
         self._display = None  # (time stamp of the input's display, inferred detail, window and level) last taken over
 
     @property
@@ -51,6 +51,9 @@ class PreviewNode:
 
         If the user changed the window of the preview, the input volume follows.
         """
+        if not self._display or self._display[1] != inferredDetail:
+            self._compositeNode.SetForegroundOpacity(DETAIL_OPACITY if inferredDetail else 1)
+        self._opacity = self._compositeNode.GetForegroundOpacity()
         inputDisplay, display = inputVolume.GetDisplayNode(), self._node.GetDisplayNode()
         if inputDisplay is None:
             return
@@ -70,8 +73,6 @@ class PreviewNode:
             display.SetInterpolate(False)
             if inferredDetail:
                 self._setDetailColors(display, inputDisplay.GetWindow())
-        if not self._display or self._display[1] != inferredDetail:
-            self._setOpacity(DETAIL_OPACITY if inferredDetail else 1)
         self._display = (inputDisplay.GetMTime(), inferredDetail, (display.GetWindow(), display.GetLevel()))
 
     def hide(self):
@@ -80,17 +81,18 @@ class PreviewNode:
         if compositeNode is None or not slicer.mrmlScene.IsNodePresent(compositeNode):
             return
         volumeID, opacity, compositing = self._previousForeground
-        if self._node is not None and compositeNode.GetForegroundVolumeID() == self._node.GetID():
+        shown = (compositeNode.GetForegroundOpacity(), compositeNode.GetCompositing())
+        if self.isShownIn(compositeNode) or not self.present:
             compositeNode.SetForegroundVolumeID(volumeID)
-        elif compositeNode.GetForegroundOpacity() != self._opacity:
-            opacity = compositeNode.GetForegroundOpacity()  # The user chose another foreground, and its opacity.
+        elif volumeID is None or shown != (self._opacity, slicer.vtkMRMLSliceCompositeNode.Alpha):
+            return  # The user chose another foreground, and this is how it is to be shown.
         compositeNode.SetForegroundOpacity(opacity)
         compositeNode.SetCompositing(compositing)
 
     def remove(self):
         """Leave the scene as if there had been no preview."""
         self.hide()
-        node, self._node, self._display = self._node, None, None
+        node, self._node, self._display, self._opacity = self._node, None, None, None
         colors, self._detailColors = self._detailColors, None
         if node is not None and slicer.mrmlScene.IsNodePresent(node):
             displayNode = node.GetDisplayNode()
@@ -142,11 +144,8 @@ class PreviewNode:
         compositeNode.SetForegroundVolumeID(self._node.GetID())
         # Adding or subtracting the preview would show other intensities.
         compositeNode.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Alpha)
-        self._display = None  # sets the opacity
-
-    def _setOpacity(self, opacity):
-        self._compositeNode.SetForegroundOpacity(opacity)
-        self._opacity = self._compositeNode.GetForegroundOpacity()
+        if self._opacity is not None:
+            compositeNode.SetForegroundOpacity(self._opacity)
 
 
 def _addOwn(node):

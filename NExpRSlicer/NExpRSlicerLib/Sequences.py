@@ -7,7 +7,7 @@ def sequenceOf(volumeNode):
     """(browser node, sequence node) that replay frames through this volume node, or None."""
     for browserNode in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode"):
         sequenceNode = browserNode.GetSequenceNode(volumeNode)
-        if sequenceNode is not None and sequenceNode.GetNumberOfDataNodes() > 0:
+        if sequenceNode is not None:
             return browserNode, sequenceNode
     return None
 
@@ -27,6 +27,8 @@ def indexValuesOf(sequence):
 def currentFrame(sequence, indexValues):
     """Which of the frames with these index values is shown; the first if none of them is."""
     browserNode, sequenceNode = sequence
+    if sequenceNode.GetNumberOfDataNodes() == 0:
+        return 0
     indexValue = browserNode.GetMasterSequenceNode().GetNthIndexValue(browserNode.GetSelectedItemNumber())
     shown = max(0, sequenceNode.GetItemNumberFromIndexValue(indexValue, False))
     shownValue = sequenceNode.GetNthIndexValue(shown)

@@ -112,10 +112,15 @@ def test_stop_leaves_nothing_behind(stage, inferredDetail):
 
 
 def test_preview_node_removed_by_someone_else(stage):
+    composite = stage.views["Red"][1]
+    other = add_volume(stage.pixels, matrix_of("axial"), "Other")
+    composite.SetForegroundVolumeID(other.GetID())
     stage.scene.RemoveNode(stage.settle())
     stage.parameters.scale = 3
     assert stage.settle() is not None
     assert stage.shownIn() == ["Red"]
+    stage.preview.stop()
+    assert composite.GetForegroundVolumeID() == other.GetID()
 
 
 @pytest.mark.parametrize("inferredDetail", [False, True])
@@ -165,10 +170,53 @@ def test_overlay_that_is_chosen_meanwhile_comes_back_as_it_was(stage):
     assert composite.GetCompositing() == composite.Subtract
 
 
+def test_new_overlay_is_shown_as_another_module_says(stage):
+    """By default, a view without foreground has opacity 0: what is overlaid meanwhile would be invisible."""
+    composite = stage.views["Red"][1]
+    composite.SetForegroundOpacity(0)
+    stage.settle()
+    other = add_volume(stage.pixels, matrix_of("axial"), "Other")
+    composite.SetForegroundVolumeID(other.GetID())
+    composite.SetForegroundOpacity(1)
+    composite.SetCompositing(composite.Add)
+    stage.settle()
+    assert stage.shownIn() == ["Red"]
+    stage.preview.stop()
+    assert composite.GetForegroundVolumeID() == other.GetID()
+    assert (composite.GetForegroundOpacity(), composite.GetCompositing()) == (1, composite.Add)
+
+
+def test_fading_the_preview_does_not_fade_an_overlay(stage):
+    composite = stage.views["Red"][1]
+    first, second = (add_volume(stage.pixels, matrix_of("axial"), name) for name in ("First", "Second"))
+    composite.SetForegroundVolumeID(first.GetID())
+    composite.SetForegroundOpacity(0.3)
+    stage.settle()
+    composite.SetForegroundOpacity(0.6)
+    stage.settle()
+    composite.SetForegroundVolumeID(second.GetID())
+    stage.settle()
+    stage.preview.stop()
+    assert composite.GetForegroundOpacity() == pytest.approx(0.3)
+
+
+def test_what_the_user_adjusts_lasts_from_slice_to_slice(stage):
+    stage.parameters.inferredDetail = True
+    stage.settle().GetDisplayNode().SetWindowLevel(8, 0)
+    stage.views["Red"][1].SetForegroundOpacity(0.4)
+    stage.settle()
+    stage.center(stage.volume, 4)
+    display = stage.settle().GetDisplayNode()
+    assert "Slice 5" in stage.preview.text
+    assert stage.views["Red"][1].GetForegroundOpacity() == pytest.approx(0.4)
+    assert display.GetWindow() == 8
+
+
 def test_fading_the_preview_outlasts_a_change_of_the_window(stage):
     stage.settle()
     composite = stage.views["Red"][1]
     composite.SetForegroundOpacity(0.4)
+    stage.settle()
     stage.volume.GetDisplayNode().SetAutoWindowLevel(False)
     stage.volume.GetDisplayNode().SetWindowLevel(111, 222)
     stage.settle()

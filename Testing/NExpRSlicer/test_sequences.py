@@ -119,3 +119,26 @@ def test_frames_keep_their_times_when_the_sequence_is_edited_during_a_run(scene,
         frame = add_volume(smooth_pixels((2, 8, 9), "int16", index), matrix_of("oblique"), "Frame")
         expected = slicer.util.arrayFromVolume(logic.process(frame, scale=2, model=tiny_model_folder))
         assert np.array_equal(slicer.util.arrayFromVolume(outputSequence.GetNthDataNode(index)), expected)
+
+
+def test_emptied_sequence_of_results_is_filled_again(scene, sequence, tiny_model_folder):
+    browserNode, _sequenceNode, proxy = sequence
+    logic = NExpRSlicerLogic()
+    output = logic.process(proxy, scale=2, model=tiny_model_folder)
+    frames = browserNode.GetSequenceNode(output)
+    frames.RemoveAllDataNodes()
+    assert logic.process(proxy, output, scale=2, model=tiny_model_folder) is output
+    assert browserNode.GetSequenceNode(output) is frames
+    assert frames.GetNumberOfDataNodes() == 3
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 2
+
+
+def test_sequence_emptied_during_a_run(scene, sequence, tiny_model_folder):
+    browserNode, sequenceNode, proxy = sequence
+    logic = NExpRSlicerLogic()
+    output = logic.process(
+        proxy, scale=2, model=tiny_model_folder, progress=lambda *_state: sequenceNode.RemoveAllDataNodes()
+    )
+    assert browserNode.GetSequenceNode(output).GetNumberOfDataNodes() == 3
+    assert logic.volumeFacts(proxy).frames == 1
+    assert slicer.util.arrayFromVolume(logic.process(proxy, scale=2, model=tiny_model_folder)).shape == (2, 16, 18)

@@ -174,6 +174,17 @@ def test_validation_of_fixed_scale_networks():
     assert (result - sample.truths[0])[6:-6, 6:-6].abs().max() < 1e-2
 
 
+def test_slices_without_contrast_are_not_validated_on():
+    """They are restored without error, and the mean of an infinite PSNR would never be exceeded."""
+    options = {"degradation": "kspace", "scales": [2.0, 3.0], "slices_per_volume": 2}
+    empty, planned = np.zeros((48, 48), np.float16), planted("kspace").astype(np.float16)
+    (item,) = ValidationSlices({("ann", "masked"): [empty, planned, empty]}, **options)
+    assert [scale for scale, _sample in item] == [2.0, 3.0]
+    assert all(sample.truths[0].max() > 0 for _scale, sample in item)
+    with pytest.raises(ValueError, match="one value only"):
+        ValidationSlices({("ann", "masked"): [empty, empty]}, **options)
+
+
 def test_slices_smaller_than_the_truth_of_a_crop_are_refused():
     volumes = {("ann", "small"): [np.zeros((60, 80), np.float16)]}
     with pytest.raises(ValueError, match="small of ann .*crop of 64"):

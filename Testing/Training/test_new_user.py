@@ -99,13 +99,15 @@ def test_zero_filled_images_are_cropped_to_what_was_measured(nexpr, tmp_path):
 
 def test_volumes_that_the_table_of_subjects_lacks_are_named(nexpr, tmp_path):
     (tmp_path / "data").mkdir()
-    for name in ("brain", "other"):
+    for name in ("brain", "other", "third"):
         sitk.WriteImage(template_slices()[:, :, 5:6], str(tmp_path / "data" / f"{name}.nrrd"))
-    (tmp_path / "facts.csv").write_text("file,subject\nbrain.nrrd,ann\nother,ann\n")
+    (tmp_path / "facts.csv").write_text("file,subject\nbrain.nrrd,ann\nother,ann\nthird.nrrd,\n")
     options = ["-o", tmp_path / "data.npz", "--subjects", tmp_path / "facts.csv"]
     status, out, _ = nexpr("prepare", tmp_path / "data", *options)
     assert status == 0
-    assert "so named by folder or file: other." in out
+    assert "so named by folder or file: other, third." in out
+    with np.load(tmp_path / "data.npz") as prepared:
+        assert prepared["subjects"].tolist() == ["ann", "other", "third"]
 
 
 def test_table_may_name_the_folder_of_a_series(nexpr, tmp_path, real_data):
