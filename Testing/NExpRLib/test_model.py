@@ -181,6 +181,20 @@ def test_range_does_not_matter_to_an_equivariant_network(skip, intensity_range, 
     np.testing.assert_allclose(result, expected, atol=1e-5 * 20_000 / 200)
 
 
+@pytest.mark.parametrize("name", model_names())
+def test_padding_changes_nothing_elsewhere_in_models_of_the_package(name):
+    """The range of the whole slice does not matter to them; what is constant stays constant."""
+    model = load_model(name, "cpu")
+    pixels = random_slice((48, 128))
+    pixels[:, 64:] = 100
+    padded = pixels.copy()
+    padded[:, 100:] = -32768
+    expected, result = (model.represent(each).rasterize(2) for each in (pixels, padded))
+    unpadded = np.s_[:, : 2 * (100 - model.network.halo - 4)]
+    np.testing.assert_allclose(result[unpadded], expected[unpadded], atol=0.02 * 200)
+    np.testing.assert_allclose(expected[:, 2 * (68 + model.network.halo) :], 100, atol=1e-3)
+
+
 @pytest.mark.parametrize("shape", [(5,), (3, 5, 5), (2, 3, 5, 5), (0, 5), (0, 1, 5, 5)])
 def test_wrong_shapes(tiny_model, shape):
     with pytest.raises(ValueError, match="shape"):
