@@ -4,7 +4,8 @@ field of view, or of a mask.
     python -m Testing.Training.hard_borders VOLUME ...
 
 prints a table of all models in the package, and of the cubic B-spline. The middle slice of each volume is cut at a
-circle beyond which it holds a constant: its lowest intensity, and one intensity range below it.
+circle beyond which it holds a constant: its lowest intensity, and one intensity range below it. The slice as it is
+shows how far results overshoot at edges inside the image.
 """
 
 import sys
@@ -21,11 +22,16 @@ from Training.restorers import classical_methods
 from Training.table import markdown_table
 
 
-def cut_slices(path):
-    """The middle slice of a volume with both constants: two float64 arrays, intensities in parts of its range."""
+def whole_slice(path):
+    """The middle slice of a volume: float64 array, intensities in parts of its range."""
     image = sitk.GetArrayFromImage(sitk.ReadImage(path))
     low, high = robust_range(image)
-    pixels = (image[len(image) // 2] - low) / (high - low)
+    return (image[len(image) // 2] - low) / (high - low)
+
+
+def cut_slices(path):
+    """The same with both constants: two arrays."""
+    pixels = whole_slice(path)
     height, width = pixels.shape
     radius = np.hypot(*np.ogrid[-height / 2 + 0.5 : height / 2, -width / 2 + 0.5 : width / 2])
     inside = radius < 0.3 * min(height, width)
@@ -50,8 +56,9 @@ def main(paths):
         methods[name] = lambda pixels, model=model: model.represent(pixels).rasterize(2)
     rows = []
     for path in paths:
-        for cut, constant in zip(cut_slices(path), ("lowest", "far below")):
-            rims = [rim(cut, method(cut)) for method in methods.values()]
+        slices = whole_slice(path), *cut_slices(path)
+        for pixels, constant in zip(slices, ("not cut", "lowest", "far below")):
+            rims = [rim(pixels, method(pixels)) for method in methods.values()]
             rows.append([Path(path).name, constant, *(f"{x.max():.3f} ({np.sum(x > 0.1)})" for x in rims)])
     print("Largest overshoot in parts of the intensity range (number of pixels above 0.1)\n")
     print(markdown_table(["Volume", "Constant", *methods], rows))
