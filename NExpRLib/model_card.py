@@ -16,13 +16,21 @@ def model_names():
 def model_folder(model):
     """Folder of a model in the package, by name, or of the model at a path (its folder, or a file in it).
 
-    :raises ValueError: if there is no such model.
+    :param model: a string may be either, a :class:`~pathlib.Path` is a path.
+    :raises ValueError: if there is no such model, or if a folder here has the name of a model in the package.
     """
-    if str(model) in model_names():
-        return MODELS_FOLDER / str(model)
     path = Path(model)
     folder = path if path.is_dir() else path.parent
-    if (path.is_dir() or path.name in ("card.json", "weights.pt")) and (folder / "card.json").is_file():
+    is_model = (path.is_dir() or path.name in ("card.json", "weights.pt")) and (folder / "card.json").is_file()
+    if model in model_names():
+        in_package = MODELS_FOLDER / model
+        if is_model and not folder.samefile(in_package):
+            raise ValueError(
+                f'"{model}" is a model in the package and also a folder with a model here: write ./{model} for the '
+                "folder, or rename it."
+            )
+        return in_package
+    if is_model:
         return folder
     raise ValueError(
         f'There is no model "{model}": choose one of {", ".join(model_names())}, '

@@ -25,6 +25,9 @@ class _Parser(argparse.ArgumentParser):
 def main(argv=None):
     """Run ``nexpr`` with the arguments of the shell. Exit status 0, or 2 with one line on stderr for bad input."""
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # A name that the console's encoding lacks is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # There is no SIGHUP on Windows, and nohup ignores it.
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:

@@ -54,7 +54,7 @@ class SliceData(lightning.LightningDataModule):
 
     def train_dataloader(self):
         options = self.hparams
-        slices_per_step = options.slices_per_batch * self.trainer.world_size
+        slices_per_step = options.slices_per_batch * self.trainer.world_size * self.trainer.accumulate_grad_batches
         steps = options.steps_per_epoch or -(-sum(map(len, self.training.values())) // slices_per_step)
         items = steps * slices_per_step
         crops = TrainingCrops(
@@ -68,7 +68,7 @@ class SliceData(lightning.LightningDataModule):
             truth_samples=options.truth_samples,
             cut_crops=options.cut_crops,
             seed=options.seed,
-            start=self.trainer.current_epoch * items,
+            start=self.trainer.global_step * slices_per_step,
         )
         return self._loader(crops, options.slices_per_batch)
 

@@ -11,13 +11,14 @@ from NExpRLib.kspace import band_limited, kspace_crop, zero_fill
 DEGRADATIONS = ("kspace", "bicubic", "paper")
 
 
-def degrade(image, shape, degradation):
+def degrade(image, shape, degradation, rounded=True):
     """Low-resolution version of a slice.
 
     :param image: float32 array (H, W).
     :param shape: (h, w) of the result.
     :param degradation: ``kspace`` (exact crop of k-space), ``bicubic`` (antialiased), or ``paper``: the published
         pipeline, which low-passes at full size and then resizes an 8-bit image with an antialiased bicubic filter.
+    :param rounded: whether ``paper`` rounds to 8 bits.
     :return: float32 array (h, w).
     """
     if degradation == "kspace":
@@ -26,6 +27,8 @@ def degrade(image, shape, degradation):
         return _resize(image, shape)
     if degradation == "paper":
         low_pass = zero_fill(kspace_crop(image, shape), image.shape)
+        if not rounded:
+            return _resize(low_pass, shape)
         return _resize(to_dtype(255 * low_pass, np.uint8), shape).astype(np.float32) / 255
     raise ValueError(f'Unknown degradation "{degradation}": choose one of {", ".join(DEGRADATIONS)}.')
 
@@ -34,6 +37,18 @@ def _resize(image, shape):
     """Antialiased bicubic resizing, in the precision of the image (float32 or 8-bit)."""
     pixels = torch.from_numpy(image)[None, None]
     return torch.nn.functional.interpolate(pixels, size=tuple(shape), mode="bicubic", antialias=True)[0, 0].numpy()
+
+
+def measured_part(slices, shares):
+    """Slices without the border of k-space that was filled with zeros after the measurement.
+
+    :param slices: (n, H, W).
+    :param shares: of k-space that was measured along rows and columns, above 0 and at most 1.
+    """
+    if min(shares) == 1:
+        return slices
+    size = [n if share == 1 else 2 * round(n * share / 2) for n, share in zip(slices.shape[1:], shares)]
+    return kspace_crop(slices.astype(np.float32), size)
 
 
 def grid_of(degradation):

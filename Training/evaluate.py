@@ -12,9 +12,10 @@ from NExpRLib.model import load_model
 from NExpRLib.model_card import model_folder
 from NExpRLib.volumes import checked_pixels
 
-from .degradation import DEGRADATIONS
+from .degradation import DEGRADATIONS, measured_part
 from .evaluation import METRICS, evaluate_slice, normalized_slices
-from .files import find_volumes, read_volume
+from .file_table import fact_of_volume, read_table
+from .files import read_volume, volumes_at
 from .models import write_card
 from .restorers import NExpR, classical_methods
 from .table import markdown_table
@@ -24,13 +25,18 @@ def add_arguments(parser):
     parser.add_argument("inputs", nargs="*", metavar="VOLUME", help="files or folders; their k slices are the truth")
     parser.add_argument("--model", default="mri", help="name or folder of a model (default: mri)")
     parser.add_argument("--scales", type=float, nargs="+", default=[2, 3, 4], help="default: 2 3 4")
-    parser.add_argument("--degradation", choices=DEGRADATIONS, default="kspace", help="default: kspace")
+    parser.add_argument("--degradation", choices=DEGRADATIONS, help="default: that which the model was trained for")
     parser.add_argument(
         "--window",
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
         help="intensities that become 0 and 1, the rest is clipped (default: 0.1 and 99.9 percentiles of each volume)",
+    )
+    parser.add_argument(
+        "--effective-resolution",
+        metavar="TABLE",
+        help="table of images that the scanner zero-filled, as of nexpr prepare: the rest of k-space is cropped first",
     )
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--update-card", action="store_true", help="write the means and this command to the model card")
@@ -48,18 +54,23 @@ def run(arguments):
         run_comparison(arguments)
         return
     _check(arguments)
-    sources = [source for path in arguments.inputs for source in find_volumes(path)]
-    if not sources:
-        raise ValueError(f"There is no volume in {', '.join(arguments.inputs)}.")
+    sources = [source for path in arguments.inputs for source in volumes_at(path)]
+    table = arguments.effective_resolution
+    shares = read_table(table, "resolution") if table else {}
     model = load_model(arguments.model, arguments.device)
-    methods = classical_methods(arguments.degradation)
-    methods["NExpR"] = NExpR(arguments.degradation, model)
-    tables = evaluate_volumes(sources, arguments.scales, arguments.degradation, methods, arguments.window)
+    trained_for = model.card.get("degradation", "kspace")
+    degradation = arguments.degradation or trained_for
+    note = "" if degradation == trained_for else f"; the model was trained for {trained_for}"
+    print(f'Model "{model.card["name"]}" on {model.device}. Degradation: {degradation}{note}.')
+    methods = classical_methods(degradation)
+    methods["NExpR"] = NExpR(degradation, model)
+    tables = evaluate_volumes(sources, arguments.scales, degradation, methods, arguments.window, shares)
     for metric, table in tables.items():
         print(f"\n{metric}\n{table}")
     if arguments.update_card:
         folder = model_folder(arguments.model)
-        metrics = {"command": _command(arguments), "tables": {m: t.splitlines() for m, t in tables.items()}}
+        by_line = {metric: table.splitlines() for metric, table in tables.items()}
+        metrics = {"command": _command(arguments, degradation), "tables": by_line}
         write_card({**model.card, "metrics": metrics}, folder)
 
 
@@ -76,18 +87,20 @@ def run_comparison(arguments):
     print(f"Results: {page}")
 
 
-def evaluate_volumes(sources, scales, degradation, methods, window=None):
+def evaluate_volumes(sources, scales, degradation, methods, window=None, shares=None):
     """Mean over the slices of all volumes, and of each volume: ``{metric: Markdown table}``.
 
     Slices that hold one value only, which every method restores, are left out.
 
+    :param shares: measured shares of k-space per file, see :func:`~.file_table.read_table`.
     :raises ValueError: for a volume of such slices.
     """
     measured, left_out = {}, 0
     with tqdm(sources, unit="volume", disable=None) as bar:
         for source in bar:
             bar.set_description(source.name)
-            slices = normalized_slices(_pixels(source), window)
+            along_x, along_y = fact_of_volume(source, shares or {}) or (1.0, 1.0)
+            slices = normalized_slices(_pixels(source, (along_y, along_x)), window)
             with_contrast = [truth for truth in slices if truth.min() < truth.max()]
             if not with_contrast:
                 raise ValueError(f"{source}: every slice holds one value only, there is nothing to compare.")
@@ -120,29 +133,32 @@ def _check(arguments):
         raise ValueError(f"The window {low:g} {high:g} must go from a lower to a higher intensity.")
 
 
-def _pixels(source):
-    """Slices (n, H, W) of a volume that can be evaluated; the window of SSIM has to fit."""
+def _pixels(source, shares):
+    """Slices (n, H, W) of a volume that can be evaluated, of what was measured; the window of SSIM has to fit."""
     image = read_volume(source)
     try:
         checked_pixels(image)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
     pixels = sitk.GetArrayFromImage(image)
+    pixels = measured_part(pixels.reshape(-1, *pixels.shape[-2:]), shares)
     if min(pixels.shape[-2:]) < 11:
         raise ValueError(
             f"{source}: slices of {pixels.shape[-2]} x {pixels.shape[-1]} pixels are too small to compare."
         )
-    return pixels.reshape(-1, *pixels.shape[-2:])
+    return pixels
 
 
-def _command(arguments):
+def _command(arguments, degradation):
     """The command without the folders of this machine."""
     names = [Path(path).name for path in arguments.inputs]
     scales = [f"{scale:g}" for scale in arguments.scales]
     model = Path(arguments.model).name
-    options = ["--model", model, "--scales", *scales, "--degradation", arguments.degradation]
+    options = ["--model", model, "--scales", *scales, "--degradation", degradation]
     if arguments.window:
         options += ["--window", *(f"{value:g}" for value in arguments.window)]
+    if arguments.effective_resolution:
+        options += ["--effective-resolution", Path(arguments.effective_resolution).name]
     return shlex.join(["nexpr", "evaluate", *names, *options])
 
 

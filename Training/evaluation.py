@@ -25,11 +25,13 @@ def evaluate_slice(truth, scale, degradation, methods):
     :param methods: ``{name: function(low, shape)}``, see :mod:`~Training.restorers`.
     :return: ``(low, {method: (restored, metrics)})``, see :func:`measure`.
     """
-    low = degrade(truth, [scaled_size(n, 1 / scale) for n in truth.shape], degradation)
+    shape = [scaled_size(n, 1 / scale) for n in truth.shape]
+    low = degrade(truth, shape, degradation)
+    measured = degrade(truth, shape, degradation, rounded=False)
     results = {}
     for name, restore in methods.items():
         restored = np.asarray(restore(low, truth.shape), dtype=np.float32)
-        results[name] = restored, measure(restored, truth, low, degradation)
+        results[name] = restored, measure(restored, truth, measured, degradation)
     return low, results
 
 
@@ -37,16 +39,16 @@ def measure(restored, truth, low, degradation):
     """Metrics of a restored slice: ``{metric: value}``.
 
     PSNR and SSIM of the result clipped to [0, 1]; consistency (paper Eq. 5) as the PSNR in dB of the degraded result
-    against the input.
+    against the input, neither of them rounded.
 
     :param restored, truth: float32 arrays (H, W).
-    :param low: float32 array (h, w), the input.
+    :param low: float32 array (h, w), the input before it was rounded.
     """
     clipped = np.clip(restored, 0, 1)
     return {
         "PSNR": psnr(clipped, truth),
         "SSIM": ssim(clipped, truth),
-        "Consistency": psnr(degrade(restored, low.shape, degradation), low),
+        "Consistency": psnr(degrade(restored, low.shape, degradation, rounded=False), low),
     }
 
 

@@ -4,6 +4,8 @@ import csv
 import re
 from pathlib import Path
 
+from .files import extension_of
+
 
 def read_table(path, what):
     """Facts per file from a table with tabs or commas: ``{path: fact}``, see :func:`fact_of`.
@@ -29,10 +31,21 @@ def read_table(path, what):
             noted = re.search(r"subject=([^;]+)", notes)
             facts[name] = row["subject"] if needed <= columns else noted and noted.group(1)
         else:
-            noted = re.search(r"effective resolution x (\d+)%, y (\d+)%", notes)
+            noted = re.search(r"effective resolution x ([\d.]+)%, y ([\d.]+)%", notes)
             values = (row["x"], row["y"]) if needed <= columns else noted and noted.groups()
+            if values is None and "effective resolution" in notes:
+                raise ValueError(
+                    f'The table {path} says of {name} "{notes}": write effective resolution x 67%, y 100%.'
+                )
             facts[name] = _shares(values or (100, 100), f"{name} in {path}")
     return facts
+
+
+def fact_of_volume(source, facts):
+    """What a table says of a :class:`~.files.VolumeSource`: of its file, or of the folder of a DICOM series."""
+    file = Path(source.files[0])
+    fact = fact_of(file, facts)
+    return fact if fact or extension_of(file) else fact_of(file.parent, facts)
 
 
 def _shares(percentages, where):

@@ -59,6 +59,22 @@ def find_volumes(path):
     return [VolumeSource(_stem(p), (str(p),)) for p in files] + _dicom_series(path)
 
 
+def volumes_at(path):
+    """At least one of :func:`find_volumes`; prints which subfolders were passed over.
+
+    :raises ValueError: if there is none.
+    """
+    sources = find_volumes(path)
+    folders = Path(path).iterdir() if Path(path).is_dir() else ()
+    subfolders = sorted(p.name for p in folders if p.is_dir() and not p.name.startswith("."))
+    if not sources:
+        hint = "; subfolders are not searched: name one of them" if subfolders else ""
+        raise ValueError(f"There is no volume in {path}{hint}.")
+    if subfolders:
+        print(f"Note: subfolders are not searched: {', '.join(subfolders)}.")
+    return sources
+
+
 def _check_name(path):
     """Refuse a path that ITK cannot open.
 

@@ -21,7 +21,11 @@ def add_arguments(parser):
     for name, summary in (("show", "print a model card"), ("verify", "check that the weights match their card")):
         actions.add_parser(name, help=summary).add_argument("model", help="name or folder of a model")
     export = actions.add_parser("export", help="turn a training checkpoint into a model")
-    export.add_argument("checkpoint", metavar="CHECKPOINT", help="last.ckpt or best.ckpt of a training run")
+    export.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="of a training run: last.ckpt (its end), or best.ckpt (the highest PSNR on validation subjects)",
+    )
     export.add_argument(
         "-o", "--output", required=True, metavar="FOLDER", help="weights.pt and card.json are put there"
     )
@@ -40,6 +44,8 @@ def run(arguments):
         load_model(arguments.model, device="cpu")
         print(f"The weights of {arguments.model} match their model card.")
     elif arguments.action == "export":
+        if arguments.output in model_names():
+            raise ValueError(f'"{arguments.output}" is a model in the package: choose another name for your folder.')
         export_model(arguments.checkpoint, arguments.output, _read_about(arguments.about))
         print(f"Model: {arguments.output}. Try: nexpr upsample IN OUT --scale 2 --model {arguments.output}")
     else:

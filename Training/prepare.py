@@ -1,5 +1,6 @@
 """``nexpr prepare``: from a folder of volumes to normalized slices with a subject each, the input of training."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,11 @@ from tqdm import tqdm
 
 from NExpRLib.geometry import PLANES, slice_axis
 from NExpRLib.intensity import robust_range
-from NExpRLib.kspace import kspace_crop
 from NExpRLib.volumes import checked_pixels, geometry_of
 
-from .file_table import fact_of, read_table
-from .files import atomic_output, extension_of, find_volumes, read_volume
+from .degradation import measured_part
+from .file_table import fact_of_volume, read_table
+from .files import atomic_output, find_volumes, read_volume
 from .table import markdown_table
 
 _CONTENT_LEVEL = 0.1
@@ -51,7 +52,7 @@ def add_arguments(parser):
         metavar="SHARE",
         help="leave out slices with a smaller share of pixels above a tenth of the range (default: 0.1)",
     )
-    parser.add_argument("--subjects", metavar="TABLE", help="table with columns file and subject (default: by folder)")
+    parser.add_argument("--subjects", metavar="TABLE", help="table with columns file and subject (default: by name)")
     parser.add_argument(
         "--effective-resolution",
         metavar="TABLE",
@@ -81,15 +82,17 @@ def run(arguments):
     sources = _find_all(Path(arguments.folder))
     subjects = read_table(arguments.subjects, "subject") if arguments.subjects else {}
     shares = read_table(arguments.effective_resolution, "resolution") if arguments.effective_resolution else {}
-    volumes, failures, by_folder = [], [], []
+    volumes, failures, named, without_shares = [], [], [], []
     for source in tqdm(sources, desc="Preparing", unit="volume", disable=None):
         try:
-            subject = _fact(source, subjects)
+            subject = fact_of_volume(source, subjects)
             if not subject:
-                subject = _subject_by_folder(source, Path(arguments.folder))
-                by_folder.append(source.name)
-            share = _fact(source, shares) or (1.0, 1.0)
-            volumes += prepare_volume(source, subject, arguments, share)
+                subject = _subject_by_name(source, Path(arguments.folder))
+                named.append(source.name)
+            share = fact_of_volume(source, shares)
+            if not share:
+                without_shares.append(source.name)
+            volumes += prepare_volume(source, subject, arguments, share or (1.0, 1.0))
         except (ValueError, MemoryError) as error:
             failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
     kept = [volume for volume in volumes if volume.slices]
@@ -98,8 +101,12 @@ def run(arguments):
     validation = _validation_subjects(arguments.validation, sorted({volume.subject for volume in kept}))
     write_slices(output, kept, validation, arguments.window or [])
     _print_summary(volumes, validation)
-    if subjects and by_folder:
-        print(f"\nNo subject in {arguments.subjects}, so named by folder or file: {', '.join(by_folder)}.")
+    if subjects and named:
+        print(f"\nNo subject in {arguments.subjects}, so named by folder or file: {', '.join(named)}.")
+    elif named:
+        print("\nSubjects are named by folder or file. If one patient has several names, say so by --subjects.")
+    if shares and without_shares:
+        print(f"\nNo resolution in {arguments.effective_resolution}, so used whole: {', '.join(without_shares)}.")
     sheet = output.with_suffix(".png")
     with atomic_output(sheet) as temporary:
         contact_sheet(kept).savefig(temporary, dpi=80)
@@ -123,9 +130,7 @@ def prepare_volume(source, subject, options, shares):
     slices = pixels[None] if across is None else np.moveaxis(pixels, geometry.dimension - 1 - across, 0)
     plane_axes = (axis for axis in reversed(range(geometry.dimension)) if axis != across)
     in_plane_shares = [(*shares, 1.0)[axis] for axis in plane_axes]
-    if min(in_plane_shares) < 1:
-        size = [n if share == 1 else 2 * round(n * share / 2) for n, share in zip(slices.shape[1:], in_plane_shares)]
-        slices = kspace_crop(slices, size)
+    slices = measured_part(slices, in_plane_shares)
     prepared = []
     for low, high in options.window or [robust_range(slices)]:
         normalized = np.clip((slices - low) / (high - low), 0, 1)
@@ -179,17 +184,12 @@ def _find_all(folder):
     return sources
 
 
-def _fact(source, facts):
-    """What a table says of the file, or of the folder that holds a DICOM series."""
-    file = Path(source.files[0])
-    fact = fact_of(file, facts)
-    return fact if fact or extension_of(file) else fact_of(file.parent, facts)
-
-
-def _subject_by_folder(source, folder):
-    """The first folder below ``folder``, or the name of a volume that lies in it directly."""
-    parts = Path(source.files[0]).relative_to(folder).parts
-    return parts[0] if len(parts) > 1 else source.name
+def _subject_by_name(source, folder):
+    """``sub-NAME`` as in BIDS, else the first folder below ``folder``, or the name of a volume in it directly."""
+    path = Path(source.files[0]).relative_to(folder)
+    if found := re.search(r"(?:^|[/_])(sub-[a-zA-Z0-9]+)", path.as_posix()):
+        return found.group(1)
+    return path.parts[0] if len(path.parts) > 1 else source.name
 
 
 def _validation_subjects(named, subjects):

@@ -142,7 +142,7 @@ def classical_methods(degradation):
 
 
 def load_restorer(checkpoint, degradation, device):
-    """The network of a checkpoint of ``nexpr train``, on a torch device.
+    """The network of a checkpoint of ``nexpr train``, on a torch device, in float32 as all of them.
 
     :raises ValueError: if it is none.
     """
@@ -155,7 +155,7 @@ def load_restorer(checkpoint, degradation, device):
     except Exception as error:
         raise ValueError(f"{checkpoint} is no checkpoint of nexpr train, or is damaged.") from error
     if isinstance(module, NExpRTraining):
-        return NExpR(degradation, Model(module.network, {}, device))
+        return NExpR(degradation, Model(module.network, {}, device, "float32"))
     if isinstance(module, ArbitraryScaleTraining):
         return ArbitraryScale(degradation, module.network, device)
     return FixedScale(degradation, module.network, module.fixed_scale, device)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from NExpRLib.geometry import PLANES, plan_target
 from NExpRLib.grid import GRIDS
 
-from .files import check_output, extension_of, find_volumes, read_volume, write_volume
+from .files import check_output, extension_of, read_volume, volumes_at, write_volume
 from .nifti_orientation import displacement_from_sform
 
 _LARGEST_NIFTI = 32767
@@ -40,13 +40,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    sources = find_volumes(arguments.input)
-    subfolders = _subfolders(arguments.input)
-    if not sources:
-        hint = "; subfolders are not searched: name one of them" if subfolders else ""
-        raise ValueError(f"There is no volume in {arguments.input}{hint}.")
-    if subfolders:
-        print(f"Note: subfolders are not searched: {', '.join(subfolders)}.")
+    sources = volumes_at(arguments.input)
     outputs = _outputs(arguments, sources)
     like = read_volume(arguments.like) if arguments.like else None
 
@@ -65,13 +59,6 @@ def run(arguments):
             print(f"Skipped: {error}" if str(source) in str(error) else f"Skipped: {source}: {error}", file=sys.stderr)
     if failures:
         raise ValueError(f"{failures} of {len(sources)} volumes were skipped.")
-
-
-def _subfolders(path):
-    """Names of the folders in a folder."""
-    if not Path(path).is_dir():
-        return []
-    return sorted(p.name for p in Path(path).iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _upsample(source, output, arguments, model, like):

@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +43,17 @@ def test_every_model_of_the_package_loads():
         model = load_model(name, "cpu")
         assert model.card["name"] == name
         assert model.represent(random_slice()).rasterize(1.5).shape == (20, 27)
+
+
+def test_folder_with_the_name_of_a_model_in_the_package(tiny_model_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("ct")  # A folder of volumes is no model.
+    assert load_model("ct", "cpu").card["name"] == "ct"
+    shutil.copytree(tiny_model_folder, "mri")
+    with pytest.raises(ValueError, match=r"write \./mri for the folder"):
+        load_model("mri", "cpu")
+    for path in ("./mri", Path("mri")):
+        assert load_model(path, "cpu").card["name"] == "tiny"
 
 
 def test_unknown_model_names_those_present():

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from Training.cli import main
 
@@ -32,6 +34,22 @@ def test_output_on_a_full_disk(tiny_model_folder):
     assert finished.returncode == 2
     assert finished.stderr.count("\n") == 1
     assert "Traceback" not in finished.stderr
+
+
+def test_names_that_the_console_cannot_show(tiny_model_folder, tmp_path):
+    """As where output goes into a file on Windows, in the encoding of the country."""
+    (tmp_path / "in").mkdir()
+    image = sitk.GetImageFromArray(np.random.default_rng(0).random((1, 24, 26), dtype=np.float32))
+    for name in ("脑", "other"):
+        sitk.WriteImage(image, tmp_path / "in" / f"{name}.nrrd")
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    options = ["--model", tiny_model_folder, "--device", "cpu"]
+    for arguments in (["upsample", "in", "out", "--scale", "2"], ["evaluate", "in", "--scales", "2"]):
+        command = [*NEXPR, *arguments, *options]
+        finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+        assert finished.returncode == 0, finished.stderr
+        assert b"\\u8111" in finished.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"脑.nrrd", "other.nrrd"}
 
 
 def test_version(capsys):

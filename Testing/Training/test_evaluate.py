@@ -1,8 +1,13 @@
 """``nexpr evaluate``: what it averages, and what it refuses."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
+from NExpRLib.kspace import zero_fill
 
 
 def write(path, pixels, **options):
@@ -83,6 +88,49 @@ def test_slices_without_contrast_are_left_out(evaluate, tmp_path):
     status, _, err = evaluate(write(tmp_path / "c.nrrd", empty), *window)
     assert status == 2
     assert "nothing to compare" in err
+
+
+def test_degradation_is_that_of_the_model(nexpr, tiny_model_folder, tmp_path):
+    model = shutil.copytree(tiny_model_folder, tmp_path / "model")
+    card = json.loads((model / "card.json").read_text())
+    (model / "card.json").write_text(json.dumps(card | {"degradation": "bicubic"}))
+    path = write(tmp_path / "a.nrrd", np.random.default_rng(0).random((2, 24, 26), dtype=np.float32))
+    command = ["evaluate", path, "--model", model, "--device", "cpu", "--scales", 2]
+    printed = {
+        name: nexpr(*command, *options)[1]
+        for name, options in (
+            ("left out", []),
+            ("bicubic", ["--degradation", "bicubic"]),
+            ("kspace", ["--degradation", "kspace"]),
+        )
+    }
+    assert "Degradation: bicubic." in printed["left out"]
+    assert "Degradation: kspace; the model was trained for bicubic." in printed["kspace"]
+    assert means(printed["left out"]) == means(printed["bicubic"]) != means(printed["kspace"])
+
+
+def test_zero_filled_truth_is_cropped_to_what_was_measured(evaluate, tmp_path):
+    measured = np.random.default_rng(0).random((2, 24, 32)).astype(np.float32)
+    filled = np.stack([zero_fill(image, (24, 48), (0, 0)) for image in measured])
+    paths = [write(tmp_path / name, pixels) for name, pixels in (("a.nrrd", measured), ("b.nrrd", filled))]
+    (tmp_path / "facts.csv").write_text("file,x,y\nb.nrrd,66.7,100\n")
+    options = ["--window", 0, 1, "--scales", 2]
+    truth, as_stored = (means(evaluate(path, *options)[1]) for path in paths)
+    cropped = means(evaluate(paths[1], *options, "--effective-resolution", tmp_path / "facts.csv")[1])
+    for method in ("Zero-filling", "NExpR"):
+        assert cropped["all slices", method] == pytest.approx(truth["all slices", method], abs=0.02)
+        assert as_stored["all slices", method] > truth["all slices", method] + 1
+
+
+def test_subfolders_that_are_passed_over_are_named(evaluate, tmp_path):
+    write(tmp_path / "patients" / "a.nrrd", np.random.default_rng(0).random((1, 24, 26), dtype=np.float32))
+    status, out, _ = evaluate(tmp_path / "patients", "--scales", 2)
+    assert (status, "subfolders" in out) == (0, False)
+    write(tmp_path / "patients" / "eve" / "b.nrrd", np.random.default_rng(0).random((1, 24, 26), dtype=np.float32))
+    assert "subfolders are not searched: eve" in evaluate(tmp_path / "patients", "--scales", 2)[1]
+    status, _, err = evaluate(tmp_path)
+    assert status == 2
+    assert "name one of them" in err
 
 
 def test_folder_without_volumes(evaluate, tmp_path):

@@ -82,6 +82,30 @@ def test_killed_run_resumes_bit_for_bit(prepared, tmp_path):
 
 
 @pytest.mark.slow
+def test_every_item_of_the_data_is_trained_on_once(prepared, tmp_path, monkeypatch):
+    """Also when a run ends within an epoch and is continued, and when steps collect several batches."""
+    items, item = [], TrainingCrops.__getitem__
+
+    def recorded(self, index):
+        items.append(self.start + index)
+        return item(self, index)
+
+    monkeypatch.setattr(TrainingCrops, "__getitem__", recorded)
+    per_batch = ["--data.slices_per_batch", "2", "--data.workers", "0"]
+    main(options(prepared, tmp_path, *per_batch, "--trainer.max_steps", "4"))
+    last = checkpoints(tmp_path) / "last.ckpt"
+    main(options(prepared, tmp_path, *per_batch, "--trainer.max_steps", "8", "--resume", str(last)))
+    assert sorted(set(items)) == list(range(16))
+    assert len(items) <= 16 + 2 * 2  # Batches that were fetched ahead.
+
+    items.clear()
+    collected = ["--trainer.accumulate_grad_batches", "3", "--trainer.max_steps", "6"]
+    main(options(prepared, tmp_path / "collected", *per_batch, *collected))
+    assert items == list(range(6 * 3 * 2))
+    assert torch.load(checkpoints(tmp_path / "collected") / "last.ckpt", weights_only=True)["global_step"] == 6
+
+
+@pytest.mark.slow
 def test_two_processes_take_the_step_of_one_with_twice_the_batch(prepared, tmp_path):
     # One step of plain gradient descent: equal weights mean equal gradients.
     one_step = [

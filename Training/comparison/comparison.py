@@ -1,6 +1,7 @@
 """The measurements of a comparison: restored on demand, by networks that are trained on demand."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from NExpRLib.model_card import read_card
 from ..degradation import degrade
 from ..evaluation import measure
 from ..restorers import NExpR, classical_methods, load_restorer
-from .data_sets import fingerprint, prepared_file, slices_to_restore
+from .data_sets import fingerprint, prepared_file, slices_to_restore, training_subjects
 from .lpips import load_lpips
 from .store import Store
 from .trained import is_fixed_scale, training_run
@@ -69,22 +70,37 @@ class Comparison:
         return scale in (self.protocol.fixed_scales if scales is None else scales)
 
     def slices(self, test_set):
-        """Slices of a test set."""
+        """Slices of a test set.
+
+        :raises ValueError: if its networks would be trained on its patients.
+        """
         if test_set not in self._slices:
-            self._slices[test_set] = slices_to_restore(self._file(test_set), self.protocol.slices_per_volume)
+            slices = slices_to_restore(self._file(test_set), self.protocol.slices_per_volume)
+            training_set = self.protocol.test_sets[test_set].trained_on
+            both = {one.patient for one in slices} & training_subjects(self._training_file(training_set))
+            if both:
+                raise ValueError(
+                    f"{', '.join(sorted(both))}: in the training set {training_set} as well as in the test set "
+                    f"{test_set}. Networks must not be tested on patients that they were trained on."
+                )
+            self._slices[test_set] = slices
         return self._slices[test_set]
 
     def _file(self, test_set):
         return prepared_file(test_set, self.protocol.test_sets[test_set], "test", self.data_folder, self.output)
 
+    def _training_file(self, name):
+        return prepared_file(name, self.protocol.training_sets[name], "training", self.data_folder, self.output)
+
     def run_of(self, name, training_set, scale, variant="", options=None):
         """The training run of a method, or of a variant of it with other options."""
         method = self.protocol.methods[name]
-        data_set = self.protocol.training_sets[training_set]
-        data_file = prepared_file(training_set, data_set, "training", self.data_folder, self.output)
+        data_file = self._training_file(training_set)
         scale = int(scale) if is_fixed_scale(method) else None
         label = f"{name} {variant}" if variant else name
-        return training_run(self.protocol, self.output, label, method, training_set, data_file, scale, options)
+        return training_run(
+            self.protocol, self.output, label, method, training_set, data_file, self.device.type, scale, options
+        )
 
     def restorer(self, name, case, variant="", options=None):
         """``(origin, load)``: what a restorer depends on, as JSON can hold it, and a function that makes it."""
@@ -95,7 +111,8 @@ class Comparison:
         training_set = case.trained_on or own
         model = self.protocol.methods[name].models.get(training_set)
         if model:
-            return read_card(model)["sha256"], lambda: NExpR(degradation, load_model(model, self.device.type))
+            ready = partial(load_model, model, self.device.type, "float32")
+            return read_card(model)["sha256"], lambda: NExpR(degradation, ready())
         run = self.run_of(name, training_set, case.scale, variant, options)
 
         def load():
@@ -128,16 +145,19 @@ class Comparison:
     def _measured(self, one, restorer, case, degradation):
         low, truth = reduced(one.truth, case, degradation)
         restored = restorer(low, truth.shape)
-        values = measure(restored, truth, low, degradation)
+        values = measure(restored, truth, reduced(one.truth, case, degradation, rounded=False)[0], degradation)
         if self.lpips:
             values[self.lpips.name] = self.lpips(restored, truth)
         return {"patient": one.patient, "volume": one.volume, "slice": one.index, **values}
 
 
-def reduced(image, case, degradation):
-    """Input and truth of a case: the slice reduced to ``input_scale``, and the slice at ``scale`` times that size."""
+def reduced(image, case, degradation, rounded=True):
+    """Input and truth of a case: the slice reduced to ``input_scale``, and the slice at ``scale`` times that size.
+
+    :param rounded: see :func:`~Training.degradation.degrade`.
+    """
     low_shape = [scaled_size(n, 1 / (case.input_scale or case.scale)) for n in image.shape]
-    low = degrade(image, low_shape, degradation)
+    low = degrade(image, low_shape, degradation, rounded)
     if not case.input_scale:
         return low, image
     shape = [min(n, scaled_size(size, case.scale)) for n, size in zip(image.shape, low_shape)]

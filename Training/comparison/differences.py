@@ -10,7 +10,9 @@ compared with these directly, for reasons that would hold for any run of this co
   bicubic filter (`degradation: paper`); `kspace` crops k-space exactly, as a scanner measures. Bicubic interpolation
   has 30.62, 27.46 and 25.75 dB at 2x, 3x and 4x in the paper.
 - **Zero-filling** is the classical method for k-space cropping, and is in every table here; the paper has none.
-- **Consistency** is computed in floating point here, so that zero-filling reaches the limit of rounding.
+- **Consistency** is computed in floating point here, also where the input was rounded to 8 bits. Zero-filling reaches
+  the limit of float32 with `kspace`.
+- **Precision.** All networks restore, and are timed, in float32.
 - **Training.** Every network sees the same number of crops; most were published with far more. Its schedule is
   stretched or compressed to that number. Fixed-scale networks begin from scratch at every scale.
 - **NExpR (paper)** has no skip and does not see the scale, as the paper's equations say. The published code adds

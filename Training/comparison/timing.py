@@ -1,5 +1,6 @@
 """Complexity and time of every method (Table 5, Fig. 8), measured in one process."""
 
+import hashlib
 import json
 import math
 from functools import partial
@@ -74,18 +75,17 @@ def measure_times(comparison):
     wanted = {"size": setting.size, "scales": setting.scales, "repeats": setting.repeats, "methods": comparison.methods}
     threads = f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}"
     wanted["machine"] = f"{device_name(comparison.device)}, {threads}"
+    test_set = next(iter(comparison.protocol.test_sets))
+    wanted["networks"] = _origins(comparison, test_set)
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["setting"] == wanted:
             return found
-    test_set = next(iter(comparison.protocol.test_sets))
     classical = classical_methods("bicubic")
     measured = {}
     for name in comparison.methods:
         by_scale = {}
-        for scale in sorted({4, *comparison.protocol.fixed_scales}, reverse=True):
-            if not comparison.restores(name, scale):
-                continue
+        for scale in _scales(comparison, name):
             if name in classical:
                 restorer = classical[name]
             else:
@@ -102,6 +102,22 @@ def measure_times(comparison):
     with atomic_output(path) as temporary:
         temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return found
+
+
+def _scales(comparison, name):
+    """Scales for which a method may have networks of their own, the highest first."""
+    scales = sorted({4, *comparison.protocol.fixed_scales}, reverse=True)
+    return [scale for scale in scales if comparison.restores(name, scale)]
+
+
+def _origins(comparison, test_set):
+    """Digest of what all networks depend on."""
+    origins = [
+        comparison.restorer(name, Case(test_set, scale))[0]
+        for name in comparison.methods
+        for scale in _scales(comparison, name)
+    ]
+    return hashlib.sha256(json.dumps(origins, sort_keys=True).encode()).hexdigest()
 
 
 def complexity_table(comparison, found):

@@ -24,12 +24,14 @@ class TrainingRun:
     :ivar folder: of its checkpoint and logs.
     :ivar options: ``{option: value}`` of ``nexpr train``, beside the folder and the data.
     :ivar data: file to train on.
+    :ivar accelerator: of Lightning; one device of it, so that the number of crops does not depend on the machine.
     """
 
     folder: Path
     config: Path
     options: dict
     data: Path
+    accelerator: str
 
     @property
     def origin(self):
@@ -75,6 +77,7 @@ class TrainingRun:
         """Of ``nexpr train``."""
         folder = str(self.folder)
         arguments = ["--config", str(self.config), "--data.data", str(self.data)]
+        arguments += ["--trainer.accelerator", self.accelerator, "--trainer.devices", "1"]
         for name, value in self.options.items():
             arguments += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]
         arguments += ["--last.dirpath", folder, "--best.dirpath", folder, "--trainer.default_root_dir", folder]
@@ -83,7 +86,7 @@ class TrainingRun:
         return arguments + (["--resume", str(last)] if last.is_file() else [])
 
 
-def training_run(protocol, output, name, method, training_name, data_file, scale=None, options=None):
+def training_run(protocol, output, name, method, training_name, data_file, accelerator, scale=None, options=None):
     """The run that trains a method on a training set.
 
     :param name: of the network, for its folder.
@@ -102,7 +105,7 @@ def training_run(protocol, output, name, method, training_name, data_file, scale
         per_step *= options.get(f"data.{option}", data.get(option, 4))
     options["trainer.max_steps"] = -(-protocol.images // per_step)
     folder = output / "training" / file_name(training_name) / file_name(f"{name} {scale}x" if scale else name)
-    return TrainingRun(folder, config, options, data_file)
+    return TrainingRun(folder, config, options, data_file, accelerator)
 
 
 def is_fixed_scale(method):

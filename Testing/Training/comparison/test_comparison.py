@@ -1,10 +1,13 @@
 """``nexpr evaluate --config``: from a configuration to one page, with networks that are trained on the way."""
 
 import csv
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import yaml
 
 CONFIGS = "Training/configs"
@@ -140,6 +143,67 @@ def test_stopped_training_is_continued(comparison, run, monkeypatch):
     assert run(protocol)[0] == 2
     assert run(protocol)[0] == 0
     assert steps == [0, 1, 2, 3, 2, 3]  # The first epoch of two steps was kept.
+
+
+def test_training_takes_one_device_of_the_kind_that_was_asked_for(comparison, run, monkeypatch):
+    """On several, every network would see more crops than the page says."""
+    from Training.comparison import trained
+
+    arguments = []
+    monkeypatch.setattr(trained.TrainingRun, "finish", lambda self: arguments.extend(self.arguments()))
+    _, protocol = comparison
+    del protocol["options"]["trainer.accelerator"]
+    run(protocol)
+    given = dict(zip(arguments, arguments[1:]))
+    assert (given["--trainer.accelerator"], given["--trainer.devices"]) == ("cpu", "1")
+
+
+def test_patients_of_the_training_set_are_refused(comparison, run):
+    folder, protocol = comparison
+    write(folder / "test.npz", ["bob", "dan"], np.array([], dtype=str))  # Bob is kept for validation.
+    write(folder / "both.npz", ["ann", "dan"], np.array([], dtype=str))
+    studies = {"frequency_study": None, "patch_study": None, "methods": {}, "timing": None, "panels_scale": None}
+    assert run({**protocol, **studies})[0] == 0
+    test_sets = {"test waves": {"data": "both.npz", "trained_on": "waves"}}
+    status, _, err = run({**protocol, **studies, "test_sets": test_sets})
+    assert status == 2
+    assert "ann: in the training set waves as well" in err
+
+
+@pytest.mark.slow
+def test_changed_data_and_networks_are_noticed(comparison, nexpr):
+    folder, protocol = comparison
+    for name, subjects in (("training", "abc"), ("test", "def")):
+        (folder / name).mkdir()
+        for subject in subjects:
+            image = sitk.GetImageFromArray(slices(np.random.default_rng(ord(subject))).astype(np.float32)[None])
+            sitk.WriteImage(image, folder / name / f"{subject}.nrrd")
+    small = {"methods": {"NExpR": protocol["methods"]["NExpR"]}, "timing": protocol["timing"], "arbitrary_scales": None}
+    none = {"frequency_study": None, "patch_study": None, "panels_scale": None}
+    sets = {
+        "training_sets": {"waves": {"data": "training", "degradation": "kspace"}},
+        "test_sets": {"test waves": {"data": "test", "trained_on": "waves"}},
+    }
+    output = folder / "out"
+
+    def run(**changes):
+        (folder / "config.yaml").write_text(yaml.safe_dump({**protocol, **small, **none, **sets, **changes}))
+        status, _, err = nexpr("evaluate", "--config", folder / "config.yaml", "--data", folder, "--output", output)
+        assert status == 0, err
+        return (output / "RESULTS.md").read_text(), json.loads((output / "timing.json").read_text())
+
+    page, times = run()
+    assert run()[1] == times
+    (folder / "test" / "d.nrrd").unlink()
+    assert "patients: 3" in page
+    changed, same = run()
+    assert "patients: 2" in changed
+    assert same == times
+    shutil.rmtree(output / "training")
+    wider = {**SMALL_NEXPR, "model.network.hidden": 24}
+    methods = {"NExpR": {**protocol["methods"]["NExpR"], "options": wider}}
+    others = run(methods=methods)[1]
+    assert others["methods"]["NExpR"]["complexity"] != times["methods"]["NExpR"]["complexity"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from Training.comparison.data_sets import fingerprint
 from Training.comparison.statistics import paired_test, patient_means
 from Training.comparison.store import Store
 from Training.degradation import degrade
-from Training.evaluation import measure, psnr, ssim
+from Training.evaluation import evaluate_slice, measure, psnr, ssim
 from Training.restorers import classical_methods
 
 skimage = pytest.importorskip("skimage.metrics")
@@ -38,6 +38,14 @@ def test_band_limited_image_is_consistent(images, scale):
     low = degrade(truth, [round(n / scale) for n in truth.shape], "kspace")
     restored = classical_methods("kspace")["Zero-filling"](low, truth.shape)
     assert measure(restored, truth, low, "kspace")["Consistency"] >= 100
+
+
+@pytest.mark.parametrize("degradation", ["kspace", "bicubic", "paper"])
+def test_consistency_is_not_limited_by_the_rounding_of_the_input(images, degradation):
+    """An offset of 0.001 stays one in every degradation."""
+    truth, _ = images
+    _, results = evaluate_slice(0.1 + 0.8 * truth, 2, degradation, {"offset": lambda low, shape: 0.101 + 0.8 * truth})
+    assert results["offset"][1]["Consistency"] == pytest.approx(60, abs=0.05)
 
 
 @pytest.mark.parametrize("scale", [2.0, 2.63, 3.5, 4.0])

@@ -19,7 +19,7 @@ def test_every_method_is_covered_and_sees_as_many_crops(name):
         if method.config:
             scale = 4 if is_fixed_scale(method) else None
             training_set = next(iter(protocol.training_sets))
-            run = training_run(protocol, Path("out"), "any", method, training_set, "data.npz", scale)
+            run = training_run(protocol, Path("out"), "any", method, training_set, "data.npz", "cpu", scale)
             per_step = run.options.get("data.slices_per_batch") * run.options.get("data.crops_per_slice")
             assert run.options["trainer.max_steps"] * per_step == protocol.images
 
@@ -29,7 +29,7 @@ def test_training_understands_the_options_of_the_real_run(nexpr, method):
     protocol = read_protocol(FOLDER / "results.yaml")
     setting = protocol.methods[method]
     scale = 4 if is_fixed_scale(setting) else None
-    run = training_run(protocol, Path("out"), method, setting, "MRI", "data.npz", scale)
+    run = training_run(protocol, Path("out"), method, setting, "MRI", "data.npz", "cpu", scale)
     status, out, err = nexpr("train", *run.arguments(), "--print_config")
     assert status == 0, err
     assert "crop_size: 24" in out
