@@ -12,7 +12,13 @@ import numpy as np
 _OUT_OF_MEMORY = re.compile(
     "out of memory|allocate memory|not enough memory|alloc_failed|create a primitive(?! descriptor)", re.IGNORECASE
 )
-WORKING_BYTES_PER_PIXEL = 32  # while one slice is rasterized, measured
+# Longest side in pixels that a network encodes at once: larger blocks of memory are not kept, see allocator.py.
+TILE = 640
+# While one slice is rasterized, per pixel of the result; while it is encoded, per pixel of the input, and more for the
+# first part of it, where the layers' results lie. All measured.
+WORKING_BYTES_PER_PIXEL = 32
+_ENCODING_BYTES_PER_PIXEL = 400
+_LAYERS_BYTES_PER_PIXEL = 250
 
 
 def available_memory():
@@ -52,13 +58,15 @@ def _windows_available_memory():
 
 
 def memory_needed(target, dtype, volumes=1):
-    """Bytes that one or several results take while they are made.
+    """Bytes of main memory that one or several results take while they are made.
 
     :param target: :class:`NExpRLib.geometry.Target`.
     :param dtype: pixel type of the results.
     """
     results = 2 * volumes * math.prod(target.geometry.size) * np.dtype(dtype).itemsize
-    return results + WORKING_BYTES_PER_PIXEL * math.prod(target.shape)
+    encoded = math.prod(n * step for n, step in zip(target.shape, target.step))
+    encoding = _ENCODING_BYTES_PER_PIXEL * encoded + _LAYERS_BYTES_PER_PIXEL * min(encoded, TILE**2)
+    return results + round(max(encoding, WORKING_BYTES_PER_PIXEL * math.prod(target.shape)))
 
 
 def is_out_of_memory(error):

@@ -9,6 +9,7 @@ import torch
 from .allocator import freed_memory_kept
 from .explicit_image import ExplicitImage
 from .interpolation import prefilter
+from .memory import TILE
 from .model_card import intensity_range, model_folder, read_card
 from .network import NetworkConfig, NExpRNetwork, coefficient_matrices
 from .precision import full_precision
@@ -41,14 +42,14 @@ class Model:
         return intensity_range(self.card, image)
 
     @torch.inference_mode()
-    def represent(self, slices, intensity_range=None, tile=None, periodic=False):
+    def represent(self, slices, intensity_range=None, tile=TILE, periodic=False):
         """Encode slices once; the result is rasterized at any scale without the network.
 
         :param slices: (h, w) or (b, 1, h, w), NumPy array or tensor of any real numeric dtype, all finite.
         :param intensity_range: (low, high) that the network sees as 0 and 1; by default each slice has its own
             (:meth:`intensity_range`). Nothing is clipped. Equivariant networks, as those in the package, give the same
             function for every range.
-        :param tile: encode in tiles of about this many pixels a side, for large slices; the result does not depend
+        :param tile: longest side in pixels that is encoded at once, larger slices in parts; the result does not depend
             on it.
         :param periodic: the slices continue periodically, as an image does that was made from measured k-space. By
             default they end at their border.
@@ -106,19 +107,20 @@ class Model:
 
     def _encode(self, inputs, tile):
         """Predicted numbers (b, C, P, Q) of normalized slices (b, 1, h, w)."""
-        if tile is None or max(inputs.shape[-2:]) <= tile:
+        if max(inputs.shape[-2:]) <= tile:
             return self._run(inputs)
         a, halo = self.network.config.patch_size, self.network.halo
-        tile = -(-tile // a) * a
+        # Parts of equal size, in whole patches.
+        height, width = (-(-n // (-(-n // tile) * a)) * a for n in inputs.shape[-2:])
         rows = []
-        for top in range(0, inputs.shape[-2], tile):
+        for top in range(0, inputs.shape[-2], height):
             row = []
-            for left in range(0, inputs.shape[-1], tile):
+            for left in range(0, inputs.shape[-1], width):
                 from_top, from_left = max(0, top - halo), max(0, left - halo)
-                window = inputs[..., from_top : top + tile + halo, from_left : left + tile + halo]
+                window = inputs[..., from_top : top + height + halo, from_left : left + width + halo]
                 numbers = self._run(window)
                 p, q = (top - from_top) // a, (left - from_left) // a
-                row.append(numbers[..., p : p + tile // a, q : q + tile // a])
+                row.append(numbers[..., p : p + height // a, q : q + width // a])
             rows.append(torch.cat(row, dim=-1))
         return torch.cat(rows, dim=-2)
 

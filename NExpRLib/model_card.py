@@ -20,8 +20,11 @@ def model_folder(model):
     :raises ValueError: if there is no such model, or if a folder here has the name of a model in the package.
     """
     path = Path(model)
-    folder = path if path.is_dir() else path.parent
-    is_model = (path.is_dir() or path.name in ("card.json", "weights.pt")) and (folder / "card.json").is_file()
+    try:
+        folder = path if path.is_dir() else path.parent
+        is_model = (path.is_dir() or path.name in ("card.json", "weights.pt")) and (folder / "card.json").is_file()
+    except OSError as error:
+        raise ValueError(f"The model {model} cannot be read: {error.strerror}.") from error
     if model in model_names():
         in_package = MODELS_FOLDER / model
         if is_model and not folder.samefile(in_package):

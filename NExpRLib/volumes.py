@@ -7,11 +7,11 @@ from .allocator import freed_memory_kept, return_freed_memory
 from .geometry import Geometry, plan_target
 from .intensity import to_dtype
 from .kspace import enforce_data_consistency
-from .memory import available_memory, is_out_of_memory, memory_needed, readable_bytes
+from .memory import TILE, available_memory, is_out_of_memory, memory_needed, readable_bytes
 
 # Larger batches are slower on a CPU: what one layer hands to the next leaves its caches.
 _PIXELS_PER_BATCH = {"cpu": 120_000, "mps": 2**19, "cuda": 2**21}
-_TILE_SIZES = (512, 256, 128)
+_TILES = (TILE, 256, 128)
 # Output pixels per input pixel up to which the batches above fit into memory; larger scales take smaller batches.
 _OUTPUT_PER_INPUT = 16
 
@@ -165,11 +165,11 @@ class _Effort:
         self.model = model
         pixels = max(shape[0] * shape[1], output_shape[0] * output_shape[1] // _OUTPUT_PER_INPUT)
         self.batch_size = batch_size or max(1, _PIXELS_PER_BATCH[model.device.type] // pixels)
-        self.tile = None
+        self.tile = TILE
         self.longest_side = max(shape)
 
     def reduce(self, error):
-        smaller_tiles = [t for t in _TILE_SIZES if t < (self.tile or self.longest_side)]
+        smaller_tiles = [t for t in _TILES if t < min(self.tile, self.longest_side)]
         if self.batch_size > 1:
             self.batch_size //= 2
         elif smaller_tiles:

@@ -32,6 +32,7 @@ from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressTe
 from NExpRSlicerLib.ParameterNode import NExpRSlicerParameterNode
 from NExpRSlicerLib.Sequences import sequenceOf
 from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
+from NExpRSlicerLib.SliceViews import showInstead
 from NExpRSlicerLib.Volumes import geometryOf, inHounsfieldUnits, volumeProblem, voxelTypeOf
 from NExpRSlicerLib.Worker import Worker
 
@@ -213,6 +214,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._run.cancel()
             self._updateRun()
             return
+        self._scheduleUpdate()  # What is said of free memory may be old.
         if not self._ensureTorch() or self._parameterNode is None:
             return
         if self._parameterNode.model == ModelChoice.FILE:
@@ -278,8 +280,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.deviceLabel.text = deviceText(self._parameterNode.device.value)
         self.ui.deviceLabel.setVisible(bool(self.ui.deviceLabel.text))
         self.ui.liveZoomCheckBox.enabled = self.ui.inferredDetailCheckBox.enabled = self._parameterNode.livePreview
-        self._updatePreview()
         self._updateRun()
+        self._updatePreview()
 
     def _observeInput(self, volumeNode):
         """Follow changes of the selected volume, for example of its spacing."""
@@ -353,22 +355,27 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         run, self._run = self._run, None
         self._updateRun()
         seconds = f"{time.monotonic() - self._runStart:.1f}"
-        if run.cancelled:
+        if run.inputRemoved:
+            text = _("The input volume was removed. Nothing was changed.")
+        elif run.cancelled:
             text = _("Cancelled. Nothing was changed.")
         elif run.error:
             text = _("The run failed. Nothing was changed.")
-        elif run.output is None:
-            text = _("The input volume was removed. Nothing was changed.")
         else:
             text = _("{name} was computed in {seconds} s.").format(name=run.output.GetName(), seconds=seconds)
-            if self._parameterNode:
-                self._parameterNode.livePreview = False
-            slicer.util.setSliceViewerLayers(background=run.output)
+            self._showOutput(run)
         logging.info(f"NExpR: {text}")
         self.ui.statusLabel.text = text
         if run.error:
             with slicer.util.tryWithErrorDisplay(_("The volume could not be super-resolved.")):
                 raise run.error
+
+    def _showOutput(self, run):
+        """Show the result in place of the input; while the user works in another module, the views are theirs."""
+        self.logic.getParameterNode().livePreview = False
+        self._preview.stop()
+        if self.parent.isEntered and not showInstead(run.inputVolume, run.output):
+            slicer.util.setSliceViewerLayers(background=run.output)
 
 
 #

@@ -7,11 +7,15 @@ from slicer.i18n import tr as _
 from .Output import copyContext, isResult, outputName, recordProvenance
 from .Sequences import addSequence, currentFrame, framesOf, indexValuesOf, sequenceOf
 from .UpsamplingJob import Frame, UpsamplingJob
-from .Volumes import geometryOf, setVolume, volumeProblem
+from .Volumes import geometryOf, ijkToRAS, matrixOf, setVolume, volumeProblem
 
 
 class ApplyRun:
-    """One run. Create and finish it in the main thread; run its job in any thread. Only finish() changes the scene."""
+    """One run. Create and finish it in the main thread; run its job in any thread. Only finish() changes the scene.
+
+    :ivar inputVolume: volume node.
+    :ivar job: UpsamplingJob.
+    """
 
     def __init__(self, inputVolume, outputVolume, settings, models):
         """
@@ -26,23 +30,27 @@ class ApplyRun:
         if self._sequence and not indexValuesOf(self._sequence):
             self._sequence = None  # The volume is what is left of it.
         outputSequence = sequenceOf(outputVolume) if outputVolume is not None else None
-        # A single volume would be lost as soon as the sequence shows its next frame.
-        if outputSequence and not (self._sequence and isResult(outputSequence[1])):
+        # A single volume would be lost as soon as the sequence shows its next frame, and frames be replayed with those
+        # of another input.
+        if outputSequence and not (
+            self._sequence and outputSequence[0] is self._sequence[0] and isResult(outputSequence[1])
+        ):
             raise ValueError(_("The output volume is a frame of another sequence: select another one, or none."))
-        self._inputVolume = inputVolume
+        self.inputVolume = inputVolume
         self._outputVolume = outputVolume
         self._settings = settings
-        # As they are now: the user may edit the sequence while another thread computes.
+        # All as it is now: the user may edit the sequence and move the volume while another thread computes.
         self._indexValues = indexValuesOf(self._sequence) if self._sequence else [None]
         volumeNodes = framesOf(self._sequence) if self._sequence else [inputVolume]
         self._frames = [_frame(volumeNode, settings) for volumeNode in volumeNodes]
+        self._place = _place(inputVolume)
         _checkMemory(self._frames)
         self.job = UpsamplingJob(self._frames, settings, models)
 
     @property
     def inputPresent(self):
         """Whether the input, and the sequence that it is a frame of, are still in the scene."""
-        nodes = [self._inputVolume, *(self._sequence or ())]
+        nodes = [self.inputVolume, *(self._sequence or ())]
         return all(_inScene(node) for node in nodes)
 
     def finish(self, results):
@@ -58,10 +66,11 @@ class ApplyRun:
         try:
             outputVolume = self._outputVolume
             if not _inScene(outputVolume):
-                name = outputName(self._inputVolume, target)
+                name = outputName(self.inputVolume, target)
                 outputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
                 added.append(outputVolume)
-            setVolume(outputVolume, results[current], target.geometry)
+            motion, transformNode = self._motion()
+            setVolume(outputVolume, results[current], motion @ matrixOf(target.geometry))
             if self._sequence:
                 frames = zip(self._indexValues, self._frameNodes(results))
                 sequenceNode = addSequence(self._sequence, frames, outputVolume)
@@ -70,17 +79,30 @@ class ApplyRun:
             for node in added:
                 slicer.mrmlScene.RemoveNode(node)
             raise
-        copyContext(self._inputVolume, outputVolume)
+        copyContext(self.inputVolume, outputVolume, transformNode)
         self._recordProvenance(outputVolume, target)
         return outputVolume
 
+    def _motion(self):
+        """What happened to the input during the run, for example by hardening its transform.
+
+        :return: 4x4 array that moves the result along, and its parent transform node or None.
+        """
+        voxels, matrix, transformNode = self._place
+        voxelsNow, matrixNow, transformNodeNow = _place(self.inputVolume)
+        if self._sequence:  # The volume shows one frame after the other, and each has a place of its own.
+            return np.eye(4), transformNodeNow
+        if voxelsNow != voxels:  # Resampled, as by hardening a nonlinear transform: the result belongs where it was.
+            return np.eye(4), transformNode if _inScene(transformNode) else None
+        return matrixNow @ np.linalg.inv(matrix), transformNodeNow
+
     def _recordProvenance(self, node, target):
-        recordProvenance(self._inputVolume, node, self._settings, target, self.job.card)
+        recordProvenance(self.inputVolume, node, self._settings, target, self.job.card)
 
     def _frameNodes(self, results):
         for frame, pixels in zip(self._frames, results):
             volumeNode = slicer.vtkMRMLScalarVolumeNode()
-            setVolume(volumeNode, pixels, frame.target.geometry)
+            setVolume(volumeNode, pixels, matrixOf(frame.target.geometry))
             self._recordProvenance(volumeNode, frame.target)
             yield volumeNode
 
@@ -96,6 +118,13 @@ def _frame(volumeNode, settings):
     pixels = np.array(slicer.util.arrayFromVolume(volumeNode))
     check_values(pixels)
     return Frame(pixels, target)
+
+
+def _place(volumeNode):
+    """Time stamp of the voxels, 4x4 array to the volume's own coordinates, and parent transform node."""
+    imageData = volumeNode.GetImageData()
+    voxels = imageData.GetMTime() if imageData is not None else None
+    return voxels, ijkToRAS(volumeNode), volumeNode.GetParentTransformNode()
 
 
 def _checkMemory(frames):

@@ -6,6 +6,8 @@ from .UpsamplingJob import Cancelled
 class BackgroundRun:
     """All methods are called in the main thread.
 
+    :ivar inputVolume: volume node.
+    :ivar inputRemoved: whether the run was given up because its input was removed from the scene.
     :ivar finished: whether the run has ended in any way.
     :ivar output: the output volume node, None if there is none.
     :ivar error: exception that ended the run, or None.
@@ -13,9 +15,11 @@ class BackgroundRun:
 
     def __init__(self, applyRun, worker):
         self._applyRun = applyRun
+        self.inputVolume = applyRun.inputVolume
         self._worker = worker
         self._started = False
         self.cancelled = False
+        self.inputRemoved = False
         self.finished = False
         self.output = None
         self.error = None
@@ -29,6 +33,7 @@ class BackgroundRun:
     def advance(self):
         """Start as soon as the worker is free, and give up when the input was removed from the scene."""
         if not self.cancelled and not self._applyRun.inputPresent:
+            self.inputRemoved = True
             self.cancel()
         if not self._started and not self.finished and not self._worker.busy:
             self._started = True

@@ -15,9 +15,10 @@ class DependencyError(RuntimeError):
 def torchInstalled():
     """Whether PyTorch is installed; it is not imported."""
     try:
-        return importlib.util.find_spec("torch") is not None
+        spec = importlib.util.find_spec("torch")
     except (ImportError, ValueError):
         return False
+    return spec is not None and spec.origin is not None  # A folder that an uninstallation left has no origin.
 
 
 def ensureTorch():
@@ -53,7 +54,9 @@ def _checkNumPy(torch):
 def _importTorch():
     try:
         import torch
-    except (ImportError, OSError) as error:
+
+        torch.zeros(1)
+    except Exception as error:  # Half of an installation fails in any way.
         raise DependencyError(
             _(
                 "PyTorch is installed but does not start ({error}): open the module PyTorch Utils, uninstall PyTorch, "

@@ -18,7 +18,7 @@ from .PreviewGrid import NotShowable, sliceIndex, visibleGrid, wholeSliceGrid
 from .PreviewNode import PreviewNode
 from .Settings import settingsFromParameterNode
 from .SliceEncoder import SliceEncoder
-from .SliceViews import rotateToPlane, viewNodes, viewOf, viewSize, xyToWorld
+from .SliceViews import rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
 from .Volumes import geometryOf, ijkToWorld, slicesOf, volumeProblem
 
 LARGEST_PREVIEW = 2**25  # pixels, drawn in about a second
@@ -112,13 +112,15 @@ class LivePreview(VTKObservationMixin):
         if view is None:
             raise ValueError(_("Show the input volume in the background of a slice view to see the preview."))
         sliceNode, compositeNode = view
+        if showsSlab(sliceNode, matrix, target.slice_axis):
+            raise ValueError(_("The slice view shows a slab of several slices: switch slab reconstruction off there."))
         sizes = inputVolume.GetImageData().GetDimensions()
         xyToIJK = np.linalg.inv(matrix) @ xyToWorld(sliceNode)
         index = sliceIndex(xyToIJK, viewSize(sliceNode), target.slice_axis, sizes[target.slice_axis])
         key = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), target.slice_axis, index, modelKey(settings))
         self._encoder.request(key, partial(self._content, inputVolume, settings, target.slice_axis, index))
         if self._encoder.error is not None:
-            raise ValueError(str(self._encoder.error))
+            raise ValueError(_encodingProblem(self._encoder.error))
         if self._encoder.key != key:
             self._hide()
             if self._encoder.waiting:
@@ -181,6 +183,14 @@ class LivePreview(VTKObservationMixin):
 
     def _onEvent(self, _caller, _event):
         self._onChanged()
+
+
+def _encodingProblem(error):
+    if isinstance(error, ValueError):
+        return str(error)
+    if is_out_of_memory(error):
+        return _("There is not enough memory to encode the slice: choose another device, or crop the volume.")
+    return _("The slice could not be encoded ({error}).").format(error=error)
 
 
 def _checkSize(shape):

@@ -15,14 +15,17 @@ def outputName(inputVolume, target):
     return slicer.mrmlScene.GenerateUniqueName(f"{inputVolume.GetName()} NExpR {scale}")
 
 
-def copyContext(inputVolume, outputVolume):
-    """Let the output appear like the input: display, units, parent transform, place in the subject hierarchy."""
+def copyContext(inputVolume, outputVolume, transformNode):
+    """Let the output appear like the input: display, units, place in the subject hierarchy.
+
+    :param transformNode: parent transform of the output, or None.
+    """
     outputVolume.CreateDefaultDisplayNodes()
     if inputVolume.GetDisplayNode() is not None and outputVolume.GetDisplayNode() is not None:
         displayLike(outputVolume, inputVolume.GetDisplayNode())
     outputVolume.SetVoxelValueQuantity(inputVolume.GetVoxelValueQuantity())
     outputVolume.SetVoxelValueUnits(inputVolume.GetVoxelValueUnits())
-    outputVolume.SetAndObserveTransformNodeID(inputVolume.GetTransformNodeID())
+    outputVolume.SetAndObserveTransformNodeID(transformNode.GetID() if transformNode is not None else None)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     inputItem = hierarchy.GetItemByDataNode(inputVolume) if hierarchy is not None else 0
     if inputItem:

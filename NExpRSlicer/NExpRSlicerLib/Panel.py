@@ -69,12 +69,13 @@ def panelState(parameterNode, volume, freeMemory):
         )
     if volume.hounsfield and parameterNode.model in (ModelChoice.MRI, ModelChoice.MRI_FAST):
         warnings.append(_("The volume holds CT numbers (Hounsfield units): the model CT is made for it."))
+    # Apply is not disabled by it: nothing tells when memory becomes free, and Apply looks again.
     if freeMemory is not None and memory > freeMemory:
-        tooLarge = _("The run takes about {needed} of memory, but only {free} is free: choose a smaller scale.").format(
-            needed=readable_bytes(memory), free=readable_bytes(freeMemory)
+        warnings.append(
+            _("The run takes about {needed} of memory, but only {free} is free: choose a smaller scale.").format(
+                needed=readable_bytes(memory), free=readable_bytes(freeMemory)
+            )
         )
-        warnings.append(tooLarge)
-        problem = problem or tooLarge
     return PanelState(problem, sizeText, " ".join(warnings))
 
 

@@ -84,7 +84,9 @@ class PreviewNode:
         shown = (compositeNode.GetForegroundOpacity(), compositeNode.GetCompositing())
         if self.isShownIn(compositeNode) or not self.present:
             compositeNode.SetForegroundVolumeID(volumeID)
-        elif volumeID is None or shown != (self._opacity, slicer.vtkMRMLSliceCompositeNode.Alpha):
+        elif compositeNode.GetForegroundVolumeID() is not None and (
+            volumeID is None or shown != (self._opacity, slicer.vtkMRMLSliceCompositeNode.Alpha)
+        ):
             return  # The user chose another foreground, and this is how it is to be shown.
         compositeNode.SetForegroundOpacity(opacity)
         compositeNode.SetCompositing(compositing)

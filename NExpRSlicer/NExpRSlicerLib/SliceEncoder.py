@@ -1,5 +1,6 @@
 """Which slice is encoded when: one at a time, the newest request wins."""
 
+import logging
 from functools import partial
 
 
@@ -75,3 +76,5 @@ class SliceEncoder:
             self.key, self.value, self._failure = key, value, None
         else:
             self._failure = (key, error)
+            if not isinstance(error, ValueError):
+                logging.error("NExpR: the slice could not be encoded.", exc_info=error)

@@ -1,4 +1,4 @@
-"""Which slice view shows a volume in the plane that is refined, and where."""
+"""Which slice views show a volume, which of them in the plane that is refined, and where."""
 
 import numpy as np
 import slicer
@@ -21,6 +21,20 @@ def viewOf(volumeNode, ijkToWorld, sliceAxis):
     return max(views, key=lambda view: abs(normal @ _normal(view[0])), default=None)
 
 
+def showInstead(volumeNode, outputVolume):
+    """Show another volume where a volume is shown, in the background or the foreground of slice views.
+
+    :return: whether it was shown anywhere.
+    """
+    shown = False
+    for compositeNode in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        for layer in ("Background", "Foreground"):
+            if getattr(compositeNode, f"Get{layer}VolumeID")() == volumeNode.GetID():
+                getattr(compositeNode, f"Set{layer}VolumeID")(outputVolume.GetID())
+                shown = True
+    return shown
+
+
 def viewNodes():
     """All slice nodes and slice composite nodes."""
     classNames = ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
@@ -37,6 +51,12 @@ def rotateToPlane(sliceNode, ijkToWorld, sliceAxis):
     axes = np.eye(4)
     axes[:3, :3] = ijkToWorld[:3, :3] / np.linalg.norm(ijkToWorld[:3, :3], axis=0)
     sliceNode.RotateToAxes(slicer.util.vtkMatrixFromArray(axes), sliceAxis)
+
+
+def showsSlab(sliceNode, ijkToWorld, sliceAxis):
+    """Whether a slice view combines more than one slice of a volume, as maximum intensity projections do."""
+    thickness = sliceNode.GetSlabReconstructionThickness()
+    return sliceNode.GetSlabReconstructionEnabled() and thickness > np.linalg.norm(ijkToWorld[:3, sliceAxis])
 
 
 def viewSize(sliceNode):

@@ -29,8 +29,8 @@ def volumeProblem(volumeNode):
             "{name} has several values per voxel (color, vector or diffusion): extract one of them with the module "
             "Vector to Scalar Volume first."
         ).format(name=name)
-    if voxelTypeOf(volumeNode) == np.int64:
-        # slicer.util.updateVolumeFromArray refuses such a result.
+    if voxelTypeOf(volumeNode) in (np.int64, np.uint64):
+        # slicer.util.updateVolumeFromArray refuses such a result, or no view draws it.
         return _(
             "{name} has 64-bit integer voxels, which Slicer does not display: convert it to another type with the "
             "module Cast Scalar Volume first."
@@ -100,11 +100,16 @@ def displayLike(volumeNode, display):
         ownDisplay.SetAndObserveColorNodeID(display.GetColorNodeID())
 
 
-def setVolume(volumeNode, pixels, geometry):
-    """Store voxels (k, j, i) and their geometry in a volume node."""
+def matrixOf(geometry):
+    """4x4 array from voxel indices to coordinates; the inverse of geometryOf."""
     matrix = np.eye(4)
     matrix[:3, :3] = geometry.direction * geometry.spacing
     matrix[:3, 3] = geometry.origin
+    return matrix
+
+
+def setVolume(volumeNode, pixels, matrix):
+    """Store voxels (k, j, i), and the 4x4 array from their indices to coordinates, in a volume node."""
     with slicer.util.NodeModify(volumeNode):
         volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
         slicer.util.updateVolumeFromArray(volumeNode, pixels)

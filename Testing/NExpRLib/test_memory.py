@@ -1,4 +1,4 @@
-"""Peak memory of upsampling a large volume."""
+"""Peak memory of upsampling a large volume, and of a large slice."""
 
 import subprocess
 import sys
@@ -42,3 +42,33 @@ def test_peak_memory_of_a_large_volume():
     assert finished.returncode == 0, finished.stderr
     output_array = 2 * 1024 * 1024 * 60
     assert int(finished.stdout) - output_array < 3e9
+
+
+LARGE_SLICE = """
+import numpy as np
+from NExpRLib import load_model
+from NExpRLib.geometry import Geometry, plan_target
+from NExpRLib.memory import memory_needed
+from NExpRLib.volumes import upsample_slices
+
+def peak():
+    line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+model = load_model("mri-fast", "cpu")
+pixels = np.random.default_rng(0).integers(0, 2000, (1, 1500, 1300), dtype=np.int16)
+target = plan_target(Geometry((1300, 1500, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)), scale=1.1)
+model.represent(pixels[0, :64, :64])
+before = peak()
+upsample_slices(pixels, target, model)
+print((peak() - before) / memory_needed(target, pixels.dtype))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_memory_of_a_large_slice_is_foreseen():
+    """Slicer would be ended by the system, with all that was not saved."""
+    finished = subprocess.run([sys.executable, "-c", LARGE_SLICE], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert 0.3 < float(finished.stdout) < 1.1

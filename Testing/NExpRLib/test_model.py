@@ -59,6 +59,8 @@ def test_folder_with_the_name_of_a_model_in_the_package(tiny_model_folder, tmp_p
 def test_unknown_model_names_those_present():
     with pytest.raises(ValueError, match='no model "nowhere"'):
         load_model("nowhere")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_model(300 * "x")
 
 
 def test_unknown_and_absent_devices(tiny_model_folder):

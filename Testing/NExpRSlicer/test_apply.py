@@ -190,6 +190,71 @@ def test_input_changed_during_a_run_does_not_change_the_result(scene, logic, tin
     assert np.array_equal(slicer.util.arrayFromVolume(output), expected)
 
 
+def add_transform(scene, volume, node):
+    scene.AddNode(node)
+    volume.SetAndObserveTransformNodeID(node.GetID())
+    return node
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_result_follows_when_the_transform_of_the_input_is_hardened_during_a_run(
+    scene, logic, tiny_model_folder, volume, removed
+):
+    node = slicer.vtkMRMLLinearTransformNode()
+    node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix_of("oblique", (1, 1, 1), (50, -20, 3))))
+    add_transform(scene, volume, node)
+    expected = np.array(matrix_of("oblique", (1, 1, 1), (50, -20, 3))) @ matrix_of_node(
+        logic.process(volume, scale=2, model=tiny_model_folder)
+    )
+
+    def harden(done, _total, _remaining):
+        if done == 1:
+            volume.HardenTransform()
+            if removed:
+                scene.RemoveNode(node)
+
+    output = logic.process(volume, scale=2, model=tiny_model_folder, progress=harden)
+    assert output.GetParentTransformNode() is None
+    assert np.allclose(matrix_of_node(output), expected, atol=1e-9)
+
+
+def test_result_follows_when_the_input_is_moved_during_a_run(scene, logic, tiny_model_folder, volume):
+    expected = matrix_of_node(logic.process(volume, scale=2, model=tiny_model_folder))
+
+    def move(done, _total, _remaining):
+        if done == 1:
+            volume.SetOrigin(*(np.array(volume.GetOrigin()) + (50, -20, 3)))
+
+    output = logic.process(volume, scale=2, model=tiny_model_folder, progress=move)
+    expected[:3, 3] += 50, -20, 3
+    assert np.allclose(matrix_of_node(output), expected, atol=1e-9)
+
+
+def test_result_stays_under_a_nonlinear_transform_that_is_hardened_into_the_input_during_a_run(
+    scene, logic, tiny_model_folder, volume
+):
+    """The voxels of the input are resampled then; those of the result are not."""
+    thinPlate = vtk.vtkThinPlateSplineTransform()
+    for points, x in ((vtk.vtkPoints(), 0), (vtk.vtkPoints(), 3)):
+        for place in ((0, 0, 0), (10, 0, x), (0, 10, x), (10, 10, 2 * x)):
+            points.InsertNextPoint(place)
+        thinPlate.SetTargetLandmarks(points) if x else thinPlate.SetSourceLandmarks(points)
+    node = slicer.vtkMRMLTransformNode()
+    node.SetAndObserveTransformToParent(thinPlate)
+    add_transform(scene, volume, node)
+    before = logic.process(volume, scale=2, model=tiny_model_folder)
+
+    def harden(done, _total, _remaining):
+        if done == 1:
+            volume.HardenTransform()
+
+    output = logic.process(volume, scale=2, model=tiny_model_folder, progress=harden)
+    assert volume.GetParentTransformNode() is None
+    assert output.GetParentTransformNode() is node
+    assert np.array_equal(matrix_of_node(output), matrix_of_node(before))
+    assert np.array_equal(slicer.util.arrayFromVolume(output), slicer.util.arrayFromVolume(before))
+
+
 @pytest.mark.parametrize(
     ("className", "components", "advice"),
     [
@@ -212,7 +277,10 @@ def test_refusals_say_what_to_do(scene, logic, tiny_model_folder, className, com
     assert scene_content(scene) == before
 
 
-@pytest.mark.parametrize(("scalarType", "advice"), [(None, "no voxels"), (vtk.VTK_LONG, "Cast Scalar Volume")])
+@pytest.mark.parametrize(
+    ("scalarType", "advice"),
+    [(None, "no voxels"), (vtk.VTK_LONG, "Cast Scalar Volume"), (vtk.VTK_UNSIGNED_LONG, "Cast Scalar Volume")],
+)
 def test_images_that_slicer_does_not_support(scene, logic, tiny_model_folder, scalarType, advice):
     image = vtk.vtkImageData()
     image.SetDimensions(6, 5, 2)

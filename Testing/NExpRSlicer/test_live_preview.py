@@ -312,6 +312,40 @@ def test_lack_of_memory_is_said(stage, monkeypatch):
     assert stage.shownIn() == []
 
 
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (KeyError("decoder"), "could not be encoded ('decoder')"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."), "not enough memory to encode"),
+    ],
+    ids=["defect", "memory"],
+)
+def test_unexpected_error_of_the_network_is_said_and_logged(stage, monkeypatch, caplog, error, text):
+    def fails(*_arguments):
+        raise error
+
+    monkeypatch.setattr("NExpRLib.model.Model.represent", fails)
+    stage.settle()
+    assert text in stage.preview.text
+    assert stage.shownIn() == []
+    assert [record.exc_info[1] for record in caplog.records] == [error]
+    assert "NExpR:" in caplog.text
+
+
+def test_view_of_a_slab_is_left_alone(stage):
+    """The preview would hide what a maximum intensity projection shows of other slices."""
+    sliceNode = stage.views["Red"][0]
+    stage.settle()
+    sliceNode.SetSlabReconstructionThickness(10)
+    sliceNode.SetSlabReconstructionEnabled(True)
+    stage.settle()
+    assert "slab reconstruction" in stage.preview.text
+    assert stage.shownIn() == []
+    sliceNode.SetSlabReconstructionThickness(2)  # Within one slice.
+    stage.settle()
+    assert stage.shownIn() == ["Red"]
+
+
 def test_volume_with_voxels_that_are_not_finite_elsewhere(stage, monkeypatch):
     """Apply refuses it, too; the intensity range of the volume would make every slice NaN."""
     pixels = stage.pixels.copy()

@@ -186,6 +186,22 @@ def test_new_overlay_is_shown_as_another_module_says(stage):
     assert (composite.GetForegroundOpacity(), composite.GetCompositing()) == (1, composite.Add)
 
 
+def test_opacity_comes_back_when_the_foreground_was_emptied_meanwhile(stage):
+    """As loading another volume does. The next overlay would hide the anatomy."""
+    composite = stage.views["Red"][1]
+    composite.SetForegroundOpacity(0)
+    stage.settle()
+    composite.SetForegroundVolumeID(None)
+    stage.preview.stop()
+    assert composite.GetForegroundOpacity() == 0
+    stage.settle()
+    composite.SetForegroundVolumeID(None)
+    stage.settle()
+    assert stage.shownIn() == ["Red"]
+    stage.preview.stop()
+    assert (composite.GetForegroundVolumeID(), composite.GetForegroundOpacity()) == (None, 0)
+
+
 def test_fading_the_preview_does_not_fade_an_overlay(stage):
     composite = stage.views["Red"][1]
     first, second = (add_volume(stage.pixels, matrix_of("axial"), name) for name in ("First", "Second"))

@@ -14,8 +14,12 @@ from .volumes import add_volume, matrix_of, scene_content, smooth_pixels
 
 @pytest.fixture
 def sequence(scene):
+    return add_sequence(scene, "Beating")
+
+
+def add_sequence(scene, name):
     """A browser, its sequence of three frames, and the proxy volume node that shows the second one."""
-    sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Beating")
+    sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", name)
     sequenceNode.SetIndexName("time")
     sequenceNode.SetIndexUnit("ms")
     for seed in range(3):
@@ -102,6 +106,17 @@ def test_single_volume_is_not_written_into_a_sequence_of_results(scene, sequence
     volume = add_volume(smooth_pixels((2, 8, 9)), matrix_of("axial"), "Volume")
     with pytest.raises(ValueError, match="another sequence"):
         logic.process(volume, output, scale=2, model=tiny_model_folder)
+
+
+def test_frames_are_not_written_into_the_results_of_another_sequence(scene, sequence, tiny_model_folder):
+    """They would be replayed with that one, at its times."""
+    logic = NExpRSlicerLogic()
+    output = logic.process(sequence[2], scale=2, model=tiny_model_folder)
+    other = add_sequence(scene, "Another patient")
+    before = scene_content(scene)
+    with pytest.raises(ValueError, match="another sequence"):
+        logic.process(other[2], output, scale=2, model=tiny_model_folder)
+    assert scene_content(scene) == before
 
 
 def test_frames_keep_their_times_when_the_sequence_is_edited_during_a_run(scene, sequence, tiny_model_folder):

@@ -146,6 +146,7 @@ def test_scene_closed_or_input_removed_during_a_run(widget, scene, event):
     wait(lambda: widget.ui.applyButton.text == "Apply")
     process_events(3)
     assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
+    assert ("Cancelled" if event == "close" else "was removed") in widget.ui.statusLabel.text
     assert not widget.ui.applyButton.enabled
     assert "Select an input volume" in widget.ui.applyButton.toolTip
 
@@ -157,6 +158,42 @@ def test_leaving_the_module_lets_a_run_finish(widget, scene):
     widget.enter()
     process_events()
     assert widget.ui.applyButton.enabled
+
+
+def test_result_is_shown_where_the_input_was(widget, scene):
+    other = add_volume(smooth_pixels((4, 20, 24)), matrix_of("axial"), "Other patient")
+    input = widget._parameterNode.inputVolume
+    composites = [add_view(scene, name, "Axial")[1] for name in ("Overlay", "Other")]
+    for composite, background, foreground in zip(composites, (other, other), (input, None)):
+        composite.SetBackgroundVolumeID(background.GetID())
+        composite.SetForegroundVolumeID(foreground.GetID() if foreground else None)
+    widget.ui.applyButton.click()
+    wait(lambda: outputs(scene))
+    (output,) = outputs(scene)
+    layers = [(c.GetBackgroundVolumeID(), c.GetForegroundVolumeID()) for c in composites]
+    assert layers == [(other.GetID(), output.GetID()), (other.GetID(), None)]
+    assert scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetBackgroundVolumeID() == output.GetID()
+
+
+def test_result_that_no_view_shows_is_shown_in_all(widget, scene):
+    slicer.util.setSliceViewerLayers(background=None)
+    widget.ui.applyButton.click()
+    wait(lambda: outputs(scene))
+    composite = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert composite.GetBackgroundVolumeID() == outputs(scene)[0].GetID()
+
+
+def test_views_of_another_module_are_left_alone(widget, scene):
+    widget._parameterNode.livePreview = True
+    wait(lambda: preview() is not None)
+    input = widget._parameterNode.inputVolume
+    widget.ui.applyButton.click()
+    widget.exit()
+    widget.parent.isEntered = False
+    wait(lambda: outputs(scene))
+    composite = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert composite.GetBackgroundVolumeID() == input.GetID()
+    assert not widget.logic.getParameterNode().livePreview
 
 
 def test_error_of_a_run_is_reported_and_the_module_goes_on(widget, scene, tiny_model_folder, tmp_path):

@@ -112,6 +112,30 @@ assert widget.ui.applyButton.text == "Apply"
     )
 
 
+@pytest.mark.parametrize("left", ["folder", "half"])
+def test_rest_of_an_installation_of_pytorch(tiny_model_folder, tmp_path, left):
+    """What an interrupted installation left is no PyTorch: a folder without code, or code that fails in any way."""
+    (tmp_path / "torch").mkdir()
+    if left == "half":
+        (tmp_path / "torch" / "__init__.py").write_text("_C")
+    said = {"folder": "NExpR needs the extension PyTorch", "half": "installed but does not start (name '_C'"}[left]
+    run(
+        f"""
+sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, NoTorch)]
+sys.path[:] = [{str(tmp_path)!r}] + [path for path in sys.path if "site-packages" not in path]
+importlib.invalidate_caches()
+widget._parameterNode.livePreview = True
+gui_stand_ins.process_events(3)
+assert widget.ui.previewLabel.text, "the preview says why it shows nothing"
+assert widget.ui.applyButton.enabled
+widget.ui.applyButton.click()
+assert {said!r} in widget.ui.statusLabel.text, widget.ui.statusLabel.text
+assert widget.ui.applyButton.text == "Apply"
+""",
+        tiny_model_folder,
+    )
+
+
 def test_pytorch_that_does_not_fit_numpy_is_explained(tiny_model_folder):
     run(
         """
@@ -119,7 +143,7 @@ class Tensor:
     def numpy(self):
         raise RuntimeError("Numpy is not available")
 torch = types.ModuleType("torch")
-torch.__spec__ = importlib.machinery.ModuleSpec("torch", None)
+torch.__spec__ = importlib.machinery.ModuleSpec("torch", None, origin="torch")
 torch.__version__, torch.zeros = "2.2.2", lambda size: Tensor()
 torch.cuda = torch.backends = types.SimpleNamespace(is_available=lambda: False)
 torch.backends.mps = torch.cuda
