@@ -364,7 +364,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         else:
             text = _("{name} was computed in {seconds} s.").format(name=run.output.GetName(), seconds=seconds)
             self._showOutput(run)
-        logging.info(f"NExpR: {text}")
+        logging.log(logging.ERROR if run.error else logging.INFO, f"NExpR: {text}", exc_info=run.error)
         self.ui.statusLabel.text = text
         if run.error:
             with slicer.util.tryWithErrorDisplay(_("The volume could not be super-resolved.")):
@@ -423,7 +423,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         :param scale: number of output pixels per input pixel along rows and columns; give either scale or spacing.
         :param spacing: output pixel spacing in mm.
         :param plane: auto (the acquisition plane), axial, sagittal or coronal.
-        :param model: mri, ct, or the path of a model's folder.
+        :param model: mri, mri-fast, ct, or the path of a model's folder.
         :param device: auto, cuda, mps or cpu.
         :param dataConsistency: keep the measured spatial frequencies of each slice exactly.
         :param progress: called as progress(done, total, remainingSeconds) after every slice; it may raise to cancel,

@@ -68,7 +68,8 @@ def load_slices(path, validation_subjects=None):
     training = {key: images for key, images in volumes.items() if key not in validation}
     if not training or not validation:
         raise ValueError(
-            f"{path} leaves no subject for {'validation' if training else 'training'}: name other subjects."
+            f"{path} leaves no subject for {'validation' if training else 'training'}: name others as validation "
+            "subjects, or prepare volumes of at least two."
         )
     return training, validation, facts
 

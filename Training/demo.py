@@ -19,7 +19,7 @@ SLICE_SPACING = 5  # mm, as a 2D acquisition would have
 
 
 def add_arguments(parser):
-    parser.add_argument("--scale", type=float, default=2.5, help="any number above 1 (default: 2.5)")
+    parser.add_argument("--scale", type=float, default=2.5, help="above 1 and at most 8 (default: 2.5)")
     parser.add_argument("--output", default="nexpr-demo", metavar="FOLDER", help="default: nexpr-demo")
     parser.add_argument("--model", default="mri", help="name or folder of a model (default: mri)")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")

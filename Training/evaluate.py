@@ -44,7 +44,7 @@ def add_arguments(parser):
         "comparison of all methods (instead of VOLUME)", "Trains what is missing; a run that was stopped continues."
     )
     comparison.add_argument("--config", metavar="FILE", help="methods, data and experiments, see configs/evaluate/")
-    comparison.add_argument("--data", default=".", metavar="FOLDER", help="where its data lie (default: this folder)")
+    comparison.add_argument("--data", default=".", metavar="FOLDER", help="where its data lie (default: here)")
     comparison.add_argument("--output", metavar="FOLDER", help="tables, figures, networks (default: nexpr-NAME)")
 
 
@@ -82,7 +82,7 @@ def run_comparison(arguments):
         raise ValueError("Name volumes or --config, not both: a configuration names its own data.")
     name = Path(arguments.config).stem
     output = Path(arguments.output or f"nexpr-{name}")
-    command = shlex.join(["nexpr", "evaluate", "--config", _in_repository(arguments.config)])
+    command = shlex.join(["nexpr", "evaluate", "--config", _in_repository(arguments.config), "--data", "FOLDER"])
     page = compare(arguments.config, output, arguments.data, arguments.device, command)
     print(f"Results: {page}")
 

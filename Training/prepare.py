@@ -101,6 +101,8 @@ def run(arguments):
     validation = _validation_subjects(arguments.validation, sorted({volume.subject for volume in kept}))
     write_slices(output, kept, validation, arguments.window or [])
     _print_summary(volumes, validation)
+    if not validation:
+        print("\nNo subject is set aside for validation: training needs at least two subjects.")
     if subjects and named:
         print(f"\nNo subject in {arguments.subjects}, so named by folder or file: {', '.join(named)}.")
     elif named:

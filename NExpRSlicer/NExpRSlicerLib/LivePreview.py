@@ -212,7 +212,9 @@ def _describe(grid, index, slices, parameterNode, window):
         number=index + 1, slices=slices, width=width, height=height
     )
     if parameterNode.inferredDetail:
-        text += " " + _("Blue: up to {value:.3g} darker than measured, orange: brighter.").format(value=window / 2)
+        text += " " + _("Full blue: {value:.3g} or more darker than measured, full orange: brighter.").format(
+            value=window / 2
+        )
     if parameterNode.liveZoom and parameterNode.dataConsistency:
         text += " " + _("Live zoom is shown without data consistency.")
     return text

@@ -63,7 +63,7 @@ def panelState(parameterNode, volume, freeMemory):
     trained = None if modelProblem(settings) else read_card(settings.model)["scales"][1]
     if trained is not None and max(scaleOf(target)) > trained + 0.01:
         warnings.append(
-            _("The model was trained for scales up to {trained}: finer detail is extrapolated.").format(
+            _("The model was trained for scales up to {trained}: beyond, the image only gets smoother.").format(
                 trained=f"{trained:g}"
             )
         )

@@ -26,8 +26,8 @@ def volumeProblem(volumeNode):
         return _("{name} has no voxels: load or create its image first.").format(name=name)
     if imageData.GetNumberOfScalarComponents() != 1 or volumeNode.IsA("vtkMRMLTensorVolumeNode"):
         return _(
-            "{name} has several values per voxel (color, vector or diffusion): extract one of them with the module "
-            "Vector to Scalar Volume first."
+            "{name} has several values per voxel. Color and vector volumes: extract one of them with the module "
+            "Vector to Scalar Volume first. Diffusion volumes: compute a scalar volume first."
         ).format(name=name)
     if voxelTypeOf(volumeNode) in (np.int64, np.uint64):
         # slicer.util.updateVolumeFromArray refuses such a result, or no view draws it.

@@ -42,7 +42,7 @@ def test_inferred_detail_is_shown_at_a_scale_that_its_text_names(stage):
     stage.parameters.inferredDetail = True
     display = stage.settle().GetDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (-25, 25)
-    assert "up to 25 darker" in stage.preview.text
+    assert "25 or more darker" in stage.preview.text
 
 
 def test_inferred_detail_is_blue_and_orange_and_nothing_is_black(stage):
@@ -151,7 +151,7 @@ def test_nothing_added_stays_black_when_the_user_changes_the_level(stage):
     display.SetWindowLevel(8, 3)
     stage.settle()
     assert (display.GetWindow(), display.GetLevel()) == (8, 0)
-    assert "up to 4 darker" in stage.preview.text
+    assert "4 or more darker" in stage.preview.text
 
 
 def test_overlay_that_is_chosen_meanwhile_comes_back_as_it_was(stage):

@@ -5,46 +5,80 @@ import pytest
 import SimpleITK as sitk
 
 from NExpRLib import load_model
-from NExpRLib.model_card import model_names
 
 pytest.importorskip("torchmetrics", reason="needs the extra train")
 
 from Training.evaluation import evaluate_slice, normalized_slices  # noqa: E402
 from Training.restorers import NExpR, classical_methods  # noqa: E402
 
-from .hard_borders import cut_slices, rim, spline  # noqa: E402
+from .hard_borders import cut_slices, rim, spline, whole_slice  # noqa: E402
+from .intensity_ranges import middle_slice  # noqa: E402
+from .noise_gain import noise_gain  # noqa: E402
 
 SLICES_PER_VOLUME = 2
 
 
-@pytest.fixture(scope="module")
-def prostate_slices(real_data):
-    """Slices about the middle of each prostate volume of the test set, in [0, 1]."""
+def middle_slices(folder, pattern, window=None):
+    """Slices about the middle of each volume of the test set, in [0, 1]."""
     slices = []
-    for path in sorted((real_data / "test").glob("prostate_*")):
-        image = sitk.ReadImage(path)
-        volume = normalized_slices(sitk.GetArrayFromImage(image))
-        middle = len(volume) // 2
-        slices += list(volume[middle - 1 : middle - 1 + SLICES_PER_VOLUME])
+    for path in sorted((folder / "test").glob(pattern)):
+        pixels = sitk.GetArrayFromImage(sitk.ReadImage(path))
+        volume = normalized_slices(pixels.reshape(-1, *pixels.shape[-2:]), window)
+        first = max(0, len(volume) // 2 - 1)
+        slices += list(volume[first : first + SLICES_PER_VOLUME])
     return slices
-
-
-@pytest.fixture(scope="module")
-def mri_model():
-    if "mri" not in model_names():
-        pytest.skip("the model mri is not in the package")
-    return load_model("mri", "cpu")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_mri_model_exceeds_zero_filling_and_splines(mri_model, prostate_slices, scale):
-    methods = {**classical_methods("kspace"), "NExpR": NExpR("kspace", mri_model)}
-    results = [evaluate_slice(truth, scale, "kspace", methods)[1] for truth in prostate_slices]
-    psnr = {name: np.mean([result[name][1]["PSNR"] for result in results]) for name in methods}
-    assert psnr["NExpR"] > psnr["Zero-filling"] + 0.5
-    assert psnr["NExpR"] > psnr["Cubic B-spline"] + 0.5
-    assert psnr["NExpR"] > psnr["Bicubic"] + 0.5
+@pytest.mark.parametrize(
+    ("name", "pattern", "degradation", "window", "gain"),
+    [
+        ("mri", "prostate_*", "kspace", None, 0.5),
+        ("mri-fast", "prostate_*", "kspace", None, 0.4),
+        ("ct", "ct_*.nii.gz", "bicubic", (-140, 260), 2.5),
+    ],
+    ids=["mri", "mri-fast", "ct"],
+)
+def test_models_exceed_zero_filling_and_splines(real_data, name, pattern, degradation, window, gain, scale):
+    methods = {**classical_methods(degradation), "NExpR": NExpR(degradation, load_model(name, "cpu"))}
+    slices = middle_slices(real_data, pattern, window)
+    results = [evaluate_slice(truth, scale, degradation, methods)[1] for truth in slices]
+    psnr = {method: np.mean([result[method][1]["PSNR"] for result in results]) for method in methods}
+    best = max(value for method, value in psnr.items() if method != "NExpR")
+    assert psnr["NExpR"] > best + gain
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "volume", "least", "most"),
+    [
+        ("mri", "brain_t2w_oms-patient04-study1", 0.8, 1.1),
+        ("mri-fast", "prostate_t2_tra_prostatex-0000", 0.8, 1.1),
+        ("ct", "ct_liver_totalsegmentator", 1.1, 1.5),
+    ],
+)
+def test_noise_is_as_strong_as_the_readme_says(real_data, name, volume, least, most):
+    model = load_model(name, "cpu")
+    pixels = middle_slice(real_data / "test" / f"{volume}.nii.gz").astype(np.float64)
+    gain = noise_gain(lambda image: model.represent(image, (0, 1)).rasterize(2), pixels, 0.02)
+    assert least < gain < most
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "volume", "limit"),
+    [
+        ("mri", "brain_t2w_oms-patient04-study1", 1.5),
+        ("mri", "prostate_t2_sag_prostatex-0000", 1.5),
+        ("ct", "ct_liver_totalsegmentator", 1.0),
+        ("ct", "ct_head_base_dcm-qa-ct-ge", 1.0),
+    ],
+)
+def test_overshoots_are_as_far_as_the_readme_says(real_data, name, volume, limit):
+    model, pixels = load_model(name, "cpu"), whole_slice(real_data / "test" / f"{volume}.nii.gz")
+    of_model, of_spline = (rim(pixels, result) for result in (model.represent(pixels).rasterize(2), spline(pixels)))
+    assert of_model.max() < limit * of_spline.max()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ compared with these directly, for reasons that would hold for any run of this co
 - **Degradation.** The paper's pipeline low-passes at full size and then resizes an 8-bit image with an antialiased
   bicubic filter (`degradation: paper`); `kspace` crops k-space exactly, as a scanner measures. Bicubic interpolation
   has 30.62, 27.46 and 25.75 dB at 2x, 3x and 4x in the paper.
-- **Zero-filling** is the classical method for k-space cropping, and is in every table here; the paper has none.
+- **Zero-filling** is the classical method for k-space cropping, and is in the tables of every test set; the paper has
+  none.
 - **Consistency** is computed in floating point here, also where the input was rounded to 8 bits. Zero-filling reaches
   the limit of float32 with `kspace`.
 - **Precision.** All networks restore, and are timed, in float32.

@@ -132,7 +132,8 @@ def complexity(comparison):
         f"## Complexity and time (Table 5, Fig. 8)\n\nOn {found['setting']['machine']}; medians of at "
         f"least {found['setting']['repeats']} runs in one process. Encoding runs once per slice; rescaling is measured "
         "from what was encoded to the result in memory, at a scale that was used before, so that NExpR finds its basis "
-        "prepared (`nexpr benchmark` measures the first time as well). Fixed-scale networks run as a whole every time."
+        "prepared (`nexpr benchmark` measures the first time as well), while bicubic and B-spline interpolation "
+        "compute their weights in every call. Fixed-scale networks run as a whole every time."
     )
     figure = f"![Time to rescale]({rescale_time_figure(comparison, found)})"
     return [text, complexity_table(comparison, found), figure]
