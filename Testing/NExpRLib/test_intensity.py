@@ -96,3 +96,7 @@ def test_constant_volume_stays_constant_without_a_network(skip_only_model, value
     for dtype in (np.int16, np.float32):
         result = upsampled(np.full((2, 9, 10), value, dtype), skip_only_model)
         np.testing.assert_allclose(result, value, atol=1e-5 * max(1, abs(value)))
+
+
+def test_robust_range_leaves_out_a_thousandth_at_either_end():
+    assert robust_range(np.arange(1001.0)) == pytest.approx((1, 999))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from NExpRLib.memory import available_memory
+
 # The network of the paper's size encodes the first slice only, a small one with as many coefficients the rest, to be
 # quick: slices are encoded one after another (512 x 512 pixels are a whole batch), so what the first one needs, every
 # other one needs again and no more. Everything else is the full volume.
@@ -72,3 +74,12 @@ def test_memory_of_a_large_slice_is_foreseen():
     finished = subprocess.run([sys.executable, "-c", LARGE_SLICE], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     assert 0.3 < float(finished.stdout) < 1.1
+
+
+def test_available_memory_is_what_is_free_and_not_what_is_built_in(monkeypatch):
+    import io
+
+    lines = "MemTotal:  900 kB\nMemFree:  100 kB\nMemAvailable:  300 kB\n"
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("builtins.open", lambda *_arguments: io.StringIO(lines))
+    assert available_memory() == 300 * 1024

@@ -245,3 +245,17 @@ def test_periodic_slices_can_be_saved(tiny_model, tmp_path):
     loaded = ExplicitImage.load(tmp_path / "slice.npz")
     expected = image.rasterize(2.5, grid="kspace")
     np.testing.assert_allclose(loaded.rasterize(2.5, grid="kspace"), expected, atol=1e-5)
+
+
+def test_fastest_device_is_chosen_by_default(monkeypatch):
+    from NExpRLib.model import torch_device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert torch_device("auto").type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert torch_device("auto").type == "mps"
+
+
+def test_precision_is_kept_on_another_device(tiny_model_folder):
+    assert load_model(tiny_model_folder, "cpu", "bfloat16").to("cpu").precision == "bfloat16"

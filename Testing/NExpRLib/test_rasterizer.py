@@ -1,8 +1,6 @@
 """Rasterizing against a direct evaluation of the definition (paper Eq. 1)."""
 
 import math
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -250,41 +248,6 @@ def test_autocast_does_not_lower_the_precision(skip):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         lowered = rasterize()
     assert torch.equal(lowered, rasterize())
-
-
-@pytest.mark.parametrize("target", ["scale=2.5", "shape=(40, 31), grid='kspace'", "rows=[9, 1.5, -3], columns=[4.2]"])
-def test_saved_function_needs_numpy_only(tiny_model, tmp_path, target):
-    pixels = np.random.default_rng(0).uniform(-50, 900, (2, 1, 13, 17)).astype(np.float32)
-    image = tiny_model.represent(pixels)
-    image.save(tmp_path / "image.npz")
-    program = (
-        "import sys; sys.modules['torch'] = None\n"
-        "import numpy as np\n"
-        "from NExpRLib import ExplicitImage\n"
-        f"image = ExplicitImage.load('image.npz').rasterize({target})\n"
-        "assert type(image) is np.ndarray\n"
-        "np.save('image.npy', image)"
-    )
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
-    reference = eval(f"image.rasterize({target})", {"image": image})
-    restored = np.load(tmp_path / "image.npy")
-    assert restored.dtype == np.float32
-    assert np.abs(restored - reference).max() < 1e-5 * 950
-
-
-def test_damaged_saved_function_is_refused(tiny_model, tmp_path):
-    path = tmp_path / "image.npz"
-    tiny_model.represent(np.eye(8)).save(path)
-    complete = path.read_bytes()
-    for content in (b"", b"text", complete[: len(complete) // 2]):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match="not a saved explicit image"):
-            ExplicitImage.load(path)
-    np.savez(path, something=1)
-    with pytest.raises(ValueError, match="not a saved explicit image"):
-        ExplicitImage.load(path)
-    with pytest.raises(FileNotFoundError):
-        ExplicitImage.load(tmp_path / "missing.npz")
 
 
 @pytest.mark.parametrize(

@@ -67,3 +67,34 @@ def test_three_planes_of_an_oblique_volume_are_three_axes():
 def test_bad_targets(target, said):
     with pytest.raises(ValueError, match=said):
         plan_target(geometry(), **target)
+
+
+@pytest.mark.parametrize("target", [{"scale": (2, 3)}, {"spacing": (0.5, 0.25)}, {"size": (20, 24)}], ids=str)
+def test_pairs_are_rows_then_columns(target):
+    """For the through-plane axis k, rows are j and columns are i."""
+    result = plan_target(Geometry((8, 10, 4), (0.75, 1.0, 4.0), (0, 0, 0), np.eye(3)), **target)
+    assert result.geometry.size == (24, 20, 4)
+    assert result.geometry.spacing == pytest.approx((0.25, 0.5, 4.0))
+
+
+def test_acquisition_plane_does_not_follow_rounding_of_the_spacing():
+    assert slice_axis(geometry(spacing=(1.0004, 1, 1))) == 2
+    assert slice_axis(geometry(spacing=(1, 1.002, 1))) == 1
+
+
+def test_acquisition_plane_of_a_line_of_voxels():
+    assert slice_axis(geometry(size=(9, 1, 1), spacing=(1, 1, 5))) == 2
+
+
+@pytest.mark.parametrize(
+    ("like", "said"),
+    [
+        (geometry(direction=rotation((1, 0.02, 0, 0))), "resample it first"),
+        (geometry(spacing=(2, 0.5, 1)), "coarser"),
+        (geometry(spacing=(0.5, 2, 1)), "coarser"),
+        (Geometry((10, 10, 10), (1, 1, 1), (-99, 0, 0), np.eye(3)), "does not overlap"),
+    ],
+)
+def test_references_that_do_not_fit(like, said):
+    with pytest.raises(ValueError, match=said):
+        plan_target(geometry(), like=like, plane=2)

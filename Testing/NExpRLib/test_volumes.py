@@ -194,82 +194,9 @@ def test_beyond_the_extent_of_the_input_lies_its_minimum(tiny_model):
     assert np.ptp(result[inside]) > 50
 
 
-def with_voxel(value, pixel_type=sitk.sitkFloat32):
-    image = sitk.Image((10, 10, 3), pixel_type)
-    image[2, 3, 1] = value
-    return image
-
-
-def labels():
-    pixels = np.zeros((4, 40, 40), np.uint8)
-    pixels[:, 5:20, 8:30], pixels[2, 15:30, 2:20] = 1, 3
-    return sitk.GetImageFromArray(pixels)
-
-
-@pytest.mark.parametrize(
-    ("image", "said"),
-    [
-        (with_voxel(np.nan), "1 NaN or infinite"),
-        (with_voxel(-np.inf, sitk.sitkFloat64), "1 NaN or infinite"),
-        (sitk.Image((0, 10, 3), sitk.sitkInt16), "empty"),
-        (sitk.Image((10, 10, 3), sitk.sitkVectorUInt8, 3), "one scalar channel"),
-        (sitk.Image((10, 10, 3), sitk.sitkLabelUInt8), "label map"),
-        (labels(), "label map"),
-        (sitk.Image((10, 10, 3, 2), sitk.sitkFloat32), "4 dimensions"),
-        (sitk.Image((10, 10, 3), sitk.sitkComplexFloat32), "magnitude"),
-    ],
-    ids=["NaN", "infinite", "empty", "RGB", "label type", "labels", "4D", "complex"],
-)
-def test_images_that_are_refused(tiny_model, image, said):
-    with pytest.raises(ValueError, match=said):
-        upsample(image, 2, model=tiny_model)
-
-
 def test_path_instead_of_an_image_is_refused(tiny_model):
     with pytest.raises(ValueError, match=r"SimpleITK\.ReadImage"):
         upsample("brain.nii.gz", 2, model=tiny_model)
-
-
-def test_image_of_eight_bits_with_much_background_is_upsampled(tiny_model):
-    pixels = np.zeros((4, 40, 40), np.uint8)
-    pixels[:, 15:25, 15:25] = np.random.default_rng(0).integers(40, 220, (4, 10, 10))
-    assert upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model).GetSize() == (80, 80, 4)
-
-
-@pytest.mark.parametrize(
-    ("pixel_type", "marker"),
-    [(np.int32, -(2**31)), (np.float32, 1e20), (np.float32, -np.finfo(np.float32).max), (np.float64, -1e30)],
-)
-def test_markers_of_voxels_without_data_are_refused(tiny_model, pixel_type, marker):
-    pixels = np.random.default_rng(0).integers(-1000, 1500, (2, 20, 20)).astype(pixel_type)
-    pixels[:, :5] = marker
-    with pytest.raises(ValueError, match="mark voxels without data"):
-        upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model)
-
-
-def test_two_markers_are_refused(tiny_model):
-    largest = np.finfo(np.float32).max
-    pixels = np.random.default_rng(0).uniform(-1000, 1500, (2, 20, 20)).astype(np.float32)
-    pixels[:, :5], pixels[:, -5:] = -largest, largest
-    with pytest.raises(ValueError, match="mark voxels without data"):
-        upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model)
-
-
-@pytest.mark.parametrize(("pixel_type", "largest"), [(np.float32, 3e38), (np.float64, 1.7e308)])
-def test_intensities_that_are_too_large_to_compute_with_are_refused(tiny_model, pixel_type, largest):
-    pixels = (largest * np.random.default_rng(0).uniform(-1, 1, (2, 20, 20))).astype(pixel_type)
-    with pytest.raises(ValueError, match="too large"):
-        upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model)
-
-
-def test_single_outliers_are_no_markers(tiny_model):
-    pixels = np.random.default_rng(0).uniform(0, 1000, (2, 40, 40))
-    pixels[0, 3, 3] = 1e9
-    assert upsample(sitk.GetImageFromArray(pixels), 2, model=tiny_model).GetSize() == (80, 80, 2)
-
-
-def test_labels_as_floating_point_values_are_upsampled(tiny_model):
-    assert upsample(sitk.Cast(labels(), sitk.sitkFloat32), 2, model=tiny_model).GetSize() == (80, 80, 4)
 
 
 def test_result_that_does_not_fit_into_memory(tiny_model):
@@ -294,3 +221,42 @@ def test_batches_are_smaller_for_large_results(tiny_model):
 def test_data_consistency_needs_the_whole_slice(tiny_model):
     with pytest.raises(ValueError, match="scale, spacing or size"):
         upsample(noise((3, 10, 10)), like=noise((3, 10, 10)), data_consistency=True, model=tiny_model)
+
+
+def test_cpu_when_the_gpu_has_too_little_memory(tiny_model):
+    class OnSmallGPU:
+        device, card, intensity_range = torch.device("cuda"), tiny_model.card, tiny_model.intensity_range
+
+        def represent(self, *_arguments):
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+        def to(self, device):
+            return {"cpu": tiny_model}[device]
+
+    image = noise((3, 20, 23))
+    assert np.abs(upsampled(image, OnSmallGPU()) - upsampled(image, tiny_model)).max() < 1e-5 * 100
+
+
+def test_minimum_beyond_the_extent_is_that_of_the_volume(tiny_model):
+    image = noise((2, 10, 10))
+    image[4, 4, 1] = -50
+    reference = sitk.Image((40, 30, 2), sitk.sitkUInt8)
+    reference.SetSpacing((0.5, 0.5, 1))
+    result = sitk.GetArrayFromImage(upsample(image, like=reference, plane=2, model=tiny_model))
+    assert (result[:, :, -1] == -50).all()
+
+
+def test_grid_of_a_reference_of_the_same_extent_is_that_of_the_scale(tiny_model):
+    """Up to the border: half a pixel of it lies beyond the centers of the outermost pixels."""
+    image = noise((2, 10, 12))
+    expected = upsample(image, 3, model=tiny_model, plane=2)
+    result = upsample(image, like=expected, model=tiny_model, plane=2)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(result), sitk.GetArrayFromImage(expected), atol=1e-3)
+
+
+def test_tiles_of_a_slice_with_one_long_side(tiny_model, monkeypatch):
+    image = noise((1, 60, 300))
+    expected = upsampled(image, tiny_model)
+    limited = LimitedMemory(14_000, RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."))
+    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x: limited(network, x))
+    assert np.abs(upsampled(image, tiny_model) - expected).max() < 1e-5 * 100

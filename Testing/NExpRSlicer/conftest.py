@@ -42,3 +42,18 @@ def stage(scene, tiny_model_folder):
     yield stage
     stage.preview.stop()
     stage.worker.stop()
+
+
+@pytest.fixture
+def logic(scene):
+    from NExpRSlicer import NExpRSlicerLogic
+
+    return NExpRSlicerLogic()
+
+
+@pytest.fixture
+def volume(scene):
+    """A small axial volume."""
+    from .volumes import add_volume, matrix_of, smooth_pixels
+
+    return add_volume(smooth_pixels((3, 12, 10)), matrix_of("axial"))

@@ -1,9 +1,11 @@
 """Drawing an encoded slice, without MRML."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from NExpRSlicerLib.EncodedSlice import SliceContent, encodeSlice
-from NExpRSlicerLib.Models import ModelCache
+from NExpRSlicerLib.Models import ModelCache, modelKey
 from NExpRSlicerLib.PreviewGrid import PreviewGrid
 from NExpRSlicerLib.Settings import Settings
 
@@ -110,3 +112,8 @@ def test_one_core_is_left_to_slicer(settings, threads, left):
         assert torch.get_num_threads() == left
     finally:
         torch.set_num_threads(before)
+
+
+def test_model_is_loaded_again_on_another_device(settings):
+    keys = {modelKey(replace(settings, device=device)) for device in ("auto", "cpu", "cuda")}
+    assert len(keys) == 3

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from NExpRSlicerLib.Choices import Device, ModelChoice, Plane, TargetMode
-from NExpRSlicerLib.Panel import VolumeFacts, panelState, progressText, visibleWidgets
+from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
+from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
 
 from NExpRLib.geometry import Geometry
 
@@ -138,3 +139,31 @@ def test_only_the_widgets_of_the_choice_are_shown(parameters):
 )
 def test_progress(state, text):
     assert progressText(*state) == text
+
+
+def test_all_choices_of_the_panel_reach_the_run(parameters, volume):
+    parameters.model, parameters.plane, parameters.device = ModelChoice.CT, Plane.SAGITTAL, Device.CPU
+    parameters.dataConsistency, parameters.scale = True, 2.5
+    settings = settingsFromParameterNode(parameters, volume.geometry)
+    assert settings == Settings(2.5, None, "sagittal", "ct", "cpu", dataConsistency=True)
+
+
+def test_scale_beyond_training_along_one_axis_is_warned_of(parameters, volume):
+    parameters.targetMode, parameters.spacing = TargetMode.SPACING, 0.125
+    assert "up to 4" in panelState(parameters, volume, None).warning  # 4 x 6.4
+
+
+def test_refining_one_axis_only_is_allowed(parameters, volume):
+    parameters.targetMode = TargetMode.SQUARE_PIXELS
+    assert panelState(parameters, volume, None).problem == ""
+
+
+def test_encoding_on_the_cpu_is_said(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert "CPU" in deviceText("auto")
+    assert "CPU" in deviceText("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert deviceText("auto") == ""

@@ -109,3 +109,10 @@ def test_nothing_visible():
     xyToIJK, world = view(oblique(), 5.0, offset=(500.0, 0.0))
     with pytest.raises(NotShowable, match="nothing"):
         visibleGrid(target_of(oblique(), 2), (SIZE[1], SIZE[0]), xyToIJK, world, (90, 80))
+
+
+@pytest.mark.parametrize(("k", "index"), [(2.51, 3), (3.49, 3), (3.51, 4), (-0.49, 0), (4.49, 4)])
+def test_index_between_two_slices_is_that_of_the_nearer(k, index):
+    xyToIJK, _ = view(oblique(), 5.0)
+    xyToIJK[2] = 0, 0, 0, k
+    assert sliceIndex(xyToIJK, (90, 80), 2, 5) == index

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
+import slicer
+import slicer.util
 import vtk
 
 from .stage import PREVIEW
@@ -237,3 +239,22 @@ def test_fading_the_preview_outlasts_a_change_of_the_window(stage):
     stage.volume.GetDisplayNode().SetWindowLevel(111, 222)
     stage.settle()
     assert composite.GetForegroundOpacity() == pytest.approx(0.4)
+
+
+def test_threshold_of_the_input_hides_no_inferred_detail(stage):
+    inputDisplay = stage.volume.GetDisplayNode()
+    inputDisplay.SetThreshold(300, 900)
+    inputDisplay.SetApplyThreshold(True)
+    assert stage.settle().GetDisplayNode().GetApplyThreshold()
+    stage.parameters.inferredDetail = True
+    assert not stage.settle().GetDisplayNode().GetApplyThreshold()
+
+
+def test_automatic_window_of_the_input_ends_when_the_user_changes_the_preview(stage):
+    inputDisplay = stage.volume.GetDisplayNode()
+    inputDisplay.SetAutoWindowLevel(True)
+    stage.settle().GetDisplayNode().SetWindowLevel(77, 88)
+    stage.settle()
+    assert not inputDisplay.GetAutoWindowLevel()
+    slicer.util.updateVolumeFromArray(stage.volume, 2 * stage.pixels)
+    assert (inputDisplay.GetWindow(), inputDisplay.GetLevel()) == (77, 88)

@@ -157,3 +157,16 @@ def test_sequence_emptied_during_a_run(scene, sequence, tiny_model_folder):
     assert browserNode.GetSequenceNode(output).GetNumberOfDataNodes() == 3
     assert logic.volumeFacts(proxy).frames == 1
     assert slicer.util.arrayFromVolume(logic.process(proxy, scale=2, model=tiny_model_folder)).shape == (2, 16, 18)
+
+
+def test_memory_of_all_frames_is_asked_for(scene, sequence, tiny_model_folder, monkeypatch):
+    monkeypatch.setattr("NExpRLib.volumes.available_memory", lambda: 51_000)  # one frame takes 49,104 bytes
+    with pytest.raises(ValueError, match="choose a smaller scale"):
+        NExpRSlicerLogic().process(sequence[2], scale=2, model=tiny_model_folder)
+
+
+def test_kind_of_index_is_kept(scene, sequence, tiny_model_folder):
+    browserNode, sequenceNode, proxy = sequence
+    sequenceNode.SetIndexType(sequenceNode.TextIndex)
+    output = NExpRSlicerLogic().process(proxy, scale=2, model=tiny_model_folder)
+    assert browserNode.GetSequenceNode(output).GetIndexType() == sequenceNode.TextIndex

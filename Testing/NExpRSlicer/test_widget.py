@@ -366,3 +366,53 @@ def test_preview_of_a_loaded_scene_does_not_ask_for_pytorch(widget, monkeypatch)
     process_events()
     assert preview() is None
     assert "PyTorch" in widget.ui.previewLabel.text
+
+
+def test_chosen_output_is_overwritten(widget, scene):
+    chosen = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Mine")
+    widget._parameterNode.outputVolume = chosen
+    process_events()
+    widget.ui.applyButton.click()
+    wait(lambda: widget.ui.applyButton.text == "Apply")
+    assert chosen.GetImageData().GetDimensions() == (48, 40, 4)
+    assert outputs(scene) == []
+
+
+def test_torch_that_is_too_old_is_explained(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch, "__version__", "2.1.2+cpu")
+    with pytest.raises(NExpRSlicer.DependencyError, match=r"2\.1\.2\+cpu is too old, 2\.2 or later"):
+        NExpRSlicer.ensureTorch()
+
+
+@pytest.mark.parametrize("event", ["close", "remove", "cleanup"])
+def test_run_that_nobody_waits_for_ends_after_its_slice(widget, scene, event):
+    widget.ui.applyButton.click()
+    run = widget._run
+    if event == "close":
+        scene.Clear(0)
+    elif event == "cleanup":
+        widget.cleanup()
+    else:
+        scene.RemoveNode(widget._parameterNode.inputVolume)
+        run.advance()
+    assert run.cancelled
+
+
+def test_run_that_waits_for_a_slice_is_cancelled_at_once(widget, scene):
+    widget._worker.submit(lambda: time.sleep(0.2), lambda value, error: None)
+    widget.ui.applyButton.click()
+    widget.ui.applyButton.click()
+    process_events()
+    assert widget.ui.applyButton.text == "Apply"
+    assert "Cancelled" in widget.ui.statusLabel.text
+
+
+def test_label_map_is_not_selected_by_itself(scene, tiny_model_folder):
+    Timer.active.clear()
+    labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")
+    slicer.util.updateVolumeFromArray(labels, np.ones((2, 5, 6), np.uint8))
+    widget = opened(scene, tiny_model_folder)
+    assert widget._parameterNode.inputVolume is None
+    widget.cleanup()

@@ -84,3 +84,21 @@ def source(volume, tmp_path):
 @pytest.fixture
 def output(tmp_path):
     return tmp_path / "out.nrrd"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Three subjects of smooth random slices, as ``nexpr prepare`` writes them."""
+    rng = np.random.default_rng(0)
+    rows = np.linspace(0, 6, 96)
+    arrays = {}
+    for i in range(6):
+        a, b, c = rng.uniform(0.5, 2, 3)
+        wave = np.sin(a * rows)[:, None] * np.cos(b * rows) + np.sin(c * rows[:, None] * rows)
+        arrays[f"slice_{i:05d}"] = ((wave - wave.min()) / np.ptp(wave)).astype(np.float16)
+    path = tmp_path_factory.mktemp("prepared") / "data.npz"
+    subjects = np.repeat(["ann", "bob", "eve"], 2)
+    np.savez(
+        path, subjects=subjects, sources=subjects, validation=np.array(["eve"]), windows=np.empty((0, 2)), **arrays
+    )
+    return path

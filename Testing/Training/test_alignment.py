@@ -1,5 +1,7 @@
 """Where input, truth and result of every method lie: planted images through the data and the restorers of training."""
 
+import types
+
 import numpy as np
 import pytest
 import torch
@@ -191,3 +193,31 @@ def test_slices_smaller_than_the_truth_of_a_crop_are_refused():
         TrainingCrops(
             volumes, 1, degradation="kspace", scales=(1.0, 4.0), crop_size=16, crops_per_slice=1, fixed_scale=4
         )
+
+
+def test_published_degradation_has_eight_bits_and_no_wave_beyond_the_band():
+    from Training.degradation import truth_positions
+
+    waves = 0.5 + 0.4 * np.cos(2 * np.pi * 14 * np.arange(48) / 48)[:, None] + np.zeros(50)
+    low = degrade(waves.astype(np.float32), (24, 25), "paper")
+    np.testing.assert_allclose(255 * low, np.round(255 * low), atol=1e-4)
+    np.testing.assert_allclose(low, 0.5, atol=1.5 / 255)  # 24 pixels hold 12 cycles.
+    assert truth_positions(10, 20, "paper")[0] == -0.25
+
+
+def test_validation_sees_what_a_viewer_of_the_unit_range_sees(monkeypatch):
+    module, logged = training_of("NExpR", 2), {}
+    truth = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (12, 12)).astype(np.float32))
+    monkeypatch.setattr(module, "restored", lambda samples: [3 * truth - 1])
+    monkeypatch.setattr(module, "log", lambda name, value, **_options: logged.update({name: value.item()}))
+    sample = types.SimpleNamespace(truths=[truth])
+    module.validation_step([[(2.0, sample)]], 1)
+    assert logged == {"psnr_2x": np.inf, "psnr": np.inf}
+
+
+def test_learning_rate_rises_stays_and_falls_to_zero():
+    module = NExpRTraining(TINY, warmup_steps=10, decay_steps=20, learn_frequencies=False)
+    factors = [module.learning_rate_factor(step, 100) for step in (0, 50, 90, 100)]
+    assert factors == pytest.approx([0.1, 1, 0.5, 0])
+    assert not module.network.row_frequencies.requires_grad
+    assert NExpRTraining(TINY).network.column_frequencies.requires_grad

@@ -198,3 +198,28 @@ def test_folder_without_volumes(refused, tmp_path):
     (tmp_path / "in" / "notes.txt").write_text("text")
     assert "no volume" in refused(tmp_path / "in", tmp_path / "out", "--scale", 2)
     assert not (tmp_path / "out").exists()
+
+
+def test_nifti_of_the_other_byte_order(upsample, tmp_path):
+    pixels = np.random.default_rng(0).random((12, 10, 3)).astype(">f4")
+    nibabel.save(nibabel.Nifti1Image(pixels, np.eye(4), nibabel.Nifti1Header(endianness=">")), tmp_path / "in.nii")
+    assert upsample(tmp_path / "in.nii", tmp_path / "out.nii", "--scale", 2)[0] == 0
+    pixels[3, 3, 1] = np.nan
+    nibabel.save(nibabel.Nifti1Image(pixels, np.eye(4), nibabel.Nifti1Header(endianness=">")), tmp_path / "in.nii")
+    assert "NaN" in upsample(tmp_path / "in.nii", tmp_path / "out.nii", "--scale", 2)[2]
+
+
+def test_2d_nifti_turned_about_its_second_axis(refused, output, tmp_path):
+    image = nibabel.Nifti1Image(np.random.default_rng(0).random((12, 10), dtype=np.float32), None)
+    image.header["qform_code"], image.header["quatern_c"] = 1, 0.7
+    nibabel.save(image, tmp_path / "in.nii")
+    assert "would be lost" in refused(tmp_path / "in.nii", output, "--scale", 2)
+
+
+def test_orientations_that_differ_by_a_voxel_are_said(upsample, volume, tmp_path):
+    image = nibabel.load(written(volume, tmp_path / "in.nii"))
+    header = image.header.copy()
+    header["qform_code"], header["sform_code"] = 1, 4
+    header["srow_y"][3] += 1
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), None, header), tmp_path / "two.nii")
+    assert "differ by up to 1 mm" in upsample(tmp_path / "two.nii", tmp_path / "out.nii", "--scale", 2)[1]

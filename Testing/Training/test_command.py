@@ -76,3 +76,15 @@ def test_missing_extras_are_named(tiny_model_folder, tmp_path):
         assert finished.returncode == 2
         assert finished.stderr.count("\n") == 1
         assert absent in finished.stderr
+
+
+def test_signals_that_are_ignored_stay_ignored(capsys):
+    """As nohup asks for."""
+    import signal
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        main(["models"])
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -99,3 +99,31 @@ def test_each_slice_keeps_its_values_whatever_its_rescale_slope(tmp_path):
     pixels = [pixels[0].astype(np.int16), pixels[1], pixels[2]]
     folder = write_series(tmp_path / "series", POSITIONS, pixels=pixels, rescale=[(1, 0), (2, 1), (3, -5)])
     assert np.array_equal(sitk.GetArrayFromImage(read_volume(folder)), np.stack(pixels))
+
+
+@pytest.mark.parametrize("storage", ["2", "4", "2.1", "4.1"])
+def test_damaged_images_of_every_kind_are_known(tmp_path, storage):
+    """Without its end, ITK reads none of them, and the volume would lose a slice without a word."""
+    (tmp_path / "0.dcm").write_bytes(bytes(128) + b"DICM" + f"UI 1.2.840.10008.5.1.4.1.1.{storage}\0".encode())
+    with pytest.raises(ValueError, match=r"0\.dcm cannot be read"):
+        read_volume(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("positions", "orientations", "said"),
+    [
+        ([(0, 0, 0), (0, 0, 4), (0, 0, 8.4)], None, "4 to 4.4 mm apart"),
+        ([(0, 0, 0), (0, 0.2, 4), (0, 0.4, 8)], None, "gantry tilt"),
+        (POSITIONS, [AXIAL, AXIAL, (1, 0, 0, 0, 0.9848, 0.1736)], "orientation"),
+    ],
+    ids=["uneven", "tilt of 3 degrees", "turn of 10 degrees"],
+)
+def test_slices_that_nearly_make_a_volume(refused, tmp_path, positions, orientations, said):
+    folder = write_series(tmp_path / "series", positions, orientations)
+    assert said in refused(folder, tmp_path / "out.nrrd", "--scale", 2)
+
+
+def test_slices_of_different_sizes_are_refused(refused, tmp_path):
+    pixels = [np.zeros((6, 6 + k), np.int16) for k in range(3)]
+    folder = write_series(tmp_path / "series", POSITIONS, pixels=pixels)
+    assert "differ in size" in refused(folder, tmp_path / "out.nrrd", "--scale", 2)

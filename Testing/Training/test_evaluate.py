@@ -8,6 +8,8 @@ import pytest
 import SimpleITK as sitk
 
 from NExpRLib.kspace import zero_fill
+from Training.evaluation import evaluate_slice
+from Training.restorers import NExpR, classical_methods
 
 
 def write(path, pixels, **options):
@@ -137,3 +139,41 @@ def test_folder_without_volumes(evaluate, tmp_path):
     status, _, err = evaluate(tmp_path)
     assert status == 2
     assert "no volume" in err
+
+
+def test_window_sets_what_is_compared(evaluate, tmp_path):
+    unit = np.random.default_rng(0).uniform(-0.3, 1.3, (2, 24, 26)).astype(np.float32)
+    values = write(tmp_path / "hu.nrrd", 400 * unit - 140)
+    expected = write(tmp_path / "unit.nrrd", np.clip(unit, 0, 1))
+    options = ["--scales", 2, "--window"]
+    _, clipped, _ = evaluate(expected, *options, 0, 1)
+    _, printed, _ = evaluate(values, *options, -140, 260)
+    for method in ("Zero-filling", "NExpR"):
+        psnr = means(clipped)["all slices", method]
+        assert means(printed)["all slices", method] == pytest.approx(psnr, abs=0.011)
+
+
+def test_card_keeps_what_it_says_and_takes_tables_and_command(nexpr, tiny_model_folder, tmp_path):
+    shutil.copytree(tiny_model_folder, tmp_path / "model")
+    before = json.loads((tmp_path / "model" / "card.json").read_text())
+    path = write(tmp_path / "in.nrrd", np.random.default_rng(0).random((1, 24, 26), dtype=np.float32))
+    options = ["--model", tmp_path / "model", "--scales", 2, "--window", 0, 1, "--update-card"]
+    status, out, _ = nexpr("evaluate", path, *options)
+    card = json.loads((tmp_path / "model" / "card.json").read_text())
+    metrics = card.pop("metrics")
+    assert (status, card) == (0, before)
+    command = "nexpr evaluate in.nrrd --model model --scales 2 --degradation kspace --window 0 1"
+    assert metrics["command"] == command
+    assert all(f"{metric}\n" + "\n".join(table) in out for metric, table in metrics["tables"].items())
+
+
+@pytest.mark.parametrize("degradation", ["kspace", "bicubic"])
+def test_numbers_are_those_of_the_degradation_that_is_named(evaluate, tiny_model, tmp_path, degradation):
+    pixels = np.random.default_rng(0).random((1, 24, 26), dtype=np.float32)
+    path = write(tmp_path / "in.nrrd", pixels)
+    options = ["--scales", 2, "--window", 0, 1, "--degradation", degradation]
+    methods = {**classical_methods(degradation), "NExpR": NExpR(degradation, tiny_model)}
+    _, expected = evaluate_slice(pixels[0], 2, degradation, methods)
+    printed = means(evaluate(path, *options)[1])
+    for name, (_, values) in expected.items():
+        assert printed["all slices", name] == pytest.approx(values["PSNR"], abs=0.0051)

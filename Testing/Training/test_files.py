@@ -122,3 +122,31 @@ def test_lack_of_memory_is_not_taken_for_damage(volume, tmp_path, monkeypatch):
     with pytest.raises(MemoryError, match="not enough memory to write"):
         write_volume(volume, tmp_path / "other.nrrd")
     assert [path.name for path in tmp_path.iterdir()] == ["volume.nrrd"]
+
+
+@pytest.mark.parametrize("pixel_type", [np.float32, np.float64])
+def test_non_finite_voxels_of_either_precision_are_found(tmp_path, pixel_type):
+    """Most floating-point NIfTI files are of single precision."""
+    pixels = np.random.default_rng(0).random((3, 12, 10)).astype(pixel_type)
+    pixels[2, 11, 9] = np.nan
+    sitk.WriteImage(sitk.GetImageFromArray(pixels), tmp_path / "in.nii.gz")
+    assert "NaN or infinite" in damage(tmp_path / "in.nii.gz")
+
+
+def test_both_names_of_a_compressed_nrrd(volume, tmp_path):
+    sitk.WriteImage(volume, tmp_path / "in.nrrd", True)
+    content = (tmp_path / "in.nrrd").read_bytes().replace(b"encoding: gzip", b"encoding: gz")
+    (tmp_path / "in.nrrd").write_bytes(content)
+    assert np.array_equal(sitk.GetArrayFromImage(read_volume(tmp_path / "in.nrrd")), sitk.GetArrayFromImage(volume))
+    (tmp_path / "in.nrrd").write_bytes(content[:-2])
+    assert "incomplete" in damage(tmp_path / "in.nrrd")
+
+
+def test_position_that_a_format_cannot_hold(volume, tmp_path):
+    """NIfTI has single precision: six kilometers from the origin, a voxel of 1 um moves by a quarter of itself."""
+    volume.SetSpacing((0.001, 0.001, 0.004))
+    volume.SetOrigin((6000.00022, 0, 0))
+    with pytest.raises(ValueError, match="would lie elsewhere"):
+        write_volume(volume, tmp_path / "out.nii.gz")
+    assert not list(tmp_path.iterdir())
+    write_volume(volume, tmp_path / "out.nrrd")

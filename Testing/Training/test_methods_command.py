@@ -11,7 +11,7 @@ from Training.modules.perceptual import STAGES, PerceptualLoss
 from Training.modules.schedule import Schedule
 from Training.restorers import ArbitraryScale, FixedScale, load_restorer
 
-from .test_training import prepared, weights  # noqa: F401
+from .test_training import weights
 
 CONFIGS = Path(__file__).parents[2] / "Training" / "configs"
 BRIEF = [

@@ -3,6 +3,8 @@
 import numpy as np
 import SimpleITK as sitk
 
+from Training.demo import template_slices
+
 
 def test_every_volume_that_is_skipped_is_named(nexpr, tmp_path):
     folder = tmp_path / "in"
@@ -65,3 +67,116 @@ def test_volumes_without_a_resolution_are_named(nexpr, tmp_path):
     status, out, _ = nexpr("prepare", tmp_path / "in", "-o", tmp_path / "data.npz", *options)
     assert status == 0
     assert "so used whole: b." in out
+
+
+def test_slices_with_little_content_are_left_out(nexpr, tmp_path):
+    pixels = np.zeros((3, 20, 20), np.float32)
+    pixels[0, :1], pixels[1, :4], pixels[2] = 1, 1, np.random.default_rng(0).random((20, 20))
+    (tmp_path / "data").mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(pixels), tmp_path / "data" / "a.nrrd")
+    for options, kept in (([], 2), (["--min-content", 0.5], 1), (["--min-content", 0], 3)):
+        status, out, _ = nexpr("prepare", tmp_path / "data", "-o", tmp_path / "data.npz", *options)
+        assert (status, f"{kept} slices of 1 volumes" in out) == (0, True)
+
+
+def test_subjects_for_validation(nexpr, tmp_path):
+    for i in range(14):
+        (tmp_path / "in" / f"s{i:02d}").mkdir(parents=True)
+        pixels = np.random.default_rng(i).random((1, 12, 12), dtype=np.float32)
+        sitk.WriteImage(sitk.GetImageFromArray(pixels), tmp_path / "in" / f"s{i:02d}" / "t2.nrrd")
+    for options, expected in (([], ["s06", "s13"]), (["--validation", "s03"], ["s03"])):
+        assert nexpr("prepare", tmp_path / "in", "-o", tmp_path / "data.npz", *options)[0] == 0
+        with np.load(tmp_path / "data.npz") as prepared:
+            assert prepared["validation"].tolist() == expected
+    status, _, err = nexpr("prepare", tmp_path / "in", "-o", tmp_path / "data.npz", "--validation", "S03")
+    assert (status, "no subject S03" in err) == (2, True)
+
+
+def test_slices_lie_in_the_plane_that_is_named(nexpr, tmp_path):
+    (tmp_path / "data").mkdir()
+    image = sitk.GetImageFromArray(np.random.default_rng(0).random((12, 14, 16), dtype=np.float32))
+    sitk.WriteImage(image, tmp_path / "data" / "a.nrrd")
+    for plane, shape, count in (("auto", (14, 16), 12), ("sagittal", (12, 14), 16), ("1", (12, 16), 14)):
+        assert nexpr("prepare", tmp_path / "data", "-o", tmp_path / "data.npz", "--plane", plane)[0] == 0
+        with np.load(tmp_path / "data.npz") as prepared:
+            assert (prepared["slice_00000"].shape, len(prepared["subjects"])) == (shape, count)
+
+
+def test_every_slice_is_prepared_in_each_window(nexpr, tmp_path):
+    (tmp_path / "data").mkdir()
+    ramp = np.broadcast_to(np.linspace(-1000, 1000, 64, dtype=np.float32), (1, 32, 64))
+    sitk.WriteImage(sitk.GetImageFromArray(ramp), tmp_path / "data" / "ct.mha")
+    windows = ["--window", -140, 260, "--window", -1000, 200]
+    assert nexpr("prepare", tmp_path / "data", "-o", tmp_path / "data.npz", *windows)[0] == 0
+    with np.load(tmp_path / "data.npz") as prepared:
+        assert prepared["sources"].tolist() == ["ct -140..260", "ct -1000..200"]
+        np.testing.assert_allclose(prepared["slice_00001"], np.clip((ramp[0] + 1000) / 1200, 0, 1), atol=1e-3)
+
+
+def test_cropped_sizes_are_even(nexpr, tmp_path):
+    (tmp_path / "data").mkdir()
+    sitk.WriteImage(template_slices()[:, :, 5:6], tmp_path / "data" / "brain.nrrd")
+    (tmp_path / "facts.csv").write_text("file,x,y\nbrain.nrrd,90,100\n")
+    table = ["--effective-resolution", tmp_path / "facts.csv"]
+    assert nexpr("prepare", tmp_path / "data", "-o", tmp_path / "data.npz", *table)[0] == 0
+    with np.load(tmp_path / "data.npz") as prepared:
+        assert prepared["slice_00000"].shape == (233, 178)  # 0.9 of 197 are 177.3
+
+
+def test_unreadable_files_are_named_and_the_rest_is_prepared(nexpr, tmp_path):
+    (tmp_path / "data").mkdir()
+    sitk.WriteImage(template_slices()[:, :, 5:7], str(tmp_path / "data" / "good.nrrd"))
+    (tmp_path / "data" / "bad.nii").write_bytes(b"no image")
+    status, printed, error = nexpr("prepare", tmp_path / "data", "-o", tmp_path / "data.npz")
+    assert status == 2
+    assert "bad.nii" in error
+    assert "2 slices of 1 volumes" in printed
+    with np.load(tmp_path / "data.npz") as prepared:
+        assert prepared["sources"].tolist() == ["good", "good"]
+
+
+def test_zero_filled_images_are_cropped_to_what_was_measured(nexpr, tmp_path):
+    (tmp_path / "data").mkdir()
+    sitk.WriteImage(template_slices()[:, :, 5:6], str(tmp_path / "data" / "brain.nrrd"))
+    (tmp_path / "facts.csv").write_text("file,subject,x,y\nbrain.nrrd,ann,75,100\n")
+    tables = ["--subjects", tmp_path / "facts.csv", "--effective-resolution", tmp_path / "facts.csv"]
+    assert nexpr("prepare", tmp_path / "data", "-o", tmp_path / "data.npz", *tables)[0] == 0
+    with np.load(tmp_path / "data.npz") as prepared:
+        assert prepared["subjects"].tolist() == ["ann"]
+        assert prepared["slice_00000"].shape == (233, 148)
+
+
+def test_volumes_that_the_table_of_subjects_lacks_are_named(nexpr, tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("brain", "other", "third"):
+        sitk.WriteImage(template_slices()[:, :, 5:6], str(tmp_path / "data" / f"{name}.nrrd"))
+    (tmp_path / "facts.csv").write_text("file,subject\nbrain.nrrd,ann\nother,ann\nthird.nrrd,\n")
+    options = ["-o", tmp_path / "data.npz", "--subjects", tmp_path / "facts.csv"]
+    status, out, _ = nexpr("prepare", tmp_path / "data", *options)
+    assert status == 0
+    assert "so named by folder or file: other, third." in out
+    with np.load(tmp_path / "data.npz") as prepared:
+        assert prepared["subjects"].tolist() == ["ann", "other", "third"]
+
+
+def test_table_may_name_the_folder_of_a_series(nexpr, tmp_path, real_data):
+    (tmp_path / "facts.csv").write_text("file,subject\ndicom_mr_prostatex-0000_t2cor,ann\n")
+    (tmp_path / "data").mkdir()
+    series = "dicom_mr_prostatex-0000_t2cor"
+    (tmp_path / "data" / series).symlink_to(real_data / "test" / series)
+    options = ["-o", tmp_path / "data.npz", "--subjects", tmp_path / "facts.csv"]
+    assert nexpr("prepare", tmp_path / "data" / series, *options)[0] == 0
+    with np.load(tmp_path / "data.npz") as prepared:
+        assert set(prepared["subjects"]) == {"ann"}
+
+
+def test_window_sets_black_and_white(nexpr, tmp_path):
+    (tmp_path / "data").mkdir()
+    ramp = np.broadcast_to(np.linspace(-1000, 1000, 64, dtype=np.float32), (1, 32, 64))
+    sitk.WriteImage(sitk.GetImageFromArray(ramp), str(tmp_path / "data" / "ct.mha"))
+    window = ["--window", -140, 260, "--min-content", 0]
+    assert nexpr("prepare", tmp_path / "data", "-o", tmp_path / "data.npz", *window)[0] == 0
+    with np.load(tmp_path / "data.npz") as prepared:
+        expected = np.clip((ramp[0] + 140) / 400, 0, 1)
+        np.testing.assert_allclose(prepared["slice_00000"], expected, atol=1e-3)
+        assert prepared["windows"].tolist() == [[-140, 260]]

@@ -1,6 +1,7 @@
 """Training on real Lightning: resuming, distribution, bad runs. Small networks, CPU."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -9,12 +10,9 @@ import time
 from pathlib import Path
 from subprocess import DEVNULL
 
-import numpy as np
 import pytest
 import torch
-from scipy.ndimage import maximum_filter, minimum_filter
 
-from NExpRLib.interpolation import interpolate
 from Training.cli import main
 from Training.data import TrainingCrops
 
@@ -26,24 +24,6 @@ SMALL = [
     *("--data.steps_per_epoch", "3", "--data.crop_size", "16", "--data.validation_scales", "[2.0]"),
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
 ]
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    """Three subjects of smooth random slices, as ``nexpr prepare`` writes them."""
-    rng = np.random.default_rng(0)
-    rows = np.linspace(0, 6, 96)
-    arrays = {}
-    for i in range(6):
-        a, b, c = rng.uniform(0.5, 2, 3)
-        wave = np.sin(a * rows)[:, None] * np.cos(b * rows) + np.sin(c * rows[:, None] * rows)
-        arrays[f"slice_{i:05d}"] = ((wave - wave.min()) / np.ptp(wave)).astype(np.float16)
-    path = tmp_path_factory.mktemp("prepared") / "data.npz"
-    subjects = np.repeat(["ann", "bob", "eve"], 2)
-    np.savez(
-        path, subjects=subjects, sources=subjects, validation=np.array(["eve"]), windows=np.empty((0, 2)), **arrays
-    )
-    return path
 
 
 def options(prepared, folder, *more):
@@ -211,66 +191,6 @@ def test_processes_validate_the_same_scales(prepared, tmp_path):
     assert double == pytest.approx(single, abs=1e-3)
 
 
-def test_crops_hold_the_truth_at_their_positions():
-    """A linear image degrades to itself: pixel values of input and truth tell where they lie."""
-    high = (np.arange(60)[:, None] * 0.003 + np.arange(48) * 0.007).astype(np.float32)
-    crops = TrainingCrops(
-        {("ann", "ramp"): [high]}, 20, degradation="bicubic", scales=(1.0, 2.5), crop_size=12, crops_per_slice=2, seed=3
-    )
-    for index in range(len(crops)):
-        sample = crops[index]
-        for i, truth in enumerate(sample.truths):
-            low = sample.inputs[i, 0].numpy()
-            rows, columns = sample.rows[i], sample.columns[i]
-            inside = np.ix_((rows > 0) & (rows < 11), (columns > 0) & (columns < 11))
-            interpolated = interpolate(low, rows, columns, "bicubic")[inside]
-            # The antialiasing filter reproduces a ramp up to the discretization of its weights; a tenth of a
-            # low-resolution pixel would be 7e-4 along columns.
-            assert np.median(np.abs(interpolated - truth.numpy()[inside])) < 2e-4
-
-
-def test_cut_crops_end_at_one_circle_in_input_and_truth():
-    noise = np.random.default_rng(0).uniform(0.2, 0.8, (80, 90)).astype(np.float32)
-    whole, cut = (
-        TrainingCrops(
-            {("ann", "noise"): [noise]},
-            30,
-            degradation="bicubic",
-            scales=(1.0, 3.0),
-            crop_size=16,
-            crops_per_slice=1,
-            cut_crops=share,
-        )
-        for share in (0.0, 1.0)
-    )
-    kept_shares = []
-    for index in range(len(whole)):
-        before, after = whole[index], cut[index]
-        rows, columns = after.rows[0], after.columns[0]
-        low, high = after.inputs[0, 0].numpy(), after.truths[0].numpy()
-        kept = low > 0
-        kept_shares.append(kept.mean())
-        # A border is nowhere blurred: what is kept of input and truth is as before, on one scale of intensities.
-        x = np.r_[before.inputs[0, 0].numpy()[kept], before.truths[0].numpy()[high > 0]]
-        if len(x) > 2:
-            y = np.r_[low[kept], high[high > 0]]
-            slope, offset = np.polyfit(x, y, 1)
-            np.testing.assert_allclose(slope * x + offset, y, atol=1e-5)
-            assert slope + offset == pytest.approx(1, abs=1e-5)
-        # Truth and input are cut at the same place: they differ only where the border passes a neighboring pixel.
-        nearest = np.ix_(*(p.round().astype(int).clip(0, 15) for p in (rows, columns)))
-        is_far = minimum_filter(kept, 3, mode="constant") == maximum_filter(kept, 3, mode="constant", cval=1)
-        assert ((high > 0) == kept[nearest])[is_far[nearest]].all()
-    assert 0.2 < np.mean(kept_shares) < 0.8
-
-
-def test_slices_smaller_than_a_crop_are_refused():
-    """They would be enlarged to one and trained on as if they had been measured."""
-    volumes = {("ann", "large"): [np.zeros((40, 40), np.float16)], ("bob", "small"): [np.zeros((12, 40), np.float16)]}
-    with pytest.raises(ValueError, match=r"small of bob .*crop of 16"):
-        TrainingCrops(volumes, 1, degradation="kspace", scales=(1.0, 4.0), crop_size=16, crops_per_slice=1)
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -294,3 +214,22 @@ def test_bad_options_end_in_one_line(nexpr, prepared, tmp_path, monkeypatch, arg
     assert status == 2
     assert err.count("\n") == 1
     assert said in err
+
+
+def test_runs_repeat_and_keep_the_highest_psnr(prepared, tmp_path):
+    states = []
+    for name in "ab":
+        main(options(prepared, tmp_path / name, "--trainer.max_steps", "3"))
+        states.append(torch.load(checkpoints(tmp_path / name) / "best.ckpt", weights_only=True))
+    (first, second) = (state["state_dict"] for state in states)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    (best,) = (key for key in states[0]["callbacks"] if "'psnr'" in key)
+    assert "'mode': 'max'" in best
+
+
+def test_card_of_an_exported_model_says_what_it_was_trained_on(prepared, tmp_path):
+    main(options(prepared, tmp_path, "--trainer.max_steps", "1", "--data.scales", "[1.0, 3.0]"))
+    main(["models", "export", str(checkpoints(tmp_path) / "last.ckpt"), "-o", str(tmp_path / "model")])
+    card = json.loads((tmp_path / "model" / "card.json").read_text())
+    assert (card["name"], card["scales"], card["degradation"]) == ("model", [1.0, 3.0], "kspace")
+    assert (card["training"]["steps"], card["training"]["validation_subjects"]) == (1, ["eve"])

@@ -219,3 +219,14 @@ def test_installed_command(volume, tiny_model_folder, tmp_path):
     assert (finished.returncode, finished.stderr) == (0, "")
     assert "Written: out.nrrd" in finished.stdout
     assert (tmp_path / "out.nrrd").exists()
+
+
+def test_scale_above_the_trained_range_along_one_axis_is_noted(upsample, volume, tmp_path):
+    sitk.WriteImage(volume, tmp_path / "in.nrrd")
+    for scales in ("1.5,6", "6,1.5"):
+        assert "6.00x is above the 4x" in upsample(tmp_path / "in.nrrd", tmp_path / "out.nrrd", "--scale", scales)[1]
+
+
+def test_dicom_series_into_a_folder_is_compressed_nifti(upsample, dicom, tmp_path):
+    assert upsample(dicom[0], tmp_path / "out", "--scale", 2)[0] == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["series.nii.gz"]

@@ -1,5 +1,7 @@
 """Metrics, statistics and what is stored of them."""
 
+import types
+
 import numpy as np
 import pytest
 from scipy.stats import wilcoxon
@@ -9,7 +11,7 @@ from Training.comparison.data_sets import fingerprint
 from Training.comparison.statistics import paired_test, patient_means
 from Training.comparison.store import Store
 from Training.degradation import degrade
-from Training.evaluation import evaluate_slice, measure, psnr, ssim
+from Training.evaluation import evaluate_slice, measure, normalized_slices, psnr, ssim
 from Training.restorers import classical_methods
 
 skimage = pytest.importorskip("skimage.metrics")
@@ -136,3 +138,26 @@ def test_part_that_is_interrupted_leaves_nothing(tmp_path):
         Store(tmp_path).rows(("LIIF", "2x"), "origin", interrupted)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert Store(tmp_path).rows(("LIIF", "2x"), "origin", lambda: rows_of([1.0])) == rows_of([1.0])
+
+
+def test_psnr_and_ssim_are_of_the_displayed_range_and_consistency_is_not():
+    truth = np.random.default_rng(0).integers(0, 2, (24, 26)).astype(np.float32)
+    beyond = 3 * truth - 1
+    measured = measure(beyond, truth, degrade(beyond, (12, 13), "bicubic"), "bicubic")
+    assert measured == {"PSNR": np.inf, "SSIM": pytest.approx(1), "Consistency": np.inf}
+
+
+def test_slices_to_compare_are_clipped_to_the_window():
+    volume = np.linspace(-1000, 1000, 50, dtype=np.float32).reshape(1, 5, 10)
+    expected = np.clip((volume + 140) / 400, 0, 1)
+    np.testing.assert_allclose(normalized_slices(volume, (-140, 260)), expected, atol=1e-6)
+
+
+def test_data_are_made_again_when_their_recipe_changes(tmp_path):
+    from Training.comparison.data_sets import prepared_file
+
+    contents = []
+    for data in ("made T1", "made T1", "made T2"):
+        path = prepared_file("a", types.SimpleNamespace(data=data, prepare=[]), "test", ".", tmp_path)
+        contents.append(path.read_bytes())
+    assert contents[0] == contents[1] != contents[2]

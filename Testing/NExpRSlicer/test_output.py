@@ -1,0 +1,74 @@
+"""What a result takes over from its input, and what it says of itself."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
+import slicer
+import slicer.util
+
+from .volumes import add_volume, matrix_of, smooth_pixels
+
+
+def test_output_appears_like_the_input(scene, logic, tiny_model_folder, volume):
+    color = scene.AddNewNodeByClass("vtkMRMLColorTableNode", "Hot")
+    display = volume.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(321, 123)
+    display.SetAndObserveColorNodeID(color.GetID())
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    hierarchy = scene.GetSubjectHierarchyNode()
+    study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Study")
+    hierarchy.CreateItem(study, volume)
+
+    output = logic.process(volume, scale=2, model=tiny_model_folder)
+
+    assert output.GetName() == "Input NExpR 2x"
+    assert (output.GetDisplayNode().GetWindow(), output.GetDisplayNode().GetLevel()) == (321, 123)
+    assert not output.GetDisplayNode().GetAutoWindowLevel()
+    assert output.GetDisplayNode().GetColorNodeID() == color.GetID()
+    assert output.GetDisplayNode() is not display
+    assert output.GetTransformNodeID() == transform.GetID()
+    assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(output)) == study
+
+
+def test_attributes_say_how_it_was_made(scene, logic, tiny_model_folder, volume):
+    output = logic.process(volume, scale=2, model=tiny_model_folder)
+    assert output.GetAttribute("NExpR.Model") == "tiny"
+    assert len(output.GetAttribute("NExpR.ModelSHA256")) == 64
+    assert output.GetAttribute("NExpR.InputVolume") == "Input"
+    assert output.GetAttribute("NExpR.Scale") == "2 x 2"
+    assert output.GetAttribute("NExpR.DataConsistency") == "false"
+    assert output.GetAttribute("NExpR.Version")
+
+
+def test_result_is_displayed_by_its_own_voxels(scene, logic, tiny_model_folder, volume):
+    """With those of the input, automatic windows would be theirs, and deleting the input would not free them."""
+    output = logic.process(volume, scale=2, model=tiny_model_folder)
+    display = output.GetDisplayNode()
+    assert display.GetInputImageData() is output.GetImageData()
+    slicer.util.updateVolumeFromArray(output, np.linspace(0, 1, 3 * 24 * 20, dtype=np.float32).reshape(3, 24, 20))
+    display.SetAutoWindowLevel(True)
+    assert 0 < display.GetWindow() <= 1
+
+
+def test_units_are_kept_and_known_to_be_of_ct(scene, logic, tiny_model_folder, volume):
+    assert not logic.volumeFacts(volume).hounsfield
+    quantity, units = slicer.vtkCodedEntry(), slicer.vtkCodedEntry()
+    quantity.SetValueSchemeMeaning("112031", "DCM", "Attenuation Coefficient")
+    units.SetValueSchemeMeaning("[hnsf'U]", "UCUM", "Hounsfield unit")
+    volume.SetVoxelValueQuantity(quantity)
+    volume.SetVoxelValueUnits(units)
+    output = logic.process(volume, scale=2, model=tiny_model_folder)
+    assert logic.volumeFacts(output).hounsfield
+    assert output.GetVoxelValueUnits().GetCodeMeaning() == "Hounsfield unit"
+    assert output.GetVoxelValueQuantity().GetCodeValue() == "112031"
+
+
+def test_attributes_and_name_of_a_result_of_two_scales(scene, logic, tiny_model_folder):
+    volume = add_volume(smooth_pixels((6, 12, 10)), matrix_of("axial"))
+    output = logic.process(volume, spacing=0.5, plane="sagittal", model=tiny_model_folder)
+    assert output.GetImageData().GetDimensions() == (10, 26, 36)
+    assert output.GetName() == "Input NExpR 6x2.17"
+    assert (output.GetAttribute("NExpR.Scale"), output.GetAttribute("NExpR.Plane")) == ("6 x 2.16667", "sagittal")
