@@ -33,7 +33,7 @@ from NExpRSlicerLib.ParameterNode import NExpRSlicerParameterNode
 from NExpRSlicerLib.Sequences import sequenceOf
 from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
 from NExpRSlicerLib.SliceViews import showInstead
-from NExpRSlicerLib.Volumes import geometryOf, inHounsfieldUnits, volumeProblem, voxelTypeOf
+from NExpRSlicerLib.Volumes import defaultVolume, geometryOf, inHounsfieldUnits, volumeProblem, voxelTypeOf
 from NExpRSlicerLib.Worker import Worker
 
 from NExpRLib.memory import available_memory
@@ -138,6 +138,10 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        # Before the selector, which would choose another volume as output, to be overwritten.
+        self.addObserver(
+            slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=1.0
+        )
 
         self.ui.applyButton.clicked.connect(self.onApplyButton)
         self.ui.livePreviewCheckBox.clicked.connect(self.onLivePreviewClicked)
@@ -184,14 +188,18 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller, event, node):
+        """When the output volume is removed, the next run creates a new one."""
+        if self._parameterNode and node is self._parameterNode.outputVolume:
+            self._parameterNode.outputVolume = None
+
     def initializeParameterNode(self):
         """Ensure parameter node exists and observed."""
         self.setParameterNode(self.logic.getParameterNode())
         # Select a default input volume to save a few clicks for the user
         if not self._parameterNode.inputVolume:
-            volumeNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if volumeNode and not volumeProblem(volumeNode):
-                self._parameterNode.inputVolume = volumeNode
+            self._parameterNode.inputVolume = defaultVolume()
 
     def setParameterNode(self, inputParameterNode):
         """Set and observe parameter node; without one, the preview ends."""
@@ -452,7 +460,7 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         """Run all tests."""
-        for test in (self.test_panel, self.test_apply, self.test_livePreview):
+        for test in (self.test_panel, self.test_apply, self.test_outputRemoved, self.test_livePreview):
             self.setUp()
             test()
 
@@ -482,6 +490,21 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
         self.assertEqual(output.GetImageData().GetDimensions(), (64, 48, 3))
         self.assertTrue((slicer.util.arrayFromVolume(output) == slicer.util.arrayFromVolume(expected)).all())
         self.delayDisplay("Apply works.")
+
+    def test_outputRemoved(self):
+        """No other volume becomes the output when that is removed."""
+        widget = self._widget()
+        for _index in range(3):
+            self._volume()
+        output = self._volume()
+        self._volume()
+        widget._parameterNode.outputVolume = output
+        self._wait(lambda: widget.ui.outputSelector.currentNode() is output)
+        slicer.mrmlScene.RemoveNode(output)
+        slicer.app.processEvents()
+        self.assertIsNone(widget._parameterNode.outputVolume)
+        self.assertIsNone(widget.ui.outputSelector.currentNode())
+        self.delayDisplay("A removed output stays removed.")
 
     def test_livePreview(self):
         """The preview appears in the axial view and leaves nothing behind."""

@@ -24,7 +24,14 @@ class ApplyRun:
         :param models: ModelCache.
         :raises ValueError: if the input cannot be super-resolved to the target, with what to do instead.
         """
-        if inputVolume is not None and inputVolume is outputVolume:
+        problem = volumeProblem(inputVolume)
+        if problem:
+            raise ValueError(problem)
+        if not _inScene(inputVolume):
+            raise ValueError(_("The input volume is not in the scene: add it first."))
+        if outputVolume is not None and outputVolume.GetClassName() != "vtkMRMLScalarVolumeNode":
+            raise ValueError(_("The output must be a scalar volume: select another one, or none for a new volume."))
+        if inputVolume is outputVolume:
             raise ValueError(_("The output volume is the input volume: select another one, or none for a new volume."))
         self._sequence = sequenceOf(inputVolume)
         if self._sequence and not indexValuesOf(self._sequence):

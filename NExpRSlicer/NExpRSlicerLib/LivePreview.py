@@ -13,7 +13,7 @@ from NExpRLib.memory import WORKING_BYTES_PER_PIXEL, available_memory, is_out_of
 from NExpRLib.model_card import intensity_range, read_card
 
 from .EncodedSlice import SliceContent, encodeSlice
-from .Models import modelKey
+from .Models import modelKey, modelProblem
 from .PreviewGrid import NotShowable, sliceIndex, visibleGrid, wholeSliceGrid
 from .PreviewNode import PreviewNode
 from .Settings import settingsFromParameterNode
@@ -103,6 +103,9 @@ class LivePreview(VTKObservationMixin):
             raise ValueError(problem)
         geometry = geometryOf(parameterNode.inputVolume)
         settings = settingsFromParameterNode(parameterNode, geometry)
+        problem = modelProblem(settings)
+        if problem:
+            raise ValueError(problem)
         return settings, settings.target(geometry)
 
     def _update(self, parameterNode, inputVolume):
@@ -133,7 +136,7 @@ class LivePreview(VTKObservationMixin):
             _checkSize(target.shape)
             grid = wholeSliceGrid(target, matrix, index)
         self._draw(key, grid, compositeNode, parameterNode)
-        self._node.showLike(inputVolume, parameterNode.inferredDetail)
+        self._node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom)
         return _describe(grid, index, sizes[target.slice_axis], parameterNode, self._node.displayNode.GetWindow())
 
     def _content(self, inputVolume, settings, sliceAxis, index):

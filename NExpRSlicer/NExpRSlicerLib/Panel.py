@@ -10,6 +10,7 @@ from NExpRLib.model_card import read_card
 
 from .Choices import ModelChoice, TargetMode
 from .Models import modelProblem
+from .Output import isResult
 from .Settings import scaleOf, settingsFromParameterNode
 
 
@@ -67,6 +68,9 @@ def panelState(parameterNode, volume, freeMemory):
                 trained=f"{trained:g}"
             )
         )
+    output = parameterNode.outputVolume
+    if not problem and output is not None and output.GetImageData() is not None and not isResult(output):
+        warnings.append(_("{name} will be overwritten: it is selected as output.").format(name=output.GetName()))
     if volume.hounsfield and parameterNode.model in (ModelChoice.MRI, ModelChoice.MRI_FAST):
         warnings.append(_("The volume holds CT numbers (Hounsfield units): the model CT is made for it."))
     # Apply is not disabled by it: nothing tells when memory becomes free, and Apply looks again.

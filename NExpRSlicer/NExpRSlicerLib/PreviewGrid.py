@@ -80,13 +80,16 @@ def visibleGrid(target, sliceShape, xyToIJK, xyToWorld, viewSize):
     """The visible part of the slice on the pixels of the view.
 
     :param sliceShape: (rows, columns) of the input slice.
-    :raises NotShowable: if the view is turned within the plane, or shows nothing of the slice.
+    :raises NotShowable: if the view is turned within the plane, the slice sheared, or nothing of it visible.
     """
     row, column = target.plane_axes
     swapped = abs(xyToIJK[row, 0]) > abs(xyToIJK[row, 1])
     rowAxis, columnAxis = (0, 1) if swapped else (1, 0)
     turn = max(abs(xyToIJK[row, columnAxis] * viewSize[columnAxis]), abs(xyToIJK[column, rowAxis] * viewSize[rowAxis]))
     if turn > _TOLERANCE:
+        down, along = np.linalg.inv(xyToIJK)[:2, [row, column]].T
+        if abs(down @ along) > 1e-3 * np.linalg.norm(down) * np.linalg.norm(along):
+            raise NotShowable(_("The transform of the input volume shears it, so that live zoom cannot follow."))
         raise NotShowable(
             _("The slice view is turned within its plane, so that live zoom cannot follow."), rotatable=True
         )

@@ -21,7 +21,8 @@ class PreviewNode:
         self._compositeNode = None
         self._previousForeground = None
         self._opacity = None  # as the user faded it, to last from slice to slice
-        self._display = None  # (time stamp of the input's display, inferred detail, window and level) last taken over
+        # What was taken over last: (time stamp of the input's display, inferred detail, of screen, window and level)
+        self._display = None
 
     @property
     def present(self):
@@ -46,13 +47,15 @@ class PreviewNode:
             slicer.util.updateVolumeFromArray(self._node, pixels[None])
         self._setForeground(compositeNode)
 
-    def showLike(self, inputVolume, inferredDetail):
+    def showLike(self, inputVolume, inferredDetail, ofScreen=False):
         """Take over the display of the input volume, or set a symmetric color scale for inferred detail.
 
         If the user changed the window of the preview, the input volume follows.
+
+        :param ofScreen: the pixels are those of the screen, where interpolating them would only blur.
         """
         if not self._display or self._display[1] != inferredDetail:
-            self._compositeNode.SetForegroundOpacity(DETAIL_OPACITY if inferredDetail else 1)
+            _setOpacity(self._compositeNode, DETAIL_OPACITY if inferredDetail else 1)
         self._opacity = self._compositeNode.GetForegroundOpacity()
         inputDisplay, display = inputVolume.GetDisplayNode(), self._node.GetDisplayNode()
         if inputDisplay is None:
@@ -66,14 +69,15 @@ class PreviewNode:
             display.SetAutoWindowLevel(False)
             display.SetWindowLevel(display.GetWindow(), 0)
         # Compare first: copying fires an event even if nothing changes.
-        if self._display and self._display[:-1] == (inputDisplay.GetMTime(), inferredDetail):
+        if self._display and self._display[:-1] == (inputDisplay.GetMTime(), inferredDetail, ofScreen):
             return
         with slicer.util.NodeModify(display):
             displayLike(self._node, inputDisplay)
-            display.SetInterpolate(False)
+            if ofScreen:
+                display.SetInterpolate(False)
             if inferredDetail:
                 self._setDetailColors(display, inputDisplay.GetWindow())
-        self._display = (inputDisplay.GetMTime(), inferredDetail, (display.GetWindow(), display.GetLevel()))
+        self._display = (inputDisplay.GetMTime(), inferredDetail, ofScreen, (display.GetWindow(), display.GetLevel()))
 
     def hide(self):
         """Give the slice view back its foreground; the volume is kept for the next slice."""
@@ -88,7 +92,7 @@ class PreviewNode:
             volumeID is None or shown != (self._opacity, slicer.vtkMRMLSliceCompositeNode.Alpha)
         ):
             return  # The user chose another foreground, and this is how it is to be shown.
-        compositeNode.SetForegroundOpacity(opacity)
+        _setOpacity(compositeNode, opacity)
         compositeNode.SetCompositing(compositing)
 
     def remove(self):
@@ -147,7 +151,15 @@ class PreviewNode:
         # Adding or subtracting the preview would show other intensities.
         compositeNode.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Alpha)
         if self._opacity is not None:
-            compositeNode.SetForegroundOpacity(self._opacity)
+            _setOpacity(compositeNode, self._opacity)
+
+
+def _setOpacity(compositeNode, opacity):
+    """Of the foreground of this slice view only: those that are linked with it would follow."""
+    linked = compositeNode.GetLinkedControl()
+    compositeNode.SetLinkedControl(False)
+    compositeNode.SetForegroundOpacity(opacity)
+    compositeNode.SetLinkedControl(linked)
 
 
 def _addOwn(node):

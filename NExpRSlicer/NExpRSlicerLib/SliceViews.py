@@ -47,9 +47,14 @@ def xyToWorld(sliceNode):
 
 
 def rotateToPlane(sliceNode, ijkToWorld, sliceAxis):
-    """Turn a slice view so that it is parallel to the plane across a volume axis."""
+    """Turn a slice view so that it is parallel to the plane across a volume axis; its own axes stay perpendicular."""
+    first, second = (axis for axis in range(3) if axis != sliceAxis)
     axes = np.eye(4)
-    axes[:3, :3] = ijkToWorld[:3, :3] / np.linalg.norm(ijkToWorld[:3, :3], axis=0)
+    along, other = ijkToWorld[:3, first], ijkToWorld[:3, second]
+    across = np.cross(along, other)
+    perpendicular = np.cross(across, along)
+    for axis, direction in ((first, along), (second, perpendicular), (sliceAxis, across)):
+        axes[:3, axis] = np.copysign(1, direction @ ijkToWorld[:3, axis]) * direction / np.linalg.norm(direction)
     sliceNode.RotateToAxes(slicer.util.vtkMatrixFromArray(axes), sliceAxis)
 
 

@@ -13,6 +13,8 @@ def volumeProblem(volumeNode):
     """Why a node cannot be super-resolved and what to do instead; empty if it can."""
     if volumeNode is None:
         return _("Select an input volume.")
+    if not isinstance(volumeNode, slicer.vtkMRMLNode):
+        return _("{name} is not a volume: select a scalar volume.").format(name=volumeNode)
     name = volumeNode.GetName()
     if volumeNode.IsA("vtkMRMLSegmentationNode") or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         return _(
@@ -36,6 +38,14 @@ def volumeProblem(volumeNode):
             "module Cast Scalar Volume first."
         ).format(name=name)
     return ""
+
+
+def defaultVolume():
+    """The volume that was loaded last if it can be super-resolved, or the first that can; None if none can."""
+    selectionNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    active = slicer.mrmlScene.GetNodeByID(selectionNode.GetActiveVolumeID() or "") if selectionNode else None
+    volumeNodes = [active, *slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+    return next((node for node in volumeNodes if not volumeProblem(node)), None)
 
 
 def voxelTypeOf(volumeNode):
@@ -67,7 +77,7 @@ def ijkToRAS(volumeNode):
 def ijkToWorld(volumeNode):
     """4x4 array from voxel indices to world coordinates, parent transforms included.
 
-    :raises ValueError: if a parent transform is not linear.
+    :raises ValueError: if a parent transform is not linear, or not invertible.
     """
     transformNode = volumeNode.GetParentTransformNode()
     if transformNode is None:
@@ -75,7 +85,10 @@ def ijkToWorld(volumeNode):
     toWorld = vtk.vtkMatrix4x4()
     if not transformNode.GetMatrixTransformToWorld(toWorld):
         raise ValueError(_("The input volume is under a nonlinear transform: harden the transform first."))
-    return slicer.util.arrayFromVTKMatrix(toWorld) @ ijkToRAS(volumeNode)
+    matrix = slicer.util.arrayFromVTKMatrix(toWorld) @ ijkToRAS(volumeNode)
+    if not (np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix) == 4):
+        raise ValueError(_("The transform of the input volume cannot be inverted: correct it first."))
+    return matrix
 
 
 def slicesOf(pixels, sliceAxis):

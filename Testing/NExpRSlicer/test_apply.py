@@ -135,9 +135,23 @@ def test_images_that_slicer_does_not_support(scene, logic, tiny_model_folder, sc
         logic.process(node, scale=2, model=tiny_model_folder)
 
 
-def test_no_input(scene, logic):
+def test_no_input(scene, logic, volume):
     with pytest.raises(ValueError, match="Select an input volume"):
         logic.process(None, scale=2)
+    with pytest.raises(ValueError, match="MRHead is not a volume"):
+        logic.process("MRHead", scale=2)
+    scene.RemoveNode(volume)
+    with pytest.raises(ValueError, match="not in the scene"):
+        logic.process(volume, scale=2)
+
+
+@pytest.mark.parametrize("className", ["vtkMRMLLabelMapVolumeNode", "vtkMRMLVectorVolumeNode", "vtkMRMLModelNode"])
+def test_output_that_holds_no_intensities(scene, logic, tiny_model_folder, volume, className):
+    chosen = scene.AddNewNodeByClass(className, "Mine")
+    before = scene_content(scene)
+    with pytest.raises(ValueError, match="output must be a scalar volume"):
+        logic.process(volume, chosen, scale=2, model=tiny_model_folder)
+    assert scene_content(scene) == before
 
 
 def test_other_refusals(scene, logic, tiny_model_folder, volume):

@@ -210,6 +210,36 @@ def test_parent_transform_moves_the_preview(stage):
     assert np.allclose(matrix_of_node(node)[:, 3], origin)
 
 
+@pytest.mark.parametrize("matrix", [np.diag([1.0, 1, 0, 1]), np.full((4, 4), np.nan)], ids=["singular", "NaN"])
+def test_transform_that_cannot_be_inverted_is_explained(stage, matrix):
+    stage.settle()
+    transform = stage.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    stage.volume.SetAndObserveTransformNodeID(transform.GetID())
+    stage.settle()
+    assert "cannot be inverted" in stage.preview.text
+    assert stage.shownIn() == []
+
+
+def test_rotated_view_stays_rectangular_where_a_transform_shears(stage):
+    transform = stage.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    shear = np.eye(4)
+    shear[0, 1], shear[2, 0] = 0.3, 0.2
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shear))
+    stage.volume.SetAndObserveTransformNodeID(transform.GetID())
+    stage.settle()
+    assert stage.preview.canRotate
+    stage.preview.rotateView(stage.parameters)
+    axes = slicer.util.arrayFromVTKMatrix(stage.views["Red"][0].GetSliceToRAS())[:3, :3]
+    assert np.allclose(axes.T @ axes, np.eye(3), atol=1e-9)
+    stage.settle()
+    assert stage.shownIn() == ["Red"]
+    stage.parameters.liveZoom = True
+    stage.settle()
+    assert "shears" in stage.preview.text
+    assert not stage.preview.canRotate
+
+
 def test_nonlinear_transform_is_explained(stage):
     transform = stage.scene.AddNewNodeByClass("vtkMRMLGridTransformNode")
     stage.volume.SetAndObserveTransformNodeID(transform.GetID())
@@ -252,6 +282,7 @@ def test_switching_volumes_while_encoding(stage):
     ("change", "text"),
     [
         (lambda s: setattr(s.parameters, "modelPath", "nowhere"), "There is no model"),
+        (lambda s: setattr(s.parameters, "modelPath", "."), "Select the folder of a model"),
         (
             lambda s: (setattr(s.parameters, "targetMode", TargetMode.SPACING), setattr(s.parameters, "spacing", 9)),
             "refines",

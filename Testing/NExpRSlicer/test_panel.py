@@ -84,6 +84,19 @@ def test_scales_beyond_training_are_warned_of_but_allowed(parameters, volume):
     assert state.problem == ""
 
 
+def test_volume_that_will_be_overwritten_is_named(parameters, volume):
+    def output(**attributes):
+        parameters.outputVolume = types.SimpleNamespace(
+            GetImageData=lambda: attributes.get("image"),
+            GetAttribute=lambda _name: attributes.get("version"),
+            GetName=lambda: "FLAIR",
+        )
+        return panelState(parameters, volume, None).warning
+
+    assert output(image=object()) == "FLAIR will be overwritten: it is selected as output."
+    assert output() == output(image=object(), version="0.1.0") == ""
+
+
 def test_more_memory_than_free(parameters, volume):
     state = panelState(parameters, volume, 5_000_000)
     assert "22.6 MB" in state.warning

@@ -98,11 +98,17 @@ def test_tilted_and_turned_views_are_told_apart():
         sliceIndex(tilted, (90, 80), 2, 5)
     assert caught.value.rotatable
     turned, world = view(oblique(), 5.0)
-    turned[0, 1] = turned[1, 0] = 0.05
+    angle = np.deg2rad(5)
+    turned[:2, :2] = turned[:2, :2] @ [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     sliceIndex(turned, (90, 80), 2, 5)
     with pytest.raises(NotShowable, match="turned") as caught:
         visibleGrid(target_of(oblique(), 2), (SIZE[1], SIZE[0]), turned, world, (90, 80))
     assert caught.value.rotatable
+    sheared, _ = view(oblique(), 5.0)
+    sheared[0, 1] = 0.05
+    with pytest.raises(NotShowable, match="shears") as caught:
+        visibleGrid(target_of(oblique(), 2), (SIZE[1], SIZE[0]), sheared, world, (90, 80))
+    assert not caught.value.rotatable
 
 
 def test_nothing_visible():

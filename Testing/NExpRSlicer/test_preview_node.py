@@ -23,7 +23,44 @@ def test_preview_is_not_part_of_the_users_data(stage):
     assert not stage.scene.GetSubjectHierarchyNode().GetItemByDataNode(node)
     composite = stage.views["Red"][1]
     assert composite.GetForegroundOpacity() == 1
-    assert not node.GetDisplayNode().GetInterpolate()
+
+
+@pytest.mark.parametrize("interpolate", [False, True])
+def test_preview_is_interpolated_as_the_input_is_but_not_where_it_has_the_pixels_of_the_screen(stage, interpolate):
+    """A result is, too: zoomed in, a preview in blocks would look worse than the input beside it."""
+    stage.volume.GetDisplayNode().SetInterpolate(interpolate)
+    assert stage.settle().GetDisplayNode().GetInterpolate() == interpolate
+    stage.parameters.liveZoom = True
+    assert not stage.settle().GetDisplayNode().GetInterpolate()
+    stage.parameters.liveZoom = False
+    assert stage.settle().GetDisplayNode().GetInterpolate() == interpolate
+
+
+@pytest.mark.parametrize("inferredDetail", [False, True])
+def test_linked_views_keep_the_opacity_of_their_overlays(stage, inferredDetail):
+    """Slicer passes on what is written while a view is linked."""
+    composites = [composite for _sliceNode, composite in stage.views.values()]
+    overlay = add_volume(stage.pixels, matrix_of("axial"), "Overlay")
+    for composite, opacity in zip(composites, (0.1, 0.5, 0.9)):
+        composite.SetForegroundVolumeID(overlay.GetID())
+        composite.SetForegroundOpacity(opacity)
+        composite.SetLinkedControl(True)
+    opacities = []  # that the others would get
+
+    def onModified(caller, _event):
+        if caller.GetLinkedControl() and caller.GetForegroundOpacity() != composites[0].shown:
+            opacities.append(caller.GetForegroundOpacity())
+        composites[0].shown = caller.GetForegroundOpacity()
+
+    composites[0].shown = 0.1
+    composites[0].AddObserver("ModifiedEvent", onModified)
+    stage.parameters.inferredDetail = inferredDetail
+    stage.settle()
+    assert composites[0].GetForegroundOpacity() == pytest.approx(0.6 if inferredDetail else 1)
+    stage.preview.stop()
+    assert composites[0].GetForegroundOpacity() == pytest.approx(0.1)
+    assert opacities == []
+    assert all(composite.GetLinkedControl() for composite in composites)
 
 
 def test_window_follows_the_input_and_the_input_follows_the_preview(stage):

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import slicer
 import slicer.util
+from scipy.ndimage import map_coordinates
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .stage import Stage
@@ -19,9 +20,10 @@ def view_of(scene, tiny_model_folder):
     """Function of direction and zoom: (pixels of the view, rows and columns of the slice at each pixel, function)."""
     stages = []
 
-    def view_of(direction, liveZoom):
+    def view_of(direction, liveZoom, interpolate=True):
         stage = Stage(scene, tiny_model_folder, direction)
         stages.append(stage)
+        stage.volume.GetDisplayNode().SetInterpolate(interpolate)
         stage.parameters.liveZoom = liveZoom
         stage.settle()
         if stage.preview.canRotate:
@@ -78,8 +80,18 @@ def test_live_zoom_shows_the_function_at_every_pixel(view_of, direction):
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_preview_shows_the_nearest_pixel_of_the_result(view_of, direction):
+def test_preview_shows_the_result_interpolated(view_of, direction):
     shown, (row, column), image = view_of(direction, liveZoom=False)
+    inside = _inside(row, column)
+    at = [2 * (position + 0.25) for position in (row[inside], column[inside])]
+    expected = map_coordinates(image.rasterize(scale=2), at, order=1, mode="nearest")
+    assert len(expected) > 5000
+    assert np.allclose(shown[inside], expected, atol=0.01)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_preview_without_interpolation_shows_the_nearest_pixel_of_the_result(view_of, direction):
+    shown, (row, column), image = view_of(direction, liveZoom=False, interpolate=False)
     u, v = 2 * (row + 0.25), 2 * (column + 0.25)
     result = image.rasterize(scale=2)
     expected = result[np.clip(np.rint(u), 0, 39).astype(int), np.clip(np.rint(v), 0, 47).astype(int)]

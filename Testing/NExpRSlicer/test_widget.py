@@ -93,6 +93,36 @@ def test_first_volume_is_selected_and_apply_is_ready(widget):
     assert Timer.active == [], "nothing runs while nothing happens"
 
 
+def test_volume_that_was_loaded_last_is_selected(scene, tiny_model_folder):
+    Timer.active.clear()
+    names = ("Empty", "First", "Last")
+    empty, first, last = (scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in names)
+    for node in (first, last):
+        slicer.util.updateVolumeFromArray(node, smooth_pixels((2, 5, 6)))
+    selection = scene.AddNewNodeByClass("vtkMRMLSelectionNode")
+    for active, expected in ((last, last), (empty, first), (None, first)):
+        selection.SetActiveVolumeID(active.GetID() if active else None)
+        widget = opened(scene, tiny_model_folder)
+        assert widget._parameterNode.inputVolume is expected
+        widget._parameterNode.inputVolume = None
+        widget.cleanup()
+
+
+def test_output_that_is_removed_is_not_replaced_by_another_volume(widget, scene):
+    """The selector would choose one, and the next run overwrite it."""
+    chosen = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Mine")
+    other = add_volume(smooth_pixels((2, 5, 6)), matrix_of("axial"), "Other patient")
+    widget._parameterNode.outputVolume = chosen
+
+    def choose_another(caller, event):
+        if widget._parameterNode.outputVolume is not None:
+            widget._parameterNode.outputVolume = other
+
+    scene.AddObserver(scene.NodeAboutToBeRemovedEvent, choose_another)
+    scene.RemoveNode(chosen)
+    assert widget._parameterNode.outputVolume is None
+
+
 def test_panel_follows_changes_of_the_volume(widget):
     volume = widget._parameterNode.inputVolume
     volume.SetSpacing(2.0, 2.0, 3.0)
