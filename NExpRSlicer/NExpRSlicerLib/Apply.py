@@ -24,25 +24,14 @@ class ApplyRun:
         :param models: ModelCache.
         :raises ValueError: if the input cannot be super-resolved to the target, with what to do instead.
         """
-        problem = volumeProblem(inputVolume)
-        if problem:
-            raise ValueError(problem)
+        _checkVolume(inputVolume)
         if not _inScene(inputVolume):
             raise ValueError(_("The input volume is not in the scene: add it first."))
-        if outputVolume is not None and outputVolume.GetClassName() != "vtkMRMLScalarVolumeNode":
-            raise ValueError(_("The output must be a scalar volume: select another one, or none for a new volume."))
-        if inputVolume is outputVolume:
-            raise ValueError(_("The output volume is the input volume: select another one, or none for a new volume."))
         self._sequence = sequenceOf(inputVolume)
         if self._sequence and not indexValuesOf(self._sequence):
             self._sequence = None  # The volume is what is left of it.
-        outputSequence = sequenceOf(outputVolume) if outputVolume is not None else None
-        # A single volume would be lost as soon as the sequence shows its next frame, and frames be replayed with those
-        # of another input.
-        if outputSequence and not (
-            self._sequence and outputSequence[0] is self._sequence[0] and isResult(outputSequence[1])
-        ):
-            raise ValueError(_("The output volume is a frame of another sequence: select another one, or none."))
+        if outputVolume is not None:
+            _checkOutput(outputVolume, inputVolume, self._sequence)
         self.inputVolume = inputVolume
         self._outputVolume = outputVolume
         self._settings = settings
@@ -114,12 +103,28 @@ class ApplyRun:
             yield volumeNode
 
 
-def _frame(volumeNode, settings):
-    from NExpRLib.volumes import check_values
-
+def _checkVolume(volumeNode):
     problem = volumeProblem(volumeNode)
     if problem:
         raise ValueError(problem)
+
+
+def _checkOutput(outputVolume, inputVolume, inputSequence):
+    if outputVolume is inputVolume:
+        raise ValueError(_("The output volume is the input volume: select another one, or none for a new volume."))
+    if outputVolume.GetClassName() != "vtkMRMLScalarVolumeNode":
+        raise ValueError(_("The output must be a scalar volume: select another one, or none for a new volume."))
+    sequence = sequenceOf(outputVolume)
+    # A single volume would be lost as soon as the sequence shows its next frame, and frames be replayed with those of
+    # another input.
+    if sequence and not (inputSequence and sequence[0] is inputSequence[0] and isResult(sequence[1])):
+        raise ValueError(_("The output volume is a frame of another sequence: select another one, or none."))
+
+
+def _frame(volumeNode, settings):
+    from NExpRLib.volumes import check_values
+
+    _checkVolume(volumeNode)
     target = settings.target(geometryOf(volumeNode))
     # A copy, because the user may change the volume while another thread computes.
     pixels = np.array(slicer.util.arrayFromVolume(volumeNode))

@@ -54,5 +54,6 @@ class BackgroundRun:
         else:
             try:
                 self.output = self._applyRun.finish(results)
+                self.inputRemoved = self.output is None
             except Exception as error:
                 self.error = error

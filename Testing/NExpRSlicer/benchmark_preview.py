@@ -35,7 +35,7 @@ def main(model="mri"):
         times = []
         for step in range(25):
             # A slider never rests: every step has another scale.
-            target = plan_target(geometry, scale=scale + 1e-4 * step)
+            target = plan_target(geometry, scale=scale + 0.01 * step)
             grid = wholeSliceGrid(target, np.eye(4), 4)
             start = time.perf_counter()
             drawn = encoded.draw(grid)

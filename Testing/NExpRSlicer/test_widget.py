@@ -181,6 +181,20 @@ def test_scene_closed_or_input_removed_during_a_run(widget, scene, event):
     assert "Select an input volume" in widget.ui.applyButton.toolTip
 
 
+def test_input_removed_when_all_slices_are_computed(widget, scene):
+    widget.ui.applyButton.click()
+    process_events()
+    job = widget._run._applyRun.job
+    end = time.monotonic() + 20
+    while job.done < job.total and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.1)  # Without events, nobody takes over the result.
+    scene.RemoveNode(widget._parameterNode.inputVolume)
+    wait(lambda: widget.ui.applyButton.text == "Apply")
+    assert "was removed" in widget.ui.statusLabel.text
+    assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
+
+
 def test_leaving_the_module_lets_a_run_finish(widget, scene):
     widget.ui.applyButton.click()
     widget.exit()
