@@ -49,8 +49,8 @@ class Model:
         :param intensity_range: (low, high) that the network sees as 0 and 1; by default each slice has its own
             (:meth:`intensity_range`). Nothing is clipped. Equivariant networks, as those in the package, give the same
             function for every range.
-        :param tile: longest side in pixels that is encoded at once, larger slices in parts; the result does not depend
-            on it.
+        :param tile: longest side in pixels that is encoded at once, larger slices in parts; ``None`` for no limit. The
+            result does not depend on it.
         :param periodic: the slices continue periodically, as an image does that was made from measured k-space. By
             default they end at their border.
         :return: :class:`ExplicitImage` in the intensities of the input; rasterizing gives (H, W) or (b, 1, H, W), a
@@ -107,7 +107,7 @@ class Model:
 
     def _encode(self, inputs, tile):
         """Predicted numbers (b, C, P, Q) of normalized slices (b, 1, h, w)."""
-        if max(inputs.shape[-2:]) <= tile:
+        if tile is None or max(inputs.shape[-2:]) <= tile:
             return self._run(inputs)
         a, halo = self.network.config.patch_size, self.network.halo
         # Parts of equal size, in whole patches.

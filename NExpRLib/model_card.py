@@ -16,23 +16,17 @@ def model_names():
 def model_folder(model):
     """Folder of a model in the package, by name, or of the model at a path (its folder, or a file in it).
 
-    :param model: a string may be either, a :class:`~pathlib.Path` is a path.
-    :raises ValueError: if there is no such model, or if a folder here has the name of a model in the package.
+    :param model: a string may be either, names coming first; a :class:`~pathlib.Path` is a path.
+    :raises ValueError: if there is no such model.
     """
+    if model in model_names():
+        return MODELS_FOLDER / model
     path = Path(model)
     try:
         folder = path if path.is_dir() else path.parent
         is_model = (path.is_dir() or path.name in ("card.json", "weights.pt")) and (folder / "card.json").is_file()
     except OSError as error:
         raise ValueError(f"The model {model} cannot be read: {error.strerror}.") from error
-    if model in model_names():
-        in_package = MODELS_FOLDER / model
-        if is_model and not folder.samefile(in_package):
-            raise ValueError(
-                f'"{model}" is a model in the package and also a folder with a model here: write ./{model} for the '
-                "folder, or rename it."
-            )
-        return in_package
     if is_model:
         return folder
     raise ValueError(

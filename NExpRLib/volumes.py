@@ -11,7 +11,7 @@ from .memory import TILE, available_memory, is_out_of_memory, memory_needed, rea
 
 # Larger batches are slower on a CPU: what one layer hands to the next leaves its caches.
 _PIXELS_PER_BATCH = {"cpu": 120_000, "mps": 2**19, "cuda": 2**21}
-_TILES = (TILE, 256, 128)
+_SMALLER_TILES = (256, 128)
 # Output pixels per input pixel up to which the batches above fit into memory; larger scales take smaller batches.
 _OUTPUT_PER_INPUT = 16
 
@@ -169,7 +169,7 @@ class _Effort:
         self.longest_side = max(shape)
 
     def reduce(self, error):
-        smaller_tiles = [t for t in _TILES if t < min(self.tile, self.longest_side)]
+        smaller_tiles = [t for t in _SMALLER_TILES if t < min(self.tile, self.longest_side)]
         if self.batch_size > 1:
             self.batch_size //= 2
         elif smaller_tiles:
@@ -239,9 +239,9 @@ def check_memory(target, dtype, volumes=1):
     available = available_memory()
     if available is not None and needed > available:
         raise ValueError(
-            f"The result of {' x '.join(str(n) for n in target.geometry.size)} voxels would take "
+            f"The run to {' x '.join(str(n) for n in target.geometry.size)} voxels would take "
             f"{readable_bytes(needed)} of memory, of which {readable_bytes(available)} is available: "
-            "choose a smaller scale."
+            "choose a smaller scale, or crop the image."
         )
 
 

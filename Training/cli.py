@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import importlib.metadata
+import os
 import signal
 import sys
 
@@ -40,6 +41,7 @@ def main(argv=None):
                 print(f"Checkpoint: {checkpoint}")
         else:
             arguments = _parse(argv)
+            _check_model(getattr(arguments, "model", None))
             importlib.import_module(f".{arguments.command}", __package__).run(arguments)
     except (ValueError, MemoryError) as error:
         sys.exit(_fail(str(error), 2))
@@ -55,6 +57,18 @@ def main(argv=None):
         sys.exit(_fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2))
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted, nothing half-written is left", 130))
+
+
+def _check_model(model):
+    """Refuse a name that may be that of a model in the package or of a folder here."""
+    from NExpRLib.model_card import MODELS_FOLDER, model_names
+
+    if model in model_names() and os.path.isfile(os.path.join(model, "card.json")):
+        if not os.path.samefile(model, MODELS_FOLDER / model):
+            raise ValueError(
+                f'"{model}" is a model in the package and also a folder with a model here: write ./{model} for the '
+                "folder, or rename it."
+            )
 
 
 def _version():

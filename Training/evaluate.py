@@ -99,7 +99,10 @@ def evaluate_volumes(sources, scales, degradation, methods, window=None, shares=
     with tqdm(sources, unit="volume", disable=None) as bar:
         for source in bar:
             bar.set_description(source.name)
-            along_x, along_y = fact_of_volume(source, shares or {}) or (1.0, 1.0)
+            measured_shares = fact_of_volume(source, shares or {})
+            if shares and not measured_shares:
+                tqdm.write(f"No resolution of {source.name} in the table, so used whole.")
+            along_x, along_y = measured_shares or (1.0, 1.0)
             slices = normalized_slices(_pixels(source, (along_y, along_x)), window)
             with_contrast = [truth for truth in slices if truth.min() < truth.max()]
             if not with_contrast:

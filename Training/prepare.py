@@ -101,7 +101,7 @@ def run(arguments):
     validation = _validation_subjects(arguments.validation, sorted({volume.subject for volume in kept}))
     write_slices(output, kept, validation, arguments.window or [])
     _print_summary(volumes, validation)
-    if not validation:
+    if not validation and arguments.validation is None:
         print("\nNo subject is set aside for validation: training needs at least two subjects.")
     if subjects and named:
         print(f"\nNo subject in {arguments.subjects}, so named by folder or file: {', '.join(named)}.")
@@ -189,7 +189,7 @@ def _find_all(folder):
 def _subject_by_name(source, folder):
     """``sub-NAME`` as in BIDS, else the first folder below ``folder``, or the name of a volume in it directly."""
     path = Path(source.files[0]).relative_to(folder)
-    if found := re.search(r"(?:^|[/_])(sub-[a-zA-Z0-9]+)", path.as_posix()):
+    if found := re.search(r"(?:^|/)(sub-[a-zA-Z0-9]+)", path.as_posix()):
         return found.group(1)
     return path.parts[0] if len(path.parts) > 1 else source.name
 

@@ -84,7 +84,7 @@ def train(arguments):
             seed_everything_default=0,
             parser_class=_Parser,
             save_config_kwargs={"overwrite": True},
-            # Item i of the training data depends on the epoch, see TrainingCrops.
+            # The training data of an epoch begin at the step that was reached, see SliceData.
             trainer_defaults={"reload_dataloaders_every_n_epochs": 1},
         )
     except MisconfigurationException as error:

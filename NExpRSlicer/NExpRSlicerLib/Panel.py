@@ -76,9 +76,10 @@ def panelState(parameterNode, volume, freeMemory):
     # Apply is not disabled by it: nothing tells when memory becomes free, and Apply looks again.
     if freeMemory is not None and memory > freeMemory:
         warnings.append(
-            _("The run takes about {needed} of memory, but only {free} is free: choose a smaller scale.").format(
-                needed=readable_bytes(memory), free=readable_bytes(freeMemory)
-            )
+            _(
+                "The run takes about {needed} of memory, but only {free} is free: choose a smaller scale, or crop the "
+                "volume."
+            ).format(needed=readable_bytes(memory), free=readable_bytes(freeMemory))
         )
     return PanelState(problem, sizeText, " ".join(warnings))
 

@@ -21,8 +21,7 @@ class PreviewNode:
         self._compositeNode = None
         self._previousForeground = None
         self._opacity = None  # as the user faded it, to last from slice to slice
-        # What was taken over last: (time stamp of the input's display, inferred detail, of screen, window and level)
-        self._display = None
+        self._display = None  # (time stamp of the input's display, inferred detail, window and level) last taken over
 
     @property
     def present(self):
@@ -68,16 +67,16 @@ class PreviewNode:
             # The user's window may be another, but nothing added has to stay black.
             display.SetAutoWindowLevel(False)
             display.SetWindowLevel(display.GetWindow(), 0)
+        display.SetInterpolate(inputDisplay.GetInterpolate() and not ofScreen)
         # Compare first: copying fires an event even if nothing changes.
-        if self._display and self._display[:-1] == (inputDisplay.GetMTime(), inferredDetail, ofScreen):
+        if self._display and self._display[:-1] == (inputDisplay.GetMTime(), inferredDetail):
             return
         with slicer.util.NodeModify(display):
             displayLike(self._node, inputDisplay)
-            if ofScreen:
-                display.SetInterpolate(False)
+            display.SetInterpolate(inputDisplay.GetInterpolate() and not ofScreen)
             if inferredDetail:
                 self._setDetailColors(display, inputDisplay.GetWindow())
-        self._display = (inputDisplay.GetMTime(), inferredDetail, ofScreen, (display.GetWindow(), display.GetLevel()))
+        self._display = (inputDisplay.GetMTime(), inferredDetail, (display.GetWindow(), display.GetLevel()))
 
     def hide(self):
         """Give the slice view back its foreground; the volume is kept for the next slice."""
@@ -156,6 +155,8 @@ class PreviewNode:
 
 def _setOpacity(compositeNode, opacity):
     """Of the foreground of this slice view only: those that are linked with it would follow."""
+    if compositeNode.GetForegroundOpacity() == opacity:
+        return  # Unlinking fires events even if nothing changes.
     linked = compositeNode.GetLinkedControl()
     compositeNode.SetLinkedControl(False)
     compositeNode.SetForegroundOpacity(opacity)

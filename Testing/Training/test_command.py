@@ -1,6 +1,7 @@
 """The ``nexpr`` command as a program: its output and what it needs to run."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -50,6 +51,21 @@ def test_names_that_the_console_cannot_show(tiny_model_folder, tmp_path):
         assert finished.returncode == 0, finished.stderr
         assert b"\\u8111" in finished.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"脑.nrrd", "other.nrrd"}
+
+
+def test_name_of_a_model_and_of_a_folder(nexpr, tiny_model_folder, tmp_path, monkeypatch):
+    """Results of a shipped model must not be taken for those of one's own."""
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("ct")  # A folder of volumes is no model.
+    assert nexpr("models", "verify", "ct")[0] == 0
+    shutil.copytree(tiny_model_folder, "mri")
+    for command in (["models", "verify", "mri"], ["upsample", "x.nii", "y.nii", "--scale", "2"]):
+        status, _, err = nexpr(*command)
+        assert (status, "write ./mri for the folder" in err) == (2, True)
+    assert nexpr("models", "verify", "./mri")[0] == 0
+    assert nexpr("models")[0] == 0
+    status, _, err = nexpr("models", "export", "last.ckpt", "-o", "ct")
+    assert (status, "choose another name" in err) == (2, True)
 
 
 def test_version(capsys):

@@ -118,7 +118,9 @@ def test_zero_filled_truth_is_cropped_to_what_was_measured(evaluate, tmp_path):
     (tmp_path / "facts.csv").write_text("file,x,y\nb.nrrd,66.7,100\n")
     options = ["--window", 0, 1, "--scales", 2]
     truth, as_stored = (means(evaluate(path, *options)[1]) for path in paths)
-    cropped = means(evaluate(paths[1], *options, "--effective-resolution", tmp_path / "facts.csv")[1])
+    table = ["--effective-resolution", tmp_path / "facts.csv"]
+    cropped = means(evaluate(paths[1], *options, *table)[1])
+    assert "No resolution of a in the table" in evaluate(paths[0], *options, *table)[1]
     for method in ("Zero-filling", "NExpR"):
         assert cropped["all slices", method] == pytest.approx(truth["all slices", method], abs=0.02)
         assert as_stored["all slices", method] > truth["all slices", method] + 1

@@ -35,7 +35,7 @@ def test_subjects_by_name(nexpr, tmp_path):
         "site/sub-02/anat/sub-02_T1w",
         "site/sub-02/anat/x",
         "ann/t1",
-        "ann/b/t2",
+        "ann/b/t2_sub-3",
         "eve",
     )
     for file in files:
@@ -52,7 +52,7 @@ def test_subjects_by_name(nexpr, tmp_path):
         "sub-02_T1w": "sub-02",
         "x": "sub-02",
         "t1": "ann",
-        "t2": "ann",
+        "t2_sub-3": "ann",
         "eve": "eve",
     }
 

@@ -20,6 +20,7 @@ from .lpips import load_lpips
 from .store import Store
 from .trained import is_fixed_scale, training_run
 
+HOW = "float32, consistency before rounding"  # Measurements of another kind are not reused.
 CLASSICAL = ("Zero-filling", "Bicubic", "Cubic B-spline")
 
 
@@ -70,20 +71,9 @@ class Comparison:
         return scale in (self.protocol.fixed_scales if scales is None else scales)
 
     def slices(self, test_set):
-        """Slices of a test set.
-
-        :raises ValueError: if its networks would be trained on its patients.
-        """
+        """Slices of a test set."""
         if test_set not in self._slices:
-            slices = slices_to_restore(self._file(test_set), self.protocol.slices_per_volume)
-            training_set = self.protocol.test_sets[test_set].trained_on
-            both = {one.patient for one in slices} & training_subjects(self._training_file(training_set))
-            if both:
-                raise ValueError(
-                    f"{', '.join(sorted(both))}: in the training set {training_set} as well as in the test set "
-                    f"{test_set}. Networks must not be tested on patients that they were trained on."
-                )
-            self._slices[test_set] = slices
+            self._slices[test_set] = slices_to_restore(self._file(test_set), self.protocol.slices_per_volume)
         return self._slices[test_set]
 
     def _file(self, test_set):
@@ -113,6 +103,7 @@ class Comparison:
         if model:
             ready = partial(load_model, model, self.device.type, "float32")
             return read_card(model)["sha256"], lambda: NExpR(degradation, ready())
+        self._check_patients(case.test_set, training_set)
         run = self.run_of(name, training_set, case.scale, variant, options)
 
         def load():
@@ -122,6 +113,14 @@ class Comparison:
             return self._loaded[1]
 
         return run.origin, load
+
+    def _check_patients(self, test_set, training_set):
+        both = {one.patient for one in self.slices(test_set)} & training_subjects(self._training_file(training_set))
+        if both:
+            raise ValueError(
+                f"{', '.join(sorted(both))}: in the training set {training_set} as well as in the test set {test_set}. "
+                "Networks must not be tested on patients that they were trained on."
+            )
 
     def rows(self, name, case, variant="", options=None):
         """Measurements of a method per slice, see :meth:`~.store.Store.rows`."""
@@ -133,7 +132,7 @@ class Comparison:
         slices = self.slices(case.test_set)
         degradation = self.protocol.training_sets[own].degradation
         test_file = self._file(case.test_set)
-        origin = [origin, degradation, self.metrics, fingerprint(test_file), self.protocol.slices_per_volume]
+        origin = [origin, degradation, self.metrics, fingerprint(test_file), self.protocol.slices_per_volume, HOW]
 
         def compute():
             restorer = load()
@@ -145,19 +144,16 @@ class Comparison:
     def _measured(self, one, restorer, case, degradation):
         low, truth = reduced(one.truth, case, degradation)
         restored = restorer(low, truth.shape)
-        values = measure(restored, truth, reduced(one.truth, case, degradation, rounded=False)[0], degradation)
+        values = measure(restored, truth, degrade(one.truth, low.shape, degradation, rounded=False), degradation)
         if self.lpips:
             values[self.lpips.name] = self.lpips(restored, truth)
         return {"patient": one.patient, "volume": one.volume, "slice": one.index, **values}
 
 
-def reduced(image, case, degradation, rounded=True):
-    """Input and truth of a case: the slice reduced to ``input_scale``, and the slice at ``scale`` times that size.
-
-    :param rounded: see :func:`~Training.degradation.degrade`.
-    """
+def reduced(image, case, degradation):
+    """Input and truth of a case: the slice reduced to ``input_scale``, and the slice at ``scale`` times that size."""
     low_shape = [scaled_size(n, 1 / (case.input_scale or case.scale)) for n in image.shape]
-    low = degrade(image, low_shape, degradation, rounded)
+    low = degrade(image, low_shape, degradation)
     if not case.input_scale:
         return low, image
     shape = [min(n, scaled_size(size, case.scale)) for n, size in zip(image.shape, low_shape)]

@@ -41,8 +41,9 @@ def prepared_file(name, data_set, part, data_folder, output):
         return source
     path = output / "data" / f"{part}-{name}.npz"
     record = path.with_suffix(".json")
-    files = sorted(p for p in source.rglob("*") if p.is_file())
-    found = [[p.relative_to(source).as_posix(), p.stat().st_size, p.stat().st_mtime_ns] for p in files]
+    tables = [Path(option) for option in data_set.prepare if Path(option).is_file()]
+    files = [*sorted(p for p in source.rglob("*") if p.is_file()), *tables]
+    found = [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files]
     recipe = json.dumps([data_set.data, data_set.prepare, found])
     if path.is_file() and record.is_file() and record.read_text(encoding="utf-8") == recipe:
         return path
@@ -73,10 +74,11 @@ def fingerprint(path):
     return digest.hexdigest()
 
 
+@lru_cache
 def training_subjects(path):
     """Names of the subjects of a prepared file that networks are trained on."""
-    with np.load(path, allow_pickle=False) as file:
-        return set(file["subjects"].tolist()) - set(file["validation"].tolist())
+    volumes, facts = read_slices(path)
+    return {subject for subject, _ in volumes} - set(facts["validation_subjects"])
 
 
 def slices_to_restore(path, slices_per_volume=None):

@@ -162,7 +162,8 @@ def test_patients_of_the_training_set_are_refused(comparison, run):
     folder, protocol = comparison
     write(folder / "test.npz", ["bob", "dan"], np.array([], dtype=str))  # Bob is kept for validation.
     write(folder / "both.npz", ["ann", "dan"], np.array([], dtype=str))
-    studies = {"frequency_study": None, "patch_study": None, "methods": {}, "timing": None, "panels_scale": None}
+    studies = {"frequency_study": None, "patch_study": None, "timing": None, "panels_scale": None}
+    studies |= {"methods": {"NExpR": protocol["methods"]["NExpR"]}, "arbitrary_scales": None}
     assert run({**protocol, **studies})[0] == 0
     test_sets = {"test waves": {"data": "both.npz", "trained_on": "waves"}}
     status, _, err = run({**protocol, **studies, "test_sets": test_sets})
