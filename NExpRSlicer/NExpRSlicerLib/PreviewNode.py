@@ -67,15 +67,13 @@ class PreviewNode:
             # The user's window may be another, but nothing added has to stay black.
             display.SetAutoWindowLevel(False)
             display.SetWindowLevel(display.GetWindow(), 0)
-        display.SetInterpolate(inputDisplay.GetInterpolate() and not ofScreen)
         # Compare first: copying fires an event even if nothing changes.
-        if self._display and self._display[:-1] == (inputDisplay.GetMTime(), inferredDetail):
-            return
-        with slicer.util.NodeModify(display):
-            displayLike(self._node, inputDisplay)
-            display.SetInterpolate(inputDisplay.GetInterpolate() and not ofScreen)
-            if inferredDetail:
-                self._setDetailColors(display, inputDisplay.GetWindow())
+        if not self._display or self._display[:-1] != (inputDisplay.GetMTime(), inferredDetail):
+            with slicer.util.NodeModify(display):
+                displayLike(self._node, inputDisplay)
+                if inferredDetail:
+                    self._setDetailColors(display, inputDisplay.GetWindow())
+        display.SetInterpolate(inputDisplay.GetInterpolate() and not ofScreen)
         self._display = (inputDisplay.GetMTime(), inferredDetail, (display.GetWindow(), display.GetLevel()))
 
     def hide(self):
