@@ -86,7 +86,7 @@ def ijkToWorld(volumeNode):
     if not transformNode.GetMatrixTransformToWorld(toWorld):
         raise ValueError(_("The input volume is under a nonlinear transform: harden the transform first."))
     matrix = slicer.util.arrayFromVTKMatrix(toWorld) @ ijkToRAS(volumeNode)
-    if not (np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix) == 4):
+    if not (np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix[:3, :3]) == 3):
         raise ValueError(_("The transform of the input volume cannot be inverted: correct it first."))
     return matrix
 
