@@ -132,7 +132,7 @@ class ExplicitImage:
             if len(scales) not in (1, 2) or not all(0 < s < math.inf for s in scales):
                 raise ValueError(f"The scale must be one or two positive numbers, not {scale}.")
             shape = [scaled_size(n, s) for n, s in zip(self.shape, (scales[0], scales[-1]))]
-        if np.shape(shape) != (2,) or not all(n >= 1 and n == int(n) for n in shape):
+        elif np.shape(shape) != (2,) or not all(n >= 1 and n == int(n) for n in shape):
             raise ValueError(f"The shape must be two positive whole numbers, not {shape}.")
         return [(int(n), grid) for n in shape]
 

@@ -1,5 +1,6 @@
 """Drawing on an NVIDIA GPU in two kernels, where Triton is present; otherwise operators are applied one by one."""
 
+import math
 import warnings
 from functools import lru_cache
 from typing import NamedTuple
@@ -50,11 +51,9 @@ def draw_on_gpu(patches, pixels, along_rows, along_columns):
     :param along_rows, along_columns: target, axis and frequencies as :func:`~.rasterizer.axis_operators` takes them,
         the frequencies as bytes.
     """
-    slices = patches.shape[:-2]
-    patches = patches.reshape(-1, *patches.shape[-2:]).contiguous()
-    pixels = patches if pixels is None else pixels.reshape(-1, *pixels.shape[-2:]).contiguous()
-    image = _draw(patches, pixels, _samples(*along_rows), _samples(*along_columns))
-    return image.reshape(*slices, *image.shape[1:])
+    patches = patches.contiguous()
+    pixels = patches if pixels is None else pixels.contiguous()
+    return _draw(patches, pixels, _samples(*along_rows), _samples(*along_columns))
 
 
 class _Samples(NamedTuple):
@@ -99,11 +98,12 @@ def _samples(target, axis, frequencies):
 
 
 def _draw(patches, pixels, rows, columns):
-    """(b, column numbers, row numbers) -> (b, H, W)."""
-    slices, width = len(patches), columns.count
+    """(..., column numbers, row numbers) -> (..., H, W)."""
+    *leading, _, _ = patches.shape
+    slices, width = math.prod(leading), columns.count
     # Rows of a multiple of 16 samples are read in larger pieces.
     between = patches.new_empty(slices, rows.patch_numbers + rows.pixel_numbers, -(-width // 16) * 16)
-    image = patches.new_empty(slices, rows.count, width)
+    image = patches.new_empty(*leading, rows.count, width)
     samples, numbers = _ALONG_COLUMNS
     blocks = -(-rows.patch_numbers // numbers) + -(-rows.pixel_numbers // numbers)
     _launch(
@@ -111,7 +111,7 @@ def _draw(patches, pixels, rows, columns):
         (blocks, -(-width // samples), slices),
         (
             *(between, patches, pixels, columns.starts, columns.weights),
-            *(width, *patches.shape[1:], *pixels.shape[1:]),
+            *(width, *patches.shape[-2:], *pixels.shape[-2:]),
             *(rows.first_patch_number, rows.patch_numbers, rows.first_pixel_number, rows.pixel_numbers),
         ),
         (columns.patch_width, columns.pixel_width, samples, numbers),
