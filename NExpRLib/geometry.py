@@ -63,8 +63,9 @@ class Target:
 def slice_axis(geometry, plane="auto"):
     """The axis across the plane to refine.
 
-    :param plane: ``auto`` (the acquisition plane: across the coarsest axis, or the only one of size 1), ``axial``,
-        ``sagittal``, ``coronal`` (the axis closest to that direction), or an axis index.
+    :param plane: ``auto`` (the acquisition plane: across the coarsest axis, or the only one of size 1; where two axes
+        are equally coarse, they are the plane: square pixels of slices thinner than that), ``axial``, ``sagittal``,
+        ``coronal`` (the axis closest to that direction), or an axis index.
     :return: axis index; ``None`` for a 2D image.
     :raises ValueError: for an unknown plane.
     """
@@ -78,8 +79,10 @@ def slice_axis(geometry, plane="auto"):
         single = [axis for axis, n in enumerate(geometry.size) if n == 1]
         if len(single) == 1:
             return single[0]
-        coarsest = max(geometry.spacing)
-        return max(axis for axis, s in enumerate(geometry.spacing) if s >= 0.999 * coarsest)
+        is_coarsest = [s >= 0.999 * max(geometry.spacing) for s in geometry.spacing]
+        if sum(is_coarsest) == 2:
+            return is_coarsest.index(False)
+        return 2 if all(is_coarsest) else is_coarsest.index(True)
     # Each image axis goes to one world axis, so that no two planes of an oblique volume are the same.
     closeness = np.abs(geometry.direction)
     best = max(itertools.permutations(range(3)), key=lambda order: sum(closeness[w, a] for w, a in enumerate(order)))

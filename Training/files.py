@@ -17,6 +17,7 @@ from .nifti_orientation import loses_position
 EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
 WRITTEN_EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha")
 _PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
+_NUMBER_OF_FRAMES = "0028|0008"
 _POSITION_LOST = (
     "it is a 2D NIfTI image with a position in 3D, which would be lost: convert it to a volume of one slice first"
 )
@@ -126,6 +127,12 @@ def read_volume(source):
         if is_out_of_memory(error):
             raise MemoryError(f"{source} does not fit into memory.") from error
         raise ValueError(f"{source} cannot be read: {_reason(str(error))}.") from error
+    if image.HasMetaDataKey(_NUMBER_OF_FRAMES) and int(image.GetMetaData(_NUMBER_OF_FRAMES)) > 1:
+        # ITK stacks frames of any position, time or scaling.
+        raise ValueError(
+            f"{source} holds several DICOM frames, whose positions and intensities cannot be checked here: "
+            "convert it to NIfTI first, for example with dcm2niix."
+        )
     for file in source.files:
         if problem := damage(file):
             raise ValueError(f"{file} cannot be read: {problem}.")
@@ -150,11 +157,13 @@ def _read_series(source):
     for file in source.files:
         reader.SetFileName(file)
         reader.ReadImageInformation()
-        slices.append((reader.GetPixelID(), reader.GetSize(), reader.GetDirection(), reader.GetOrigin()))
-    pixel_types, sizes, directions, positions = zip(*slices)
-    if len(set(sizes)) > 1 or np.ptp(directions, axis=0).max() > 1e-3:
+        grid = reader.GetSize(), reader.GetSpacing()[:2], reader.GetDirection(), reader.GetOrigin()
+        slices.append((reader.GetPixelID(), *grid))
+    pixel_types, sizes, spacings, directions, positions = zip(*slices)
+    if len(set(sizes)) > 1 or np.ptp(spacings, axis=0).max() > 1e-3 or np.ptp(directions, axis=0).max() > 1e-3:
         raise ValueError(
-            f"The slices of {source} differ in size or orientation, as those of a localizer do. Split the series first."
+            f"The slices of {source} differ in size, pixel spacing or orientation, as those of a localizer do. "
+            "Split the series first."
         )
     _check_positions(source, np.array(positions), np.reshape(directions[0], (3, 3))[:, 2])
     # ITK would round all slices to the type of the first; each may have a rescale slope of its own.

@@ -15,8 +15,8 @@ import numpy as np
 
 _CHUNK = 1 << 22
 _FLOATING_POINT = {16: "f4", 64: "f8"}
-# DICOM storage classes of CT (2) and MR (4) images, and of enhanced ones (.1).
-_STORAGE_OF_IMAGES = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.[24](\.1)?(?![\d.])")
+# The attribute that names the storage class, with those of CT (2) and MR (4) images, and of enhanced ones (.1).
+_STORAGE_OF_IMAGES = re.compile(rb"\x02\0\x02\0UI..1\.2\.840\.10008\.5\.1\.4\.1\.1\.[24](\.1)?(?![\d.])", re.DOTALL)
 
 
 def damage(path):

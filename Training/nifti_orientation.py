@@ -8,6 +8,8 @@ import itertools
 
 import numpy as np
 
+_MILLIMETERS = {1: 1000, 3: 0.001}  # meters and micrometers, which ITK converts
+
 
 def displacement_from_sform(image):
     """Largest distance in mm between where ITK puts the corners of an image read from NIfTI and where its sform does.
@@ -17,6 +19,7 @@ def displacement_from_sform(image):
     if image.GetDimension() > 3 or not _number(image, "sform_code"):
         return 0.0
     sform = np.array([image.GetMetaData(f"srow_{axis}").split() for axis in "xyz"], dtype=float)
+    sform *= _MILLIMETERS.get(int(_number(image, "xyzt_units")) & 7, 1)
     dimension, distances = image.GetDimension(), []
     for corner in itertools.product(*[(0, size - 1) for size in image.GetSize()]):
         of_itk = np.zeros(3)

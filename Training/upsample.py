@@ -1,6 +1,7 @@
 """``nexpr upsample``: super-resolve a file, a DICOM series, or every volume of a folder."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tqdm import tqdm
 from NExpRLib.geometry import PLANES, plan_target
 from NExpRLib.grid import GRIDS
 
-from .files import check_output, extension_of, read_volume, volumes_at, write_volume
+from .files import check_output, extension_of, find_volumes, read_volume, volumes_at, write_volume
 from .nifti_orientation import displacement_from_sform
 
 _LARGEST_NIFTI = 32767
@@ -124,12 +125,11 @@ def _outputs(arguments, sources):
         except OSError as error:
             raise ValueError(f"The output folder {output} cannot be made: {error.strerror}.") from error
         outputs = [output / f"{source.name}{_written_extension(source)}" for source in sources]
-    inputs = {Path(file).resolve() for source in sources for file in source.files}
-    if arguments.like:
-        inputs.add(Path(arguments.like).resolve())
+    references = find_volumes(arguments.like) if arguments.like else []
+    inputs = {_identity(file) for source in [*sources, *references] for file in source.files}
     for path in outputs:
         check_output(path)
-        if path.resolve() in inputs:
+        if path.exists() and _identity(path) in inputs:
             raise ValueError(f"The output {path} is an input: choose another name or folder.")
         if path.resolve().parent == Path(arguments.input).resolve():
             raise ValueError(
@@ -139,6 +139,12 @@ def _outputs(arguments, sources):
         if outputs.count(path) > 1:
             raise ValueError(f"Two volumes of {arguments.input} would both be written to {path}: rename one.")
     return outputs
+
+
+def _identity(path):
+    """The file that a path leads to, whatever its spelling."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 def _written_extension(source):

@@ -52,7 +52,8 @@ def sliceIndex(xyToIJK, viewSize, sliceAxis, size):
     across = xyToIJK[sliceAxis]
     if abs(across[0] * viewSize[0]) + abs(across[1] * viewSize[1]) > _TOLERANCE:
         raise NotShowable(_("The slice view is not parallel to the plane that is refined."), rotatable=True)
-    index = int(np.floor(across[3] + 0.5))
+    center = np.array([(viewSize[0] - 1) / 2, (viewSize[1] - 1) / 2, 0, 1])
+    index = int(np.floor(across @ center + 0.5))
     if not 0 <= index < size:
         raise NotShowable(_("The slice view shows no slice of the input volume."))
     return index
@@ -93,10 +94,11 @@ def visibleGrid(target, sliceShape, xyToIJK, xyToWorld, viewSize):
         raise NotShowable(
             _("The slice view is turned within its plane, so that live zoom cannot follow."), rotatable=True
         )
-    rowStart, rowRange = _visible(xyToIJK[row, 3], xyToIJK[row, rowAxis], viewSize[rowAxis], sliceShape[0])
-    columnStart, columnRange = _visible(
-        xyToIJK[column, 3], xyToIJK[column, columnAxis], viewSize[columnAxis], sliceShape[1]
-    )
+    # What little the view is turned is right at its center.
+    rowOffset = xyToIJK[row, 3] + xyToIJK[row, columnAxis] * (viewSize[columnAxis] - 1) / 2
+    columnOffset = xyToIJK[column, 3] + xyToIJK[column, rowAxis] * (viewSize[rowAxis] - 1) / 2
+    rowStart, rowRange = _visible(rowOffset, xyToIJK[row, rowAxis], viewSize[rowAxis], sliceShape[0])
+    columnStart, columnRange = _visible(columnOffset, xyToIJK[column, columnAxis], viewSize[columnAxis], sliceShape[1])
     start = np.array([0.0, 0.0, 0.0, 1.0])
     start[rowAxis], start[columnAxis] = rowStart, columnStart
     matrix = xyToWorld.copy()

@@ -17,6 +17,8 @@ def test_acquisition_plane_lies_across_the_coarsest_axis():
     assert slice_axis(geometry(spacing=(5, 1, 1))) == 0
     assert slice_axis(geometry(spacing=(1, 3.3, 0.6))) == 1
     assert slice_axis(geometry(spacing=(1, 1, 1))) == 2
+    assert slice_axis(geometry(spacing=(0.78, 0.78, 0.625))) == 2
+    assert slice_axis(geometry(spacing=(0.625, 0.7803, 0.78))) == 0
     assert slice_axis(geometry(size=(10, 1, 10), spacing=(1, 1, 5))) == 1
     assert slice_axis(Geometry((10, 10), (1, 1), (0, 0), np.eye(2))) is None
 

@@ -117,6 +117,30 @@ def test_nothing_visible():
         visibleGrid(target_of(oblique(), 2), (SIZE[1], SIZE[0]), xyToIJK, world, (90, 80))
 
 
+def test_slightly_tilted_view_shows_the_slice_at_its_center():
+    xyToIJK, _ = view(oblique(), 5.0)
+    xyToIJK[2] = 0.24 / 90, 0, 0, 3.45  # 3.57 at the center
+    assert sliceIndex(xyToIJK, (90, 80), 2, 5) == 4
+    xyToIJK[2] = 0, -0.24 / 80, 0, 3.55  # 3.43 at the center
+    assert sliceIndex(xyToIJK, (90, 80), 2, 5) == 3
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_slightly_turned_view_is_drawn_right_at_its_center(swap):
+    matrix, (width, height) = oblique(), (91, 81)
+    xyToIJK, _ = view(matrix, zoom=20.0, swap=swap, offset=(0, 0))
+    xyToIJK[0, 0 if swap else 1] = 0.2 / height
+    xyToIJK[1, 1 if swap else 0] = 0.2 / width
+    grid = visibleGrid(target_of(matrix, 2), (SIZE[1], SIZE[0]), xyToIJK, matrix @ xyToIJK, (width, height))
+    rows, columns = grid.positions
+    center = np.array([(width - 1) // 2, (height - 1) // 2, 0, 1])
+    start = np.linalg.inv(matrix @ xyToIJK) @ np.reshape(grid.ijkToWorld, (4, 4))[:, 3]
+    i, j = np.round(center - start).astype(int)[:2]
+    column, row = (xyToIJK @ center)[:2]
+    drawn = (rows[i], columns[j]) if swap else (rows[j], columns[i])
+    assert np.allclose(drawn, (row, column), atol=1e-9)
+
+
 @pytest.mark.parametrize(("k", "index"), [(2.51, 3), (3.49, 3), (3.51, 4), (-0.49, 0), (4.49, 4)])
 def test_index_between_two_slices_is_that_of_the_nearer(k, index):
     xyToIJK, _ = view(oblique(), 5.0)

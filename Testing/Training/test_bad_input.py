@@ -178,6 +178,17 @@ def test_two_orientations_are_said(upsample, volume, tmp_path):
     assert "differ by up to 31 mm" in out
 
 
+@pytest.mark.parametrize("unit", ["meter", "micron"])
+@pytest.mark.parametrize("shape", [(12, 10, 3), (12, 10)])
+def test_units_are_no_other_orientation(upsample, tmp_path, unit, shape):
+    affine = np.diag([0.5, 0.5, 2, 1])
+    image = nibabel.Nifti1Image(np.random.default_rng(0).random(shape, dtype=np.float32), affine)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "in.nii")
+    status, out, _ = upsample(tmp_path / "in.nii", tmp_path / "out.nii", "--scale", 2)
+    assert (status, "orientations in the file" in out) == (0, False)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="names are Unicode here")
 def test_names_that_are_no_utf8(refused, volume, output, tmp_path):
     path = written(volume, tmp_path / "in.nii")

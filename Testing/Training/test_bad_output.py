@@ -29,6 +29,22 @@ def test_output_that_is_the_reference(refused, source, tmp_path):
     assert "is an input" in refused(source, reference, "--like", reference)
 
 
+def test_output_that_is_in_the_folder_of_the_reference(refused, source, tmp_path):
+    folder = tmp_path / "references"
+    folder.mkdir()
+    reference = shutil.copy(source, folder / "reference.nrrd")
+    assert "is an input" in refused(source, reference, "--like", folder)
+
+
+def test_output_that_is_an_input_by_another_name(refused, source, tmp_path):
+    """As names in other letters are, where the file system does not tell them apart."""
+    try:
+        os.link(source, tmp_path / "other.nrrd")
+    except OSError:
+        pytest.skip("no hard links here")
+    assert "is an input" in refused(source, tmp_path / "other.nrrd", "--scale", 2)
+
+
 def test_axis_that_is_too_long_for_nifti(refused, source, tmp_path):
     assert "32767" in refused(source, tmp_path / "out.nii.gz", "--size", 15, 40000)
 

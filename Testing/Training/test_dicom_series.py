@@ -1,5 +1,7 @@
 """DICOM series that ITK stacks to a volume although their slices make none, or lose values on the way."""
 
+import struct
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -13,7 +15,7 @@ POSITIONS = [(0, 0, 0), (0, 0, 4), (0, 0, 8)]
 UIDS = "1.2.826.0.1.3680043.2.1125"
 
 
-def write_series(folder, positions, orientations=None, pixels=None, rescale=None):
+def write_series(folder, positions, orientations=None, pixels=None, rescale=None, spacings=None):
     """A CT series of one file per slice; ``rescale`` holds a slope and an intercept per slice."""
     folder.mkdir()
     writer = sitk.ImageFileWriter()
@@ -22,6 +24,7 @@ def write_series(folder, positions, orientations=None, pixels=None, rescale=None
         orientation = orientations[k] if orientations else AXIAL
         slope, intercept = rescale[k] if rescale else (1, 0)
         image = sitk.GetImageFromArray(np.full((6, 6), k, np.int16) if pixels is None else pixels[k])
+        image.SetSpacing([spacings[k] if spacings else 1] * 2)
         for key, value in {
             "0008|0060": "CT",
             "0008|0016": "1.2.840.10008.5.1.4.1.1.2",
@@ -101,12 +104,38 @@ def test_each_slice_keeps_its_values_whatever_its_rescale_slope(tmp_path):
     assert np.array_equal(sitk.GetArrayFromImage(read_volume(folder)), np.stack(pixels))
 
 
+def start_of_file(storage):
+    value = storage.encode() + bytes(len(storage) % 2)
+    attribute = struct.pack("<HH2sH", 0x0002, 0x0002, b"UI", len(value)) + value
+    return bytes(128) + b"DICM" + struct.pack("<HH2sHI", 0x0002, 0x0000, b"UL", 4, len(attribute)) + attribute
+
+
 @pytest.mark.parametrize("storage", ["2", "4", "2.1", "4.1"])
 def test_damaged_images_of_every_kind_are_known(tmp_path, storage):
     """Without its end, ITK reads none of them, and the volume would lose a slice without a word."""
-    (tmp_path / "0.dcm").write_bytes(bytes(128) + b"DICM" + f"UI 1.2.840.10008.5.1.4.1.1.{storage}\0".encode())
+    (tmp_path / "0.dcm").write_bytes(start_of_file(f"1.2.840.10008.5.1.4.1.1.{storage}"))
     with pytest.raises(ValueError, match=r"0\.dcm cannot be read"):
         read_volume(tmp_path)
+
+
+def test_index_of_a_disc_is_no_damaged_image(tmp_path):
+    """A DICOMDIR names the storage classes of the images that it lists."""
+    folder = write_series(tmp_path / "series", POSITIONS)
+    listed = b"1.2.840.10008.5.1.4.1.1.2\0"
+    (folder / "DICOMDIR").write_bytes(start_of_file("1.2.840.10008.1.3.10") + listed)
+    assert read_volume(folder).GetSize() == (6, 6, 3)
+
+
+def test_several_frames_in_a_file_are_refused(refused, tmp_path):
+    """ITK stacks them in the order of the file, with the scaling of the first, wherever they lie."""
+    image = sitk.GetImageFromArray(np.zeros((3, 6, 6), np.uint16))
+    sitk.WriteImage(image, tmp_path / "in.dcm")
+    assert "several DICOM frames" in refused(tmp_path / "in.dcm", tmp_path / "out.nrrd", "--scale", 2)
+
+
+def test_slices_of_different_pixel_spacings_are_refused(refused, tmp_path):
+    folder = write_series(tmp_path / "series", POSITIONS, spacings=[1, 2, 1])
+    assert "pixel spacing" in refused(folder, tmp_path / "out.nrrd", "--scale", 2)
 
 
 @pytest.mark.parametrize(
