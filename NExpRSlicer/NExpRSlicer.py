@@ -71,14 +71,15 @@ def registerSampleData():
     """Add the volumes of the tutorial to the Sample Data module; nothing is downloaded before the user clicks."""
     import SampleData
 
-    # Slicer's own, which therefore come with a thumbnail and are downloaded once for both categories.
-    for name, fileName, sha256 in (
-        ("MRHead", "MR-head.nrrd", "cc211f0dfd9a05ca3841ce1141b292898b2dd2d3f08286affadf823a7e58df93"),
-        ("CTChest", "CT-chest.nrrd", "4507b664690840abb6cb9af2d919377ffc4ef75b167cb6fd0f747befdb12e38e"),
+    # Slicer's own, which therefore come with a thumbnail and are downloaded once for both categories; by other names,
+    # because Slicer's are looked up by theirs.
+    for modality, name, fileName, sha256 in (
+        ("MRI", "MRHead", "MR-head.nrrd", "cc211f0dfd9a05ca3841ce1141b292898b2dd2d3f08286affadf823a7e58df93"),
+        ("CT", "CTChest", "CT-chest.nrrd", "4507b664690840abb6cb9af2d919377ffc4ef75b167cb6fd0f747befdb12e38e"),
     ):
         SampleData.SampleDataLogic.registerCustomSampleDataSource(
             category="NExpR",
-            sampleName=name,
+            sampleName=f"{modality} ({name})",
             uris=f"https://github.com/Slicer/SlicerTestingData/releases/download/SHA256/{sha256}",
             fileNames=fileName,
             checksums=f"SHA256:{sha256}",
@@ -138,6 +139,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartImportEvent, self.onSceneStartImport)
+        # After the selectors, which lose their selection while they list the nodes anew.
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport, priority=-1.0)
         # Before the selector, which would choose another volume as output, to be overwritten.
         self.addObserver(
             slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=1.0
@@ -185,6 +189,15 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndClose(self, caller, event):
         """Called just after the scene is closed."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneStartImport(self, caller, event):
+        """Called just before a scene is loaded or added: the selectors would write what they select meanwhile."""
+        self.setParameterNode(None)
+
+    def onSceneEndImport(self, caller, event):
+        """Called just after a scene was loaded or added."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -276,6 +289,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is None:
             return
         self._observeInput(self._parameterNode.inputVolume)
+        self._clearEmptyPath()
         state = panelState(
             self._parameterNode, self.logic.volumeFacts(self._parameterNode.inputVolume), available_memory()
         )
@@ -290,6 +304,14 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.liveZoomCheckBox.enabled = self.ui.inferredDetailCheckBox.enabled = self._parameterNode.livePreview
         self._updateRun()
         self._updatePreview()
+
+    def _clearEmptyPath(self):
+        """The parameter node shows an empty path as ".": what is typed behind it would be relative."""
+        field = self.ui.modelPathLineEdit
+        if field.currentPath == str(Path()):
+            wasBlocked = field.blockSignals(True)
+            field.currentPath = ""
+            field.blockSignals(wasBlocked)
 
     def _observeInput(self, volumeNode):
         """Follow changes of the selected volume, for example of its spacing."""
@@ -460,7 +482,13 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         """Run all tests."""
-        for test in (self.test_panel, self.test_apply, self.test_outputRemoved, self.test_livePreview):
+        for test in (
+            self.test_panel,
+            self.test_apply,
+            self.test_outputRemoved,
+            self.test_sceneAdded,
+            self.test_livePreview,
+        ):
             self.setUp()
             test()
 
@@ -505,6 +533,21 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
         self.assertIsNone(widget._parameterNode.outputVolume)
         self.assertIsNone(widget.ui.outputSelector.currentNode())
         self.delayDisplay("A removed output stays removed.")
+
+    def test_sceneAdded(self):
+        """The selected volumes stay selected when another scene is added."""
+        widget = self._widget()
+        self._volume()
+        sceneFile = Path(slicer.app.temporaryPath) / "NExpRSlicerTest.mrb"
+        slicer.util.saveScene(str(sceneFile))
+        volumeNode, output = self._volume(), self._volume()
+        widget._parameterNode.inputVolume, widget._parameterNode.outputVolume = volumeNode, output
+        slicer.util.loadScene(str(sceneFile), {"clear": False})
+        sceneFile.unlink()
+        slicer.app.processEvents()
+        self.assertIs(widget.ui.inputSelector.currentNode(), volumeNode)
+        self.assertIs(widget.ui.outputSelector.currentNode(), output)
+        self.delayDisplay("A scene was added.")
 
     def test_livePreview(self):
         """The preview appears in the axial view and leaves nothing behind."""

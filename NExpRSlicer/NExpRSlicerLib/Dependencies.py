@@ -6,6 +6,8 @@ import numpy
 from slicer.i18n import tr as _
 
 MINIMUM_TORCH = (2, 2)
+# Installed along with it; without a limit, old versions come that do not work with it.
+_MINIMUM_TORCHVISION = "0.17"
 
 
 class DependencyError(RuntimeError):
@@ -76,7 +78,11 @@ def _installTorch():
     minimum = ".".join(map(str, MINIMUM_TORCH))
     logic = PyTorchUtils.PyTorchUtilsLogic()
     try:
-        torch = logic.installTorch(askConfirmation=True, torchVersionRequirement=f">={minimum}")
+        torch = logic.installTorch(
+            askConfirmation=True,
+            torchVersionRequirement=f">={minimum}",
+            torchvisionVersionRequirement=f">={_MINIMUM_TORCHVISION}",
+        )
     except Exception as error:
         raise DependencyError(
             _(

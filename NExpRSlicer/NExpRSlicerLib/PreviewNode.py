@@ -121,6 +121,7 @@ class PreviewNode:
 
     def _setDetailColors(self, display, inputWindow):
         """Black where nothing was added, whatever the mapping of the input's intensities."""
+        display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseDataScalarRange)  # not direct mapping
         display.SetApplyThreshold(False)
         display.SetInvertDisplayScalarRange(False)
         if hasattr(display, "SetWindowMappingMethod"):  # Slicer 5.12 and later

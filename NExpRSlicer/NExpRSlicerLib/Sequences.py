@@ -48,15 +48,18 @@ def addSequence(sequence, frames, proxyNode):
     previous = sequenceOf(proxyNode)
     if previous:
         browserNode, sequenceNode = previous
-        sequenceNode.RemoveAllDataNodes()
     else:
         sequenceNode = slicer.vtkMRMLSequenceNode()
         sequenceNode.SetName(proxyNode.GetName())
-    sequenceNode.SetIndexName(inputSequence.GetIndexName())
-    sequenceNode.SetIndexUnit(inputSequence.GetIndexUnit())
-    sequenceNode.SetIndexType(inputSequence.GetIndexType())
-    for indexValue, frameNode in frames:
-        sequenceNode.SetDataNodeAtValue(frameNode, indexValue)
+    with slicer.util.NodeModify(sequenceNode):  # Each event would show, and copy, a frame of every sequence.
+        sequenceNode.RemoveAllDataNodes()
+        sequenceNode.SetIndexName(inputSequence.GetIndexName())
+        sequenceNode.SetIndexUnit(inputSequence.GetIndexUnit())
+        sequenceNode.SetIndexType(inputSequence.GetIndexType())
+        # Values that are closer than this are one frame.
+        sequenceNode.SetNumericIndexValueTolerance(inputSequence.GetNumericIndexValueTolerance())
+        for indexValue, frameNode in frames:
+            sequenceNode.SetDataNodeAtValue(frameNode, indexValue)
     if not previous:
         slicer.mrmlScene.AddNode(sequenceNode)
         # This also synchronizes the sequence. Done before, it would create a proxy of its own.

@@ -83,8 +83,9 @@ def ijkToWorld(volumeNode):
     if transformNode is None:
         return ijkToRAS(volumeNode)
     toWorld = vtk.vtkMatrix4x4()
-    if not transformNode.GetMatrixTransformToWorld(toWorld):
+    if not transformNode.IsTransformToWorldLinear():  # Asked for the matrix, it would log a warning.
         raise ValueError(_("The input volume is under a nonlinear transform: harden the transform first."))
+    transformNode.GetMatrixTransformToWorld(toWorld)
     matrix = slicer.util.arrayFromVTKMatrix(toWorld) @ ijkToRAS(volumeNode)
     if not (np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix[:3, :3]) == 3):
         raise ValueError(_("The transform of the input volume cannot be inverted: correct it first."))

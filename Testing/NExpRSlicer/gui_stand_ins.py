@@ -24,7 +24,7 @@ class Signal:
 class Widget:
     def __init__(self, className, name, parameterName):
         self.className, self.name, self.parameterName = className, name, parameterName
-        self.text = self.toolTip = ""
+        self.text = self.toolTip = self.currentPath = ""
         self.enabled = self.visible = True
         self.value = self.maximum = 0
         self.clicked = Signal()
@@ -35,6 +35,9 @@ class Widget:
 
     def hide(self):
         self.visible = False
+
+    def blockSignals(self, block):
+        return False
 
     def repaint(self):
         pass

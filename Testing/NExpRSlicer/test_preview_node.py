@@ -174,12 +174,14 @@ def test_colors_of_inferred_detail_do_not_depend_on_the_mapping_of_the_input(sta
     """Inverted, what is brighter than measured would be blue."""
     inputDisplay = stage.volume.GetDisplayNode()
     inputDisplay.SetInvertDisplayScalarRange(True)
+    inputDisplay.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseDirectMapping)
     if hasattr(inputDisplay, "SetWindowMappingMethod"):
         inputDisplay.SetWindowMappingMethod(1)
     assert stage.settle().GetDisplayNode().GetInvertDisplayScalarRange()
     stage.parameters.inferredDetail = True
     display = stage.settle().GetDisplayNode()
     assert not display.GetInvertDisplayScalarRange()
+    assert display.GetScalarRangeFlag() != slicer.vtkMRMLDisplayNode.UseDirectMapping
     if hasattr(display, "GetWindowMappingMethod"):
         assert display.GetWindowMappingMethod() == 0
 

@@ -64,11 +64,27 @@ def test_second_run_into_the_same_output_replaces_its_frames(scene, sequence, ti
     browserNode, _sequenceNode, proxy = sequence
     logic = NExpRSlicerLogic()
     output = logic.process(proxy, scale=2, model=tiny_model_folder)
+    frames, changes = browserNode.GetSequenceNode(output), []
+    # For each, Slicer copies a frame of every sequence.
+    frames.AddObserver("ModifiedEvent", lambda *_event: changes.append(frames.GetNumberOfDataNodes()))
     assert logic.process(proxy, output, scale=3, model=tiny_model_folder) is output
+    assert set(changes) == {3}
+    assert len(changes) <= 3
     assert scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 2
-    frames = browserNode.GetSequenceNode(output)
+    assert browserNode.GetSequenceNode(output) is frames
     assert frames.GetNumberOfDataNodes() == 3
     assert {frames.GetNthDataNode(i).GetImageData().GetDimensions() for i in range(3)} == {(27, 24, 2)}
+
+
+def test_frames_that_follow_each_other_closely_are_kept(scene, sequence, tiny_model_folder):
+    browserNode, sequenceNode, proxy = sequence
+    values = ["0", "0.0004", "0.0008"]
+    sequenceNode.SetNumericIndexValueTolerance(1e-5)
+    for index, value in enumerate(values):
+        sequenceNode.UpdateIndexValue(str(40 * index), value)
+    output = NExpRSlicerLogic().process(proxy, scale=2, model=tiny_model_folder)
+    frames = browserNode.GetSequenceNode(output)
+    assert [frames.GetNthIndexValue(i) for i in range(frames.GetNumberOfDataNodes())] == values
 
 
 def test_frames_of_other_sequences_are_not_overwritten(scene, sequence, tiny_model_folder):

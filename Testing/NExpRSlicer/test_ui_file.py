@@ -79,6 +79,14 @@ def test_node_selectors_get_the_scene(root, widgets):
     assert receivers == {w.get("name") for w in widgets if w.get("class") == "qMRMLNodeComboBox"}
 
 
+def test_node_selectors_know_their_types_before_the_name_of_new_nodes(widgets):
+    """Properties are set in this order, and the name is dropped without types."""
+    for widget in widgets:
+        properties = [each.get("name") for each in widget.findall("property")]
+        if "baseName" in properties:
+            assert properties.index("nodeTypes") < properties.index("baseName")
+
+
 def test_every_widget_that_the_code_uses_exists(widgets):
     code = (MODULE_FOLDER / "NExpRSlicer.py").read_text(encoding="utf-8")
     used = set(re.findall(r"\bself\.ui\.(\w+)", code)) | set(re.findall(r"\bui\.(\w+)\.", code))

@@ -153,6 +153,22 @@ def test_scene_close_ends_the_preview(widget, scene):
     assert not widget._parameterNode.livePreview
 
 
+def test_selection_is_safe_while_a_scene_is_added(widget, scene):
+    """Meanwhile the selectors list the nodes anew, and would write what they select to the parameter node."""
+    selected = widget._parameterNode.inputVolume
+    scene.StartState(scene.ImportState)
+    assert widget._parameterNode is None
+    scene.EndState(scene.ImportState)
+    assert widget._parameterNode.inputVolume is selected
+
+
+def test_empty_path_is_shown_as_empty(widget):
+    widget.ui.modelPathLineEdit.currentPath = "."
+    widget._parameterNode.scale = 3
+    process_events()
+    assert widget.ui.modelPathLineEdit.currentPath == ""
+
+
 def test_reload_twice(widget, scene, tiny_model_folder):
     """Slicer cleans up the old widget and sets up a new one."""
     for _ in range(2):

@@ -83,13 +83,14 @@ def test_declining_to_install_changes_nothing(tiny_model_folder):
         """
 asked = []
 class PyTorchUtilsLogic:
-    def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None):
-        asked.append((askConfirmation, torchVersionRequirement))
+    def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None,
+                     torchvisionVersionRequirement=None):
+        asked.append((askConfirmation, torchVersionRequirement, torchvisionVersionRequirement))
         return None
 sys.modules["PyTorchUtils"] = types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic)
 nodes = slicer.mrmlScene.GetNumberOfNodes()
 widget.ui.applyButton.click()
-assert asked == [(True, ">=2.2")]
+assert asked == [(True, ">=2.2", ">=0.17")]
 assert "was not installed" in widget.ui.statusLabel.text
 assert slicer.mrmlScene.GetNumberOfNodes() == nodes
 """,
