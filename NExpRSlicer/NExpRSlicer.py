@@ -29,7 +29,7 @@ from NExpRSlicerLib.Dependencies import DependencyError, ensureTorch, torchInsta
 from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache
 from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
-from NExpRSlicerLib.ParameterNode import NExpRSlicerParameterNode
+from NExpRSlicerLib.ParameterNode import NExpRSlicerParameterNode, forgetUnknownChoices
 from NExpRSlicerLib.Sequences import sequenceOf
 from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
 from NExpRSlicerLib.SliceViews import showInstead
@@ -98,6 +98,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # The worker thread goes on while the main thread waits for it. It waits whenever it has nothing else to do, for at
     # most one frame of the screen.
     POLL_SECONDS = 0.015
+    # A second click so soon is part of a double click on "Apply", not meant as "Cancel".
+    DOUBLE_CLICK_SECONDS = 0.5
 
     def __init__(self, parent=None):
         """Called when the user opens the module the first time and the widget is initialized."""
@@ -232,8 +234,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onApplyButton(self, checked=False):
         """Run processing when user clicks "Apply" button, which is "Cancel" during a run."""
         if self._run:
-            self._run.cancel()
-            self._updateRun()
+            if time.monotonic() - self._runStart > self.DOUBLE_CLICK_SECONDS:
+                self._run.cancel()
+                self._updateRun()
             return
         self._scheduleUpdate()  # What is said of free memory may be old.
         if not self._ensureTorch() or self._parameterNode is None:
@@ -278,7 +281,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         finally:
             self._installing = False
             self._scheduleUpdate()
-        self.ui.statusLabel.text = ""
+        self.ui.statusLabel.text = self._previewRefusal = ""
         return True
 
     def _scheduleUpdate(self, caller=None, event=None):
@@ -422,7 +425,9 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         self.models = ModelCache()
 
     def getParameterNode(self):
-        return NExpRSlicerParameterNode(super().getParameterNode())
+        node = super().getParameterNode()
+        forgetUnknownChoices(node)
+        return NExpRSlicerParameterNode(node)
 
     def volumeFacts(self, volumeNode):
         """What the panel needs to know of the input volume."""

@@ -61,7 +61,7 @@ class ApplyRun:
         added = []
         try:
             outputVolume = self._outputVolume
-            if not _inScene(outputVolume):
+            if not self._outputUsable():
                 name = outputName(self.inputVolume, target)
                 outputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
                 added.append(outputVolume)
@@ -78,6 +78,16 @@ class ApplyRun:
         copyContext(self.inputVolume, outputVolume, transformNode)
         self._recordProvenance(outputVolume, target)
         return outputVolume
+
+    def _outputUsable(self):
+        """Whether the chosen output can still be overwritten: during the run it may have been put to another use."""
+        if not _inScene(self._outputVolume):
+            return False
+        try:
+            _checkOutput(self._outputVolume, self.inputVolume, self._sequence)
+        except ValueError:
+            return False
+        return True
 
     def _motion(self):
         """What happened to the input during the run, for example by hardening its transform.

@@ -1,6 +1,7 @@
 """Live preview in the scene: watches the view and the volume, and draws the current slice super-resolved."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -39,7 +40,7 @@ class LivePreview(VTKObservationMixin):
         self._encoder = SliceEncoder(worker, partial(encodeSlice, models))
         self._onChanged = onChanged
         self._node = PreviewNode()
-        self._drawn = None
+        self._drawn = ()  # (what the pixels depend on, in which view, where) or nothing
         self._range = (None, None)  # (of which volume and model, intensities or ValueError)
         self._observed = []
         self.text = ""
@@ -61,17 +62,14 @@ class LivePreview(VTKObservationMixin):
             self.text = self._update(parameterNode, parameterNode.inputVolume)
             self._observe(parameterNode.inputVolume)
         except NotShowable as reason:
-            self._hide()
+            self._showNothing(str(reason))
             self.canRotate = reason.rotatable
-            self.text = str(reason)
         except ValueError as error:
-            self._hide()
-            self.text = str(error)
+            self._showNothing(str(error))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            self._hide()
-            self.text = _("There is not enough memory to draw the slice.")
+            self._showNothing(_("There is not enough memory to draw the slice."))
 
     def poll(self, timeout=0):
         """Take over an encoded slice; update() draws it. See Worker.poll."""
@@ -92,7 +90,7 @@ class LivePreview(VTKObservationMixin):
         self._observed = []
         self._encoder.release()
         self._node.remove()
-        self._drawn = None
+        self._drawn = ()
         self._range = (None, None)
         self.text = ""
         self.canRotate = False
@@ -156,16 +154,23 @@ class LivePreview(VTKObservationMixin):
 
     def _draw(self, key, grid, compositeNode, parameterNode):
         consistent = parameterNode.dataConsistency and not parameterNode.liveZoom
-        drawn = (key, grid, compositeNode.GetID(), consistent, parameterNode.inferredDetail)
-        if drawn == self._drawn and self._node.isShownIn(compositeNode):
-            return
-        pixels = self._encoder.value.draw(grid, consistent, parameterNode.inferredDetail)
-        self._node.show(compositeNode, pixels, grid.ijkToWorld)
+        pixelsOf = (key, replace(grid, ijkToWorld=()), consistent, parameterNode.inferredDetail)
+        drawn = (pixelsOf, compositeNode.GetID(), grid.ijkToWorld)
+        if drawn[:2] != self._drawn[:2] or not self._node.isShownIn(compositeNode):
+            pixels = self._encoder.value.draw(grid, consistent, parameterNode.inferredDetail)
+            self._node.show(compositeNode, pixels, grid.ijkToWorld)
+        elif drawn != self._drawn:
+            self._node.move(grid.ijkToWorld)
         self._drawn = drawn
+
+    def _showNothing(self, text):
+        self._hide()
+        self._encoder.withdraw()  # The slice that was asked for may be gone.
+        self.text = text
 
     def _hide(self):
         self._node.hide()
-        self._drawn = None
+        self._drawn = ()
 
     def _observe(self, inputVolume):
         """Follow the input volume, all slice views, and the display of the preview, which the user may change."""

@@ -9,6 +9,16 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from .Choices import Device, ModelChoice, Plane, TargetMode
 
 
+def forgetUnknownChoices(node):
+    """Unset choices that only another version of the module knows: reading the node would fail.
+
+    :param node: vtkMRMLScriptedModuleNode.
+    """
+    for name, choices in {"model": ModelChoice, "targetMode": TargetMode, "plane": Plane, "device": Device}.items():
+        if node.HasParameter(name) and node.GetParameter(name) not in choices.__members__:
+            node.UnsetParameter(name)
+
+
 @parameterNodeWrapper
 class NExpRSlicerParameterNode:
     """

@@ -46,6 +46,10 @@ class PreviewNode:
             slicer.util.updateVolumeFromArray(self._node, pixels[None])
         self._setForeground(compositeNode)
 
+    def move(self, ijkToWorld):
+        """Show the same pixels elsewhere."""
+        self._node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(np.reshape(ijkToWorld, (4, 4))))
+
     def showLike(self, inputVolume, inferredDetail, ofScreen=False):
         """Take over the display of the input volume, or set a symmetric color scale for inferred detail.
 
@@ -60,9 +64,13 @@ class PreviewNode:
         if inputDisplay is None:
             return
         windowLevel = (display.GetWindow(), display.GetLevel())
-        if self._display and not self._display[1] and windowLevel != self._display[-1]:
-            inputDisplay.SetAutoWindowLevel(False)
-            inputDisplay.SetWindowLevel(*windowLevel)
+        if self._display and not self._display[1]:
+            if display.GetAutoWindowLevel():  # The user reset the window; that of one slice is not that of the volume.
+                inputDisplay.SetAutoWindowLevel(True)
+                self._display = None
+            elif windowLevel != self._display[-1]:
+                inputDisplay.SetAutoWindowLevel(False)
+                inputDisplay.SetWindowLevel(*windowLevel)
         if inferredDetail and (display.GetLevel() != 0 or display.GetAutoWindowLevel()):
             # The user's window may be another, but nothing added has to stay black.
             display.SetAutoWindowLevel(False)
@@ -71,6 +79,7 @@ class PreviewNode:
         if not self._display or self._display[:-1] != (inputDisplay.GetMTime(), inferredDetail):
             with slicer.util.NodeModify(display):
                 displayLike(self._node, inputDisplay)
+                display.SetApplyThreshold(False)  # What it hides of the preview would show the input beneath.
                 if inferredDetail:
                     self._setDetailColors(display, inputDisplay.GetWindow())
         display.SetInterpolate(inputDisplay.GetInterpolate() and not ofScreen)
@@ -122,7 +131,6 @@ class PreviewNode:
     def _setDetailColors(self, display, inputWindow):
         """Black where nothing was added, whatever the mapping of the input's intensities."""
         display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseDataScalarRange)  # not direct mapping
-        display.SetApplyThreshold(False)
         display.SetInvertDisplayScalarRange(False)
         if hasattr(display, "SetWindowMappingMethod"):  # Slicer 5.12 and later
             display.SetWindowMappingMethod(0)

@@ -51,6 +51,10 @@ class SliceEncoder:
         self._worker.poll(timeout)
         self._start()
 
+    def withdraw(self):
+        """Give up a request that was not started."""
+        self._wanted = None
+
     def release(self):
         """Forget all slices; one that is being encoded is dropped when it is done."""
         self._newest = self._wanted = self._failure = None

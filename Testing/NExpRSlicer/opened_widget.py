@@ -14,6 +14,7 @@ from .stage import PREVIEW
 
 def opened(scene, model):
     widget = NExpRSlicer.NExpRSlicerWidget(Parent())
+    widget.DOUBLE_CLICK_SECONDS = 0
     widget.setup()
     widget.enter()
     parameters = widget.logic.getParameterNode()

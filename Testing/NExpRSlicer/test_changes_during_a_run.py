@@ -52,6 +52,23 @@ def test_chosen_output_removed_during_a_run_gives_a_new_one(scene, logic, tiny_m
     assert output.GetImageData().GetDimensions() == (20, 24, 3)
 
 
+def test_chosen_output_that_became_a_frame_during_a_run_gives_a_new_one(scene, logic, tiny_model_folder, volume):
+    chosen = add_volume(smooth_pixels((2, 3, 4)), matrix_of("axial"), "Mine")
+    before = slicer.util.arrayFromVolume(chosen).copy()
+
+    def record(done, _total, _remaining):
+        if done == 1:
+            sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode")
+            sequenceNode.SetDataNodeAtValue(chosen, "0")
+            browserNode = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
+            browserNode.SetAndObserveMasterSequenceNodeID(sequenceNode.GetID())
+            browserNode.AddProxyNode(chosen, sequenceNode, False)
+
+    output = logic.process(volume, chosen, scale=2, model=tiny_model_folder, progress=record)
+    assert output is not chosen
+    assert np.array_equal(slicer.util.arrayFromVolume(chosen), before)
+
+
 def test_input_changed_during_a_run_does_not_change_the_result(scene, logic, tiny_model_folder, volume):
     expected = slicer.util.arrayFromVolume(logic.process(volume, scale=2, model=tiny_model_folder))
 

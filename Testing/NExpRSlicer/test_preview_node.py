@@ -280,13 +280,34 @@ def test_fading_the_preview_outlasts_a_change_of_the_window(stage):
     assert composite.GetForegroundOpacity() == pytest.approx(0.4)
 
 
-def test_threshold_of_the_input_hides_no_inferred_detail(stage):
+def test_threshold_of_the_input_hides_nothing_of_the_preview(stage):
+    """Where the preview is hidden, the input beneath would show."""
     inputDisplay = stage.volume.GetDisplayNode()
     inputDisplay.SetThreshold(300, 900)
     inputDisplay.SetApplyThreshold(True)
-    assert stage.settle().GetDisplayNode().GetApplyThreshold()
+    assert not stage.settle().GetDisplayNode().GetApplyThreshold()
     stage.parameters.inferredDetail = True
     assert not stage.settle().GetDisplayNode().GetApplyThreshold()
+
+
+@pytest.mark.parametrize("automaticBefore", [False, True])
+def test_window_that_is_reset_is_that_of_the_whole_volume(stage, automaticBefore):
+    stage.pixels[0, :4] = 5000  # not in the slice that is shown
+    slicer.util.updateVolumeFromArray(stage.volume, stage.pixels)
+    inputDisplay = stage.volume.GetDisplayNode()
+    inputDisplay.SetAutoWindowLevel(False)
+    inputDisplay.SetAutoWindowLevel(True)
+    expected = inputDisplay.GetWindow(), inputDisplay.GetLevel()
+    if not automaticBefore:
+        inputDisplay.SetAutoWindowLevel(False)
+        inputDisplay.SetWindowLevel(77, 88)
+    display = stage.settle().GetDisplayNode()
+    display.SetAutoWindowLevel(True)
+    stage.settle()
+    assert inputDisplay.GetAutoWindowLevel()
+    assert (inputDisplay.GetWindow(), inputDisplay.GetLevel()) == expected
+    assert (display.GetWindow(), display.GetLevel()) == expected
+    assert not display.GetAutoWindowLevel()
 
 
 def test_automatic_window_of_the_input_ends_when_the_user_changes_the_preview(stage):

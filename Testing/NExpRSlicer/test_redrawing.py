@@ -15,6 +15,7 @@ import slicer.util
 from NExpRSlicerLib.Choices import Plane
 
 from .stage import Stage
+from .volumes import matrix_of_node
 
 
 def test_slices_of_one_number_in_two_planes_are_told_apart(scene, tiny_model_folder):
@@ -52,6 +53,33 @@ def test_voxels_edited_in_place_while_encoding(stage):
     end.set()
     node = stage.settle()
     assert np.allclose(slicer.util.arrayFromVolume(node)[0], expected, atol=1e-2)
+
+
+def test_slice_that_is_gone_before_it_was_encoded(stage):
+    end = threading.Event()
+    stage.worker.submit(lambda: end.wait(10), lambda value, error: None)
+    stage.center(stage.volume, 4)
+    stage.preview.update(stage.parameters)
+    slicer.util.updateVolumeFromArray(stage.volume, stage.pixels[:2])
+    stage.preview.update(stage.parameters)
+    end.set()
+    stage.settle()
+    assert "no slice" in stage.preview.text
+
+
+def test_moving_volume_is_moved_and_not_drawn_again(stage, monkeypatch):
+    node = stage.settle()
+    transform = stage.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    stage.volume.SetAndObserveTransformNodeID(transform.GetID())
+    stage.settle()
+    monkeypatch.setattr(type(stage.preview._encoder.value), "draw", None)
+    before = matrix_of_node(node)
+    shift = np.eye(4)
+    shift[:2, 3] = 3, -2
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shift))
+    assert stage.settle() is node
+    assert np.allclose(matrix_of_node(node), shift @ before)
+    assert stage.shownIn() == ["Red"]
 
 
 def test_data_consistency_is_redrawn_when_it_is_chosen(stage):

@@ -169,6 +169,17 @@ def test_empty_path_is_shown_as_empty(widget):
     assert widget.ui.modelPathLineEdit.currentPath == ""
 
 
+def test_choices_of_another_version_are_forgotten(widget):
+    """As in a scene that a later version saved."""
+    node = widget._parameterNode.parameterNode
+    for name in ("model", "plane", "device", "targetMode"):
+        node.SetParameter(name, "FROM_THE_FUTURE")
+    node.SetParameter("scale", "3.5")
+    parameters = widget.logic.getParameterNode()
+    assert (parameters.model.name, parameters.plane.name, parameters.device.name) == ("MRI", "AUTO", "AUTO")
+    assert (parameters.targetMode.name, parameters.scale) == ("SCALE", 3.5)
+
+
 def test_reload_twice(widget, scene, tiny_model_folder):
     """Slicer cleans up the old widget and sets up a new one."""
     for _ in range(2):

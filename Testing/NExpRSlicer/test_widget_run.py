@@ -60,6 +60,14 @@ def test_cancel(widget, scene):
     assert len(outputs(scene)) == 1
 
 
+def test_double_click_starts_one_run(widget, scene):
+    widget.DOUBLE_CLICK_SECONDS = 0.5
+    widget.ui.applyButton.click()
+    widget.ui.applyButton.click()
+    wait(lambda: widget.ui.applyButton.text == "Apply")
+    assert len(outputs(scene)) == 1
+
+
 def test_run_that_waits_for_a_slice_is_cancelled_at_once(widget, scene):
     widget._worker.submit(lambda: time.sleep(0.2), lambda value, error: None)
     widget.ui.applyButton.click()
