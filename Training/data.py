@@ -74,6 +74,12 @@ def load_slices(path, validation_subjects=None):
     return training, validation, facts
 
 
+def reached_scale(volumes, crop_size):
+    """Largest scale at which a crop of the smallest slice, and of the largest one, still fits into it."""
+    sides = [min(image.shape) for volume in volumes for image in volume]
+    return min(sides) / crop_size, max(sides) / crop_size
+
+
 class TrainingCrops(torch.utils.data.Dataset):
     """Endless training data: item i is a pure function of the seed and i.
 

@@ -4,7 +4,7 @@ import lightning
 import torch
 from jsonargparse.typing import ClosedUnitInterval
 
-from .data import TrainingCrops, ValidationSlices, load_slices
+from .data import TrainingCrops, ValidationSlices, load_slices, reached_scale
 
 
 class SliceData(lightning.LightningDataModule):
@@ -46,7 +46,19 @@ class SliceData(lightning.LightningDataModule):
         self.save_hyperparameters()
 
     def setup(self, stage):
-        self.training, self.validation, self.facts = load_slices(self.hparams.data, self.hparams.validation_subjects)
+        options = self.hparams
+        self.training, self.validation, self.facts = load_slices(options.data, options.validation_subjects)
+        if self.trainer.lightning_module.fixed_scale:
+            return
+        of_smallest, of_largest = reached_scale(self.training.values(), options.crop_size)
+        lowest, highest = options.scales
+        self.facts["scales"] = [lowest, max(lowest, min(highest, of_largest))]
+        if of_smallest < highest and self.trainer.is_global_zero:
+            print(
+                f"Note: crops of {options.crop_size} pixels fit into the smallest slices up to a scale of "
+                f"{of_smallest:.3g} only, into the largest up to {of_largest:.3g}. For all scales up to {highest:g}, "
+                "choose a smaller --data.crop_size."
+            )
 
     def state_dict(self):
         """What the model card says of the data travels in the checkpoint."""

@@ -1,31 +1,39 @@
 """``nexpr evaluate``: degrade volumes, restore them, and compare with the truth; or run a whole comparison."""
 
 import shlex
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from tqdm import tqdm
 
 from NExpRLib.allocator import freed_memory_kept
-from NExpRLib.model import load_model
-from NExpRLib.model_card import model_folder
-from NExpRLib.volumes import checked_pixels
+from NExpRLib.geometry import PLANES
+from NExpRLib.model import load_model, torch_device
+from NExpRLib.model_card import model_folder, read_card
 
-from .degradation import DEGRADATIONS, measured_part
+from .degradation import DEGRADATIONS
 from .evaluation import METRICS, evaluate_slice, normalized_slices
 from .file_table import fact_of_volume, read_table
 from .files import read_volume, volumes_at
 from .models import write_card
-from .restorers import NExpR, classical_methods
+from .restorers import NExpR, classical_methods, load_restorer, training_of
+from .slices import slices_in_plane
 from .table import markdown_table
 
 
 def add_arguments(parser):
-    parser.add_argument("inputs", nargs="*", metavar="VOLUME", help="files or folders; their k slices are the truth")
-    parser.add_argument("--model", default="mri", help="name or folder of a model (default: mri)")
+    parser.add_argument("inputs", nargs="*", metavar="VOLUME", help="files or folders; their slices are the truth")
+    parser.add_argument(
+        "--model",
+        default="mri",
+        help="name or folder of a model, or checkpoint (.ckpt) of nexpr train, of any method (default: mri)",
+    )
     parser.add_argument("--scales", type=float, nargs="+", default=[2, 3, 4], help="default: 2 3 4")
     parser.add_argument("--degradation", choices=DEGRADATIONS, help="default: that which the model was trained for")
+    parser.add_argument(
+        "--plane", default="auto", help=f"{', '.join(PLANES)}, or an axis 0-2 (default: auto, as acquired)"
+    )
     parser.add_argument(
         "--window",
         type=float,
@@ -57,21 +65,46 @@ def run(arguments):
     sources = [source for path in arguments.inputs for source in volumes_at(path)]
     table = arguments.effective_resolution
     shares = read_table(table, "resolution") if table else {}
-    model = load_model(arguments.model, arguments.device)
-    trained_for = model.card.get("degradation", "kspace")
-    degradation = arguments.degradation or trained_for
-    note = "" if degradation == trained_for else f"; the model was trained for {trained_for}"
-    print(f'Model "{model.card["name"]}" on {model.device}. Degradation: {degradation}{note}.')
-    methods = classical_methods(degradation)
-    methods["NExpR"] = NExpR(degradation, model)
-    tables = evaluate_volumes(sources, arguments.scales, degradation, methods, arguments.window, shares)
+    is_checkpoint = arguments.model.endswith(".ckpt")
+    degradation, method, restorer = _checkpoint(arguments) if is_checkpoint else _model(arguments)
+    methods = {**classical_methods(degradation), method: restorer}
+    slices_of = partial(_slices, plane=arguments.plane, shares=shares)
+    tables, failures = evaluate_volumes(sources, slices_of, arguments.scales, degradation, methods, arguments.window)
     for metric, table in tables.items():
         print(f"\n{metric}\n{table}")
+    if failures:
+        raise ValueError(f"{len(failures)} of {len(sources)} volumes were skipped: " + " ".join(failures))
     if arguments.update_card:
         folder = model_folder(arguments.model)
         by_line = {metric: table.splitlines() for metric, table in tables.items()}
         metrics = {"command": _command(arguments, degradation), "tables": by_line}
-        write_card({**model.card, "metrics": metrics}, folder)
+        write_card({**read_card(arguments.model), "metrics": metrics}, folder)
+
+
+def _model(arguments):
+    """(degradation, name, restorer) of a model."""
+    model = load_model(arguments.model, arguments.device)
+    described = f'Model "{model.card["name"]}" on {model.device}'
+    degradation = _degradation(arguments, model.card.get("degradation", "kspace"), described)
+    return degradation, "NExpR", NExpR(degradation, model)
+
+
+def _checkpoint(arguments):
+    """(degradation, name, restorer) of a checkpoint, in float32."""
+    path, device = arguments.model, torch_device(arguments.device)
+    method, trained_for = training_of(path)
+    degradation = _degradation(arguments, trained_for, f"{method} of {path} on {device}")
+    restorer = load_restorer(path, degradation, device)
+    if restorer.scale and arguments.scales != [restorer.scale]:
+        raise ValueError(f"{path} holds a network for {restorer.scale}x only: add --scales {restorer.scale}.")
+    return degradation, method, restorer
+
+
+def _degradation(arguments, trained_for, described):
+    degradation = arguments.degradation or trained_for
+    note = "" if degradation == trained_for else f"; the model was trained for {trained_for}"
+    print(f"{described}. Degradation: {degradation}{note}.")
+    return degradation
 
 
 def run_comparison(arguments):
@@ -87,26 +120,27 @@ def run_comparison(arguments):
     print(f"Results: {page}")
 
 
-def evaluate_volumes(sources, scales, degradation, methods, window=None, shares=None):
-    """Mean over the slices of all volumes, and of each volume: ``{metric: Markdown table}``.
+def evaluate_volumes(sources, slices_of, scales, degradation, methods, window=None):
+    """Mean over the slices of all volumes, and of each volume.
 
     Slices that hold one value only, which every method restores, are left out.
 
-    :param shares: measured shares of k-space per file, see :func:`~.file_table.read_table`.
-    :raises ValueError: for a volume of such slices.
+    :param slices_of: function of a source that returns its slices (n, H, W).
+    :return: ``({metric: Markdown table}, failures)``: why volumes could not be used.
+    :raises ValueError: if none could.
     """
-    measured, left_out = {}, 0
+    measured, failures, left_out = {}, [], 0
     with tqdm(sources, unit="volume", disable=None) as bar:
         for source in bar:
             bar.set_description(source.name)
-            measured_shares = fact_of_volume(source, shares or {})
-            if shares and not measured_shares:
-                tqdm.write(f"No resolution of {source.name} in the table, so used whole.")
-            along_x, along_y = measured_shares or (1.0, 1.0)
-            slices = normalized_slices(_pixels(source, (along_y, along_x)), window)
+            try:
+                slices = normalized_slices(slices_of(source), window)
+            except (ValueError, MemoryError) as error:
+                failures.append(str(error))
+                continue
             with_contrast = [truth for truth in slices if truth.min() < truth.max()]
             if not with_contrast:
-                raise ValueError(f"{source}: every slice holds one value only, there is nothing to compare.")
+                failures.append(f"{source}: every slice holds one value only, there is nothing to compare.")
             left_out += len(slices) - len(with_contrast)
             for truth in tqdm(with_contrast, unit="slice", leave=False, disable=None):
                 for scale in scales:
@@ -116,7 +150,10 @@ def evaluate_volumes(sources, scales, degradation, methods, window=None, shares=
                             measured.setdefault((metric, source, name, scale), []).append(value)
     if left_out:
         print(f"Left out: {left_out} slices that hold one value only.")
-    return {metric: _table(metric, sources, scales, methods, measured) for metric in METRICS}
+    compared = [source for source in sources if any(key[1] is source for key in measured)]
+    if not compared:
+        raise ValueError(" ".join(failures))
+    return {metric: _table(metric, compared, scales, methods, measured) for metric in METRICS}, failures
 
 
 def _in_repository(config):
@@ -129,6 +166,8 @@ def _in_repository(config):
 def _check(arguments):
     if not arguments.inputs:
         raise ValueError("Name a volume to evaluate on, or a comparison to run (--config FILE).")
+    if arguments.update_card and arguments.model.endswith(".ckpt"):
+        raise ValueError("A checkpoint has no model card: export it first (nexpr models export).")
     if not all(1 < scale <= 16 for scale in arguments.scales):
         raise ValueError("The scales to evaluate must be above 1 and at most 16.")
     if arguments.window and not arguments.window[0] < arguments.window[1]:
@@ -136,15 +175,16 @@ def _check(arguments):
         raise ValueError(f"The window {low:g} {high:g} must go from a lower to a higher intensity.")
 
 
-def _pixels(source, shares):
+def _slices(source, plane, shares):
     """Slices (n, H, W) of a volume that can be evaluated, of what was measured; the window of SSIM has to fit."""
+    measured_shares = fact_of_volume(source, shares)
+    if shares and not measured_shares:
+        tqdm.write(f"No resolution of {source.name} in the table, so used whole.")
     image = read_volume(source)
     try:
-        checked_pixels(image)
+        pixels = slices_in_plane(image, plane, measured_shares or (1.0, 1.0))
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
-    pixels = sitk.GetArrayFromImage(image)
-    pixels = measured_part(pixels.reshape(-1, *pixels.shape[-2:]), shares)
     if min(pixels.shape[-2:]) < 11:
         raise ValueError(
             f"{source}: slices of {pixels.shape[-2]} x {pixels.shape[-1]} pixels are too small to compare."
@@ -158,6 +198,8 @@ def _command(arguments, degradation):
     scales = [f"{scale:g}" for scale in arguments.scales]
     model = Path(arguments.model).name
     options = ["--model", model, "--scales", *scales, "--degradation", degradation]
+    if arguments.plane != "auto":
+        options += ["--plane", arguments.plane]
     if arguments.window:
         options += ["--window", *(f"{value:g}" for value in arguments.window)]
     if arguments.effective_resolution:

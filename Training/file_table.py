@@ -29,7 +29,8 @@ def read_table(path, what):
         name, notes = Path(row["file"] or ""), row.get("notes") or ""
         if what == "subject":
             noted = re.search(r"subject=([^;]+)", notes)
-            facts[name] = row["subject"] if needed <= columns else noted and noted.group(1)
+            subject = row["subject"] if needed <= columns else noted and noted.group(1)
+            facts[name] = subject and subject.strip()
         else:
             noted = re.search(r"effective resolution x ([\d.]+)%, y ([\d.]+)%", notes)
             values = (row["x"], row["y"]) if needed <= columns else noted and noted.groups()

@@ -24,7 +24,8 @@ def add_arguments(parser):
     export.add_argument(
         "checkpoint",
         metavar="CHECKPOINT",
-        help="of a training run: last.ckpt (its end), or best.ckpt (the highest PSNR on validation subjects)",
+        help="of a training run: last.ckpt (its end), or best.ckpt (the highest PSNR on validation subjects since it "
+        "began or was resumed)",
     )
     export.add_argument(
         "-o", "--output", required=True, metavar="FOLDER", help="weights.pt and card.json are put there"
@@ -86,8 +87,8 @@ def export_model(checkpoint, folder, about):
         raise ValueError(f"{checkpoint} is no checkpoint of nexpr train.") from error
     if not isinstance(module, NExpRTraining):
         raise ValueError(
-            f"{checkpoint} holds a network of {module.hparams.method}: only NExpR is exported. nexpr evaluate uses the "
-            "other methods from their checkpoints."
+            f"{checkpoint} holds a network of {module.hparams.method}: only NExpR is exported. Other methods are "
+            "evaluated from their checkpoint: nexpr evaluate VOLUME --model CHECKPOINT."
         )
     data, facts = state["datamodule_hyper_parameters"], state["SliceData"]
     buffer = io.BytesIO()
@@ -101,7 +102,7 @@ def export_model(checkpoint, folder, about):
         "name": folder.resolve().name,
         **about,
         "degradation": data["degradation"],
-        "scales": list(data["scales"]),
+        "scales": facts.get("scales", list(data["scales"])),
         "training": {
             "steps": state["global_step"],
             "crops_per_step": data["slices_per_batch"] * data["crops_per_slice"],
@@ -133,4 +134,6 @@ def _read_about(path):
         raise ValueError(f"{path} is not readable as JSON ({error}).") from error
     if not isinstance(about, dict):
         raise ValueError(f"{path} must hold a JSON object.")
+    if not isinstance(about.get("name", ""), str):
+        raise ValueError(f"The name in {path} must be a text.")
     return about

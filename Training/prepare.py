@@ -1,19 +1,19 @@
 """``nexpr prepare``: from a folder of volumes to normalized slices with a subject each, the input of training."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from NExpRLib.geometry import PLANES, slice_axis
+from NExpRLib.geometry import PLANES
 from NExpRLib.intensity import robust_range
-from NExpRLib.volumes import checked_pixels, geometry_of
 
-from .degradation import measured_part
 from .file_table import fact_of_volume, read_table
 from .files import atomic_output, find_volumes, read_volume
+from .slices import slices_in_plane
 from .table import markdown_table
 
 _CONTENT_LEVEL = 0.1
@@ -80,6 +80,7 @@ def run(arguments):
         if not low < high:
             raise ValueError(f"The window {low:g} {high:g} must go from a lower to a higher intensity.")
     sources = _find_all(Path(arguments.folder))
+    names = _names(sources, Path(arguments.folder))
     subjects = read_table(arguments.subjects, "subject") if arguments.subjects else {}
     shares = read_table(arguments.effective_resolution, "resolution") if arguments.effective_resolution else {}
     volumes, failures, named, without_shares = [], [], [], []
@@ -92,7 +93,7 @@ def run(arguments):
             share = fact_of_volume(source, shares)
             if not share:
                 without_shares.append(source.name)
-            volumes += prepare_volume(source, subject, arguments, share or (1.0, 1.0))
+            volumes += prepare_volume(source, names[source], subject, arguments, share or (1.0, 1.0))
         except (ValueError, MemoryError) as error:
             failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
     kept = [volume for volume in volumes if volume.slices]
@@ -117,28 +118,23 @@ def run(arguments):
         raise ValueError(f"{len(failures)} of {len(sources)} volumes were skipped: " + " ".join(failures))
 
 
-def prepare_volume(source, subject, options, shares):
+def prepare_volume(source, name, subject, options, shares):
     """Read and normalize the slices of a volume.
 
+    :param name: that no other volume has.
     :param options: with ``plane``, ``window`` and ``min_content`` as on the command line.
     :param shares: measured share of k-space along the image axes x and y.
     :return: a :class:`PreparedVolume` per window.
     :raises ValueError: if the volume cannot be read or used.
     """
     image = read_volume(source)
-    geometry = geometry_of(image)
-    pixels = checked_pixels(image).astype(np.float32)
-    across = slice_axis(geometry, options.plane)
-    slices = pixels[None] if across is None else np.moveaxis(pixels, geometry.dimension - 1 - across, 0)
-    plane_axes = (axis for axis in reversed(range(geometry.dimension)) if axis != across)
-    in_plane_shares = [(*shares, 1.0)[axis] for axis in plane_axes]
-    slices = measured_part(slices, in_plane_shares)
+    slices = slices_in_plane(image, options.plane, shares).astype(np.float32)
     prepared = []
     for low, high in options.window or [robust_range(slices)]:
         normalized = np.clip((slices - low) / (high - low), 0, 1)
         kept = [s.astype(np.float16) for s in normalized if (s > _CONTENT_LEVEL).mean() >= options.min_content]
-        name = source.name if len(options.window or []) < 2 else f"{source.name} {low:g}..{high:g}"
-        prepared.append(PreparedVolume(name, subject, kept, len(slices), (low, high)))
+        in_window = name if len(options.window or []) < 2 else f"{name} {low:g}..{high:g}"
+        prepared.append(PreparedVolume(in_window, subject, kept, len(slices), (low, high)))
     return prepared
 
 
@@ -179,11 +175,24 @@ def contact_sheet(volumes):
 def _find_all(folder):
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
-    folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
+    below = sorted(path for path in folder.rglob("*") if path.is_dir())
+    # Hidden folders hold other copies of the files, as that of git-annex does.
+    folders = [folder, *(p for p in below if not any(part.startswith(".") for part in p.relative_to(folder).parts))]
     sources = [source for path in folders for source in find_volumes(path)]
     if not sources:
         raise ValueError(f"There is no volume in {folder}.")
     return sources
+
+
+def _names(sources, folder):
+    """Name of each volume, with its folder where several have the same."""
+    count = Counter(source.name for source in sources)
+    return {
+        source: source.name
+        if count[source.name] == 1
+        else (Path(source.files[0]).relative_to(folder).parent / source.name).as_posix()
+        for source in sources
+    }
 
 
 def _subject_by_name(source, folder):

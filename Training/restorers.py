@@ -141,6 +141,20 @@ def classical_methods(degradation):
     }
 
 
+def training_of(checkpoint):
+    """(method, degradation) that a checkpoint of ``nexpr train`` was trained for.
+
+    :raises ValueError: if it is none.
+    """
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        return state["hyper_parameters"].get("method", "NExpR"), state["datamodule_hyper_parameters"]["degradation"]
+    except FileNotFoundError as error:
+        raise ValueError(f"There is no file {checkpoint}.") from error
+    except Exception as error:
+        raise ValueError(f"{checkpoint} is no checkpoint of nexpr train, or is damaged.") from error
+
+
 def load_restorer(checkpoint, degradation, device):
     """The network of a checkpoint of ``nexpr train``, on a torch device, in float32 as all of them.
 

@@ -71,7 +71,6 @@ def train(arguments):
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
-    warnings.filterwarnings("ignore", message=".*configure_optimizers. will be overridden")
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     arguments = ["--ckpt_path" + a.removeprefix("--resume") if a.startswith("--resume") else a for a in arguments]

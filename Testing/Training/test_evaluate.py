@@ -54,6 +54,21 @@ def test_2d_image(evaluate, tmp_path):
     assert results[0] == results[1]
 
 
+def test_slices_are_those_that_were_acquired_however_they_are_stored(evaluate, tmp_path):
+    noise = np.random.default_rng(0).random((3, 24, 26), dtype=np.float32)
+    image = sitk.GetImageFromArray(noise)
+    image.SetSpacing((0.5, 0.5, 4))
+    stored = {"k": image, "j": sitk.PermuteAxes(image, (0, 2, 1)), "i": sitk.PermuteAxes(image, (2, 0, 1))}
+    found = []
+    for name, each in stored.items():
+        sitk.WriteImage(each, tmp_path / f"{name}.nrrd")
+        found.append(means(evaluate(tmp_path / f"{name}.nrrd", "--scales", 2)[1])["all slices", "Zero-filling"])
+    assert found == [found[0]] * 3
+    status, _, err = evaluate(tmp_path / "j.nrrd", "--scales", 2, "--plane", 2)
+    assert status == 2
+    assert "too small" in err
+
+
 @pytest.mark.parametrize(
     ("shape", "options", "arguments", "said"),
     [
@@ -73,6 +88,18 @@ def test_what_cannot_be_evaluated(evaluate, tmp_path, shape, options, arguments,
     assert status == 2
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_volumes_that_cannot_be_used_are_named_and_the_rest_is_compared(evaluate, tmp_path):
+    noise = np.random.default_rng(0).random((1, 24, 26), dtype=np.float32)
+    labels = np.zeros((1, 24, 26), np.uint8)
+    labels[:, 5:15, 5:20] = 1
+    write(tmp_path / "in" / "a.nrrd", labels), write(tmp_path / "in" / "b.nrrd", noise)
+    status, out, err = evaluate(tmp_path / "in", "--scales", 2)
+    assert status == 2
+    assert "1 of 2 volumes were skipped" in err
+    assert "a.nrrd" in err
+    assert {volume for volume, _ in means(out)} == {"b", "all slices"}
 
 
 def test_slices_without_contrast_are_left_out(evaluate, tmp_path):

@@ -23,6 +23,11 @@ def test_subjects(tmp_path, encoding, separator):
     assert fact_of(tmp_path / "c.nii", facts) is None
 
 
+def test_spaces_around_a_subject_do_not_make_another_one(tmp_path):
+    (tmp_path / "table.csv").write_text("file,subject\na.nii,P1 \nb.nii, P1\nc.nii,P1\n")
+    assert set(read_table(tmp_path / "table.csv", "subject").values()) == {"P1"}
+
+
 def test_effective_resolution_also_from_notes(tmp_path):
     facts = read_table(table(tmp_path, "file,x,y\na.nii,67,100\nb.nii,,50\n"), "resolution")
     assert fact_of("a.nii", facts) == pytest.approx((0.67, 1))

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
+import yaml
 
-from Training.modules import SRGANTraining
+from NExpRLib.network import NetworkConfig
+from Training.evaluation import evaluate_slice
+from Training.modules import NExpRTraining, SRGANTraining
 from Training.modules.perceptual import STAGES, PerceptualLoss
 from Training.modules.schedule import Schedule
 from Training.restorers import ArbitraryScale, FixedScale, load_restorer
@@ -55,6 +59,41 @@ def test_trained_network_is_used_from_its_checkpoint(train, nexpr, tmp_path, nam
     assert status == 2
     assert "only NExpR is exported" in err
     assert not (tmp_path / "model").exists()
+
+
+def test_network_of_another_method_is_evaluated_from_its_checkpoint(train, nexpr, tmp_path):
+    options = [
+        "--model.scale",
+        "3",
+        "--data.crop_size",
+        "12",
+        "--trainer.max_steps",
+        "2",
+        "--data.degradation",
+        "bicubic",
+    ]
+    checkpoint = train("edsr", *options)[2] / "last.ckpt"
+    truth = np.random.default_rng(0).random((2, 24, 27), dtype=np.float32)
+    sitk.WriteImage(sitk.GetImageFromArray(truth), tmp_path / "in.nrrd")
+    command = ["evaluate", tmp_path / "in.nrrd", "--model", checkpoint, "--device", "cpu", "--window", 0, 1]
+    status, out, err = nexpr(*command, "--scales", 3)
+    assert status == 0, err
+    assert "EDSR" in out
+    assert "Degradation: bicubic." in out
+    restorer = load_restorer(checkpoint, "bicubic", torch.device("cpu"))
+    expected = np.mean([evaluate_slice(t, 3, "bicubic", {"EDSR": restorer})[1]["EDSR"][1]["PSNR"] for t in truth])
+    row = next(line for line in out.splitlines() if "all slices" in line and "EDSR" in line)
+    assert f"{expected:.2f}" in row
+    for arguments, said in (
+        (["--scales", 2, 3], "3x only"),
+        (["--scales", 3, "--update-card"], "no model card"),
+    ):
+        status, _, err = nexpr(*command, *arguments)
+        assert status == 2
+        assert said in err
+    status, _, err = nexpr("evaluate", tmp_path / "in.nrrd", "--model", tmp_path / "nowhere.ckpt")
+    assert status == 2
+    assert "There is no file" in err
 
 
 SRGAN = [
@@ -144,6 +183,17 @@ def test_schedule_that_halves():
     schedule = Schedule(halve_at=[0.2, 0.4, 0.6, 0.8])
     expected = scheduled(torch.optim.lr_scheduler.MultiStepLR, 1000, milestones=[200, 400, 600, 800], gamma=0.5)
     np.testing.assert_allclose(rates(schedule, 1000), expected)
+
+
+def test_schedule_of_the_paper_halves_every_50_of_200_epochs_in_runs_of_any_length():
+    config = yaml.safe_load((CONFIGS / "paper.yaml").read_text(encoding="utf-8"))["model"]
+    options = {name: config[name] for name in ("learning_rate", "warmup_steps", "decay_steps")}
+    module = NExpRTraining(NetworkConfig(blocks=1), schedule=Schedule(**config["schedule"]), **options)
+    assert module.hparams.learning_rate == 1e-4
+    expected = scheduled(torch.optim.lr_scheduler.StepLR, 200, step_size=50, gamma=0.5)
+    for total in (200, 200_000):
+        factors = [module.learning_rate_factor(step, total) for step in range(0, total, total // 200)]
+        np.testing.assert_allclose(factors, expected)
 
 
 def test_schedule_of_cosines():

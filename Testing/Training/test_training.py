@@ -227,6 +227,22 @@ def test_runs_repeat_and_keep_the_highest_psnr(prepared, tmp_path):
     assert "'mode': 'max'" in best
 
 
+def test_scales_that_no_crop_reaches_are_said(prepared, tmp_path, capsys):
+    main(options(prepared, tmp_path, "--trainer.max_steps", "1", "--data.crop_size", "40"))
+    assert "up to a scale of 2.4 only, into the largest up to 2.4" in capsys.readouterr().out
+    main(["models", "export", str(checkpoints(tmp_path) / "last.ckpt"), "-o", str(tmp_path / "model")])
+    low, high = json.loads((tmp_path / "model" / "card.json").read_text())["scales"]
+    assert (low, high) == (1.0, 2.4)
+
+
+def test_learning_rate_that_is_given_is_that_of_the_paper_recipe_too(prepared, tmp_path):
+    paper = ["train", "--config", str(CONFIG.with_name("paper.yaml")), *SMALL, "--data.data", str(prepared)]
+    more = ["--model.learning_rate", "0.01", "--model.warmup_steps", "0", "--model.decay_steps", "0"]
+    main([*paper, *more, "--trainer.max_steps", "1", *_folder(tmp_path)])
+    state = torch.load(checkpoints(tmp_path) / "last.ckpt", weights_only=True)
+    assert state["optimizer_states"][0]["param_groups"][0]["initial_lr"] == 0.01
+
+
 def test_card_of_an_exported_model_says_what_it_was_trained_on(prepared, tmp_path):
     main(options(prepared, tmp_path, "--trainer.max_steps", "1", "--data.scales", "[1.0, 3.0]"))
     main(["models", "export", str(checkpoints(tmp_path) / "last.ckpt"), "-o", str(tmp_path / "model")])

@@ -130,10 +130,10 @@ def test_share_of_crops_that_are_cut():
 def test_options_and_epoch_reach_the_training_crops(prepared):
     options = {"seed": 5, "cut_crops": 0.5, "truth_samples": 7, "crop_size": 16, "steps_per_epoch": 3}
     data = SliceData(str(prepared), slices_per_batch=2, **options)
-    data.setup("fit")
     module = types.SimpleNamespace(fixed_scale=None)
     trainer = {"world_size": 2, "accumulate_grad_batches": 3, "global_step": 4}
     data.trainer = types.SimpleNamespace(**trainer, lightning_module=module)
+    data.setup("fit")
     crops = data.train_dataloader().dataset
     assert {name: getattr(crops, name) for name in ("seed", "cut_crops", "truth_samples", "crop_size")} == {
         name: value for name, value in options.items() if name != "steps_per_epoch"

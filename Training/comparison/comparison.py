@@ -55,6 +55,7 @@ class Comparison:
         # Apple GPUs only where they are asked for: the other methods were never run on one.
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch_device(automatic if device == "auto" else device)
+        torch.backends.cudnn.allow_tf32 = False  # Convolutions in float32, as everything else.
         self.store = Store(self.output / "slices")
         self.results = self.output / "results"
         self.lpips = load_lpips(protocol.lpips, self.device) if protocol.lpips else None
@@ -156,6 +157,7 @@ def reduced(image, case, degradation):
     low = degrade(image, low_shape, degradation)
     if not case.input_scale:
         return low, image
+    # Rounded sizes may exceed the slice by a pixel.
     shape = [min(n, scaled_size(size, case.scale)) for n, size in zip(image.shape, low_shape)]
     truth = image if tuple(shape) == image.shape else degrade(image, shape, degradation)
     return low, np.clip(truth, 0, 1)

@@ -82,18 +82,24 @@ def training_subjects(path):
 
 
 def slices_to_restore(path, slices_per_volume=None):
-    """Slices of a prepared file as a list of :class:`SliceToRestore`.
+    """Slices of a prepared file that hold more than one value, as a list of :class:`SliceToRestore`.
+
+    What holds one value is restored without error, and its PSNR infinite.
 
     :param slices_per_volume: only that many, evenly spaced, of each volume.
-    :raises ValueError: if the file is no prepared data, or slices are too small to measure SSIM.
+    :raises ValueError: if the file is no prepared data, holds no such slice, or slices are too small to measure SSIM.
     """
     volumes, _ = read_slices(path)
     chosen = []
     for (patient, volume), images in volumes.items():
         if min(map(min, (image.shape for image in images))) < 11:
             raise ValueError(f"{path}: slices of {volume} are too small to compare.")
-        count = min(slices_per_volume or len(images), len(images))
+        contrast = [index for index, image in enumerate(images) if image.min() < image.max()]
+        count = min(slices_per_volume or len(contrast), len(contrast))
         # The middles of equal parts of the volume.
-        for index in ((np.arange(count) + 0.5) * len(images) / count).astype(int):
-            chosen.append(SliceToRestore(patient, volume, int(index), images[index].astype(np.float32)))
+        for middle in ((np.arange(count) + 0.5) * len(contrast) / max(1, count)).astype(int):
+            index = contrast[middle]
+            chosen.append(SliceToRestore(patient, volume, index, images[index].astype(np.float32)))
+    if not chosen:
+        raise ValueError(f"{path}: every slice holds one value only, there is nothing to compare.")
     return chosen

@@ -92,7 +92,8 @@ def fixed_scales(comparison):
         if tests:
             sections.append(
                 "Two-sided Wilcoxon signed-rank tests of PSNR, paired by patient. With n patients, p is at least "
-                f"2^(1-n): with fewer than six, no difference can be shown at 5 %.\n\n{tests}"
+                "2^(1-n): with fewer than six, no difference can be shown at 5 %. They are not corrected for their "
+                f"number: of twenty without any difference, one is expected to differ.\n\n{tests}"
             )
     patient_file(comparison)
     return sections

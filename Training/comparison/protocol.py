@@ -159,7 +159,12 @@ def _problems(protocol):
         missing = set(protocol.training_sets) - set(method.models)
         if not method.config and missing:
             yield f"{name} needs a config, or a model for {', '.join(sorted(missing))}."
+    scales = protocol.arbitrary_scales
+    if scales and not 1 <= scales.lowest <= scales.highest <= scales.input_scale:
+        yield "the arbitrary scales must lie between 1 and the input scale: beyond it, there is no truth."
     for study in (protocol.frequency_study, protocol.patch_study):
+        if study and study.method in protocol.methods and not protocol.methods[study.method].config:
+            yield f"a study trains variants of {study.method}, which has no config but a ready model."
         if study and (study.method not in protocol.methods or study.test_set not in protocol.test_sets):
             yield f"a study names the method {study.method} and the test set {study.test_set}: one is not listed."
     if not set(protocol.fixed_scales) <= {2, 3, 4}:

@@ -104,6 +104,7 @@ def training_run(protocol, output, name, method, training_name, data_file, accel
     for option in ("slices_per_batch", "crops_per_slice"):
         per_step *= options.get(f"data.{option}", data.get(option, 4))
     options["trainer.max_steps"] = -(-protocol.images // per_step)
+    options["trainer.max_epochs"] = -1
     folder = output / "training" / file_name(training_name) / file_name(f"{name} {scale}x" if scale else name)
     return TrainingRun(folder, config, options, data_file, accelerator)
 

@@ -7,6 +7,7 @@ from NExpRLib.interpolation import prefilter
 from NExpRLib.network import NetworkConfig, NExpRNetwork, coefficient_matrices
 
 from .base import RestorationTraining
+from .schedule import Schedule
 
 
 class NExpRTraining(RestorationTraining):
@@ -16,6 +17,7 @@ class NExpRTraining(RestorationTraining):
     :param learning_rate: of Adam, reached after ``warmup_steps``.
     :param decay_steps: the learning rate falls linearly to 0 over the last ones before ``trainer.max_steps``. A run
         that was stopped anywhere is finished by resuming it with ``max_steps`` that many steps later.
+    :param schedule: further factor of the learning rate.
     :param learn_frequencies: otherwise the frequencies stay as they are initialized.
     """
 
@@ -25,10 +27,12 @@ class NExpRTraining(RestorationTraining):
         learning_rate: float = 4e-4,
         warmup_steps: int = 500,
         decay_steps: int = 4000,
+        schedule: Schedule = Schedule(),  # noqa: B008
         learn_frequencies: bool = True,
     ):
         super().__init__()
         self.save_hyperparameters()
+        self.schedule = schedule
         self.network = NExpRNetwork(network).to(memory_format=torch.channels_last)
         for frequencies in (self.network.row_frequencies, self.network.column_frequencies):
             frequencies.requires_grad_(learn_frequencies)
@@ -57,4 +61,5 @@ class NExpRTraining(RestorationTraining):
 
     def learning_rate_factor(self, step, total):
         warmup, decay = (max(1, steps) for steps in (self.hparams.warmup_steps, self.hparams.decay_steps))
-        return max(0.0, min(1.0, (step + 1) / warmup, (total - step) / decay))
+        factor = max(0.0, min(1.0, (step + 1) / warmup, (total - step) / decay))
+        return factor * super().learning_rate_factor(step, total)

@@ -218,6 +218,15 @@ def test_changed_data_and_networks_are_noticed(comparison, nexpr):
         ({"test_sets": {"a": {"data": "nowhere.npz", "trained_on": "waves"}}}, "nowhere.npz of a are missing"),
         ({"methods": {"X": {}}}, "X needs a config"),
         ({"methods": {"X": {"config": "nowhere.yaml"}}}, "nowhere.yaml"),
+        ({"arbitrary_scales": {"input_scale": 4, "lowest": 2, "highest": 8, "count": 4}}, "there is no truth"),
+        ({"arbitrary_scales": {"lowest": 0.5}}, "between 1 and the input scale"),
+        (
+            {
+                "methods": {"NExpR": {"models": {"waves": "mri"}}},
+                "patch_study": {"method": "NExpR", "values": [1, 2], "test_set": "test waves"},
+            },
+            "which has no config",
+        ),
         ({"patch_study": {"method": "Y", "values": [1], "test_set": "test waves"}}, "Y"),
     ],
     ids=str,

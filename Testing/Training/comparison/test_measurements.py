@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import wilcoxon
 
 from Training.comparison.comparison import Case, reduced
-from Training.comparison.data_sets import fingerprint
+from Training.comparison.data_sets import fingerprint, slices_to_restore
 from Training.comparison.statistics import paired_test, patient_means
 from Training.comparison.store import Store
 from Training.degradation import degrade
@@ -151,6 +151,20 @@ def test_slices_to_compare_are_clipped_to_the_window():
     volume = np.linspace(-1000, 1000, 50, dtype=np.float32).reshape(1, 5, 10)
     expected = np.clip((volume + 140) / 400, 0, 1)
     np.testing.assert_allclose(normalized_slices(volume, (-140, 260)), expected, atol=1e-6)
+
+
+def test_slices_of_one_value_are_not_compared(tmp_path):
+    """Every method restores them: their PSNR, and every mean with it, would be infinite."""
+    rng = np.random.default_rng(0)
+    images = [np.zeros((12, 12)), rng.random((12, 12)), np.ones((12, 12)), rng.random((12, 12))]
+    arrays = {f"slice_{i:05d}": image.astype(np.float16) for i, image in enumerate(images)}
+    names = {"subjects": ["a"] * 4, "sources": ["a"] * 4, "validation": [], "windows": np.empty((0, 2))}
+    np.savez(tmp_path / "data.npz", **names, **arrays)
+    assert [one.index for one in slices_to_restore(tmp_path / "data.npz")] == [1, 3]
+    assert [one.index for one in slices_to_restore(tmp_path / "data.npz", 1)] == [3]
+    np.savez(tmp_path / "empty.npz", **names, **{name: array * 0 for name, array in arrays.items()})
+    with pytest.raises(ValueError, match="nothing to compare"):
+        slices_to_restore(tmp_path / "empty.npz")
 
 
 def test_data_are_made_again_when_their_recipe_changes(tmp_path):

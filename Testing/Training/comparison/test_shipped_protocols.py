@@ -22,6 +22,7 @@ def test_every_method_is_covered_and_sees_as_many_crops(name):
             run = training_run(protocol, Path("out"), "any", method, training_set, "data.npz", "cpu", scale)
             per_step = run.options.get("data.slices_per_batch") * run.options.get("data.crops_per_slice")
             assert run.options["trainer.max_steps"] * per_step == protocol.images
+            assert run.options["trainer.max_epochs"] == -1, "epochs would end the run before"
 
 
 @pytest.mark.parametrize("method", [*METHODS, "NExpR", "NExpR (paper)"])
