@@ -152,6 +152,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.applyButton.clicked.connect(self.onApplyButton)
         self.ui.livePreviewCheckBox.clicked.connect(self.onLivePreviewClicked)
         self.ui.rotateViewButton.clicked.connect(self.onRotateViewButton)
+        self.ui.modelPathLineEdit.validInputChanged.connect(self.onModelPathValidChanged)
         self.ui.progressBar.hide()
 
         # Make sure parameter node is initialized (needed for module reload)
@@ -262,6 +263,11 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onRotateViewButton(self, checked=False):
         """Turn the slice view to the plane that is refined."""
         self._preview.rotateView(self._parameterNode)
+
+    def onModelPathValidChanged(self, valid):
+        """The field tells the parameter node of every path, but not when it is emptied."""
+        if self._parameterNode and not self.ui.modelPathLineEdit.currentPath:
+            self._parameterNode.modelPath = Path()
 
     def _ensureTorch(self):
         if self._installing:
@@ -491,7 +497,7 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
             self.test_panel,
             self.test_apply,
             self.test_outputRemoved,
-            self.test_sceneAdded,
+            self.test_sceneLoaded,
             self.test_livePreview,
         ):
             self.setUp()
@@ -539,20 +545,23 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
         self.assertIsNone(widget.ui.outputSelector.currentNode())
         self.delayDisplay("A removed output stays removed.")
 
-    def test_sceneAdded(self):
-        """The selected volumes stay selected when another scene is added."""
+    def test_sceneLoaded(self):
+        """The volumes that were selected are selected again when a scene is loaded."""
         widget = self._widget()
-        self._volume()
+        for name in ("First", "Input", "Output"):
+            self._volume().SetName(name)
+        widget._parameterNode.inputVolume = slicer.util.getNode("Input")
+        widget._parameterNode.outputVolume = slicer.util.getNode("Output")
         sceneFile = Path(slicer.app.temporaryPath) / "NExpRSlicerTest.mrb"
         slicer.util.saveScene(str(sceneFile))
-        volumeNode, output = self._volume(), self._volume()
-        widget._parameterNode.inputVolume, widget._parameterNode.outputVolume = volumeNode, output
-        slicer.util.loadScene(str(sceneFile), {"clear": False})
+        slicer.util.loadScene(str(sceneFile))
         sceneFile.unlink()
         slicer.app.processEvents()
-        self.assertIs(widget.ui.inputSelector.currentNode(), volumeNode)
-        self.assertIs(widget.ui.outputSelector.currentNode(), output)
-        self.delayDisplay("A scene was added.")
+        self.assertEqual(widget._parameterNode.inputVolume.GetName(), "Input")
+        self.assertEqual(widget._parameterNode.outputVolume.GetName(), "Output")
+        self.assertEqual(widget.ui.inputSelector.currentNode().GetName(), "Input")
+        self.assertEqual(widget.ui.outputSelector.currentNode().GetName(), "Output")
+        self.delayDisplay("A loaded scene brings its selection.")
 
     def test_livePreview(self):
         """The preview appears in the axial view and leaves nothing behind."""

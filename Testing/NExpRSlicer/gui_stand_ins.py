@@ -27,7 +27,7 @@ class Widget:
         self.text = self.toolTip = self.currentPath = ""
         self.enabled = self.visible = True
         self.value = self.maximum = 0
-        self.clicked = Signal()
+        self.clicked, self.validInputChanged = Signal(), Signal()
 
     def setVisible(self, visible):
         assert isinstance(visible, bool)

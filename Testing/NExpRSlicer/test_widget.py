@@ -169,6 +169,15 @@ def test_empty_path_is_shown_as_empty(widget):
     assert widget.ui.modelPathLineEdit.currentPath == ""
 
 
+def test_path_that_is_emptied_leaves_no_model(widget):
+    assert widget.ui.applyButton.enabled
+    widget.ui.modelPathLineEdit.currentPath = ""
+    widget.ui.modelPathLineEdit.validInputChanged.emit(False)
+    process_events()
+    assert not widget.ui.applyButton.enabled
+    assert "model" in widget.ui.applyButton.toolTip
+
+
 def test_choices_of_another_version_are_forgotten(widget):
     """As in a scene that a later version saved."""
     node = widget._parameterNode.parameterNode
