@@ -61,12 +61,16 @@ class ExplicitImage:
     def __getitem__(self, index):
         """One slice, or a part, of a batch.
 
-        :raises IndexError: for a single slice.
+        :raises TypeError: for a single slice.
+        :raises IndexError: for an index of pixels.
         """
         if self.patches.ndim == 2:
-            raise IndexError("This image is a single slice: there is nothing to take out of it.")
+            raise TypeError("This image is a single slice: there is nothing to take out of it.")
         pixels = None if self.pixels is None else self.pixels[index]
-        return replace(self, patches=self.patches[index], pixels=pixels)
+        patches = self.patches[index]
+        if patches.shape[-2:] != self.patches.shape[-2:]:
+            raise IndexError("Only slices can be taken out of an image, not pixels: rasterize them.")
+        return replace(self, patches=patches, pixels=pixels)
 
     def rasterize(self, scale=None, *, shape=None, grid="fov", rows=None, columns=None):
         """Evaluate the function on a separable grid.
@@ -110,7 +114,7 @@ class ExplicitImage:
                 pixels=arrays.pop("pixels", None),
                 **arrays,
             )
-        except OSError:
+        except (OSError, MemoryError):
             raise
         except Exception as error:
             raise ValueError(f"{path} is not a saved explicit image ({error}).") from error
@@ -132,7 +136,7 @@ class ExplicitImage:
             if len(scales) not in (1, 2) or not all(0 < s < math.inf for s in scales):
                 raise ValueError(f"The scale must be one or two positive numbers, not {scale}.")
             shape = [scaled_size(n, s) for n, s in zip(self.shape, (scales[0], scales[-1]))]
-        elif np.shape(shape) != (2,) or not all(n >= 1 and n == int(n) for n in shape):
+        elif np.shape(shape) != (2,) or not all(n >= 1 and n % 1 == 0 for n in shape):
             raise ValueError(f"The shape must be two positive whole numbers, not {shape}.")
         return [(int(n), grid) for n in shape]
 

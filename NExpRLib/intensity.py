@@ -11,14 +11,15 @@ def robust_range(image, percentiles=(0.1, 99.9)):
     """Intensities that the network sees as 0 and 1.
 
     :param image: finite array of any shape; large ones are subsampled on a regular pattern.
-    :return: (low, high) floats with low < high; for a constant image, high = low + 1.
+    :return: (low, high) floats with low < high; for a constant image, high is low + 1, or more where that is low.
     """
     values = np.ravel(image)
-    values = values[:: max(1, values.size // _SAMPLES)]
+    # In float64: interpolating between distant values overflows small integers.
+    values = values[:: max(1, values.size // _SAMPLES)].astype(np.float64)
     low, high = (float(v) for v in np.percentile(values, percentiles))
     if low == high:
         low, high = float(np.min(image)), float(np.max(image))
-    return (low, high) if low < high else (low, low + 1.0)
+    return (low, high) if low < high else (low, low + max(1.0, 1e-6 * abs(low)))
 
 
 def to_dtype(values, dtype):

@@ -46,16 +46,17 @@ class Model:
         """Encode slices once; the result is rasterized at any scale without the network.
 
         :param slices: (h, w) or (b, 1, h, w), NumPy array or tensor of any real numeric dtype, all finite.
-        :param intensity_range: (low, high) that the network sees as 0 and 1; by default each slice has its own
-            (:meth:`intensity_range`). Nothing is clipped. Equivariant networks, as those in the package, give the same
-            function for every range.
+        :param intensity_range: (low, high) that the network sees as 0 and 1, low < high; by default each slice has its
+            own (:meth:`intensity_range`). Nothing is clipped. Equivariant networks, as those in the package, give the
+            same function for every range.
         :param tile: longest side in pixels that is encoded at once, larger slices in parts; ``None`` for no limit. The
             result does not depend on it.
-        :param periodic: the slices continue periodically, as an image does that was made from measured k-space. By
-            default they end at their border.
+        :param periodic: the slices continue periodically, as an image does that was made from measured k-space: right
+            for grids over the slice, and some pixels beyond. By default they end at their border.
         :return: :class:`ExplicitImage` in the intensities of the input; rasterizing gives (H, W) or (b, 1, H, W), a
             NumPy array, or where ``slices`` was a tensor, a tensor on the device of the model.
-        :raises ValueError: for another number of dimensions, complex, empty or non-finite input.
+        :raises ValueError: for another number of dimensions, complex, empty or non-finite input, and for a range that
+            is none.
         """
         returns_numpy = not isinstance(slices, torch.Tensor)
         if returns_numpy:
@@ -72,8 +73,16 @@ class Model:
             raise ValueError("The slice contains NaN or infinite values: replace them first.")
         config, leading, shape = self.network.config, pixels.shape[:-2], pixels.shape[-2:]
         batch = pixels.reshape(-1, *shape)
-        ranges = np.array([intensity_range or self.intensity_range(image) for image in batch])
-        low, extent = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
+        if intensity_range is None:
+            ranges = np.array([self.intensity_range(image) for image in batch])
+        else:
+            ranges = np.tile(np.asarray(intensity_range, dtype=np.float64), (len(batch), 1))
+        low, extent = ranges[:, 0], ranges[:, -1] - ranges[:, 0]
+        if ranges.shape[1] != 2 or not ((extent > 0) & (extent < np.finfo(np.float32).max)).all():
+            raise ValueError(
+                f"The intensity range {ranges[0].tolist()} must be two numbers, the lower one first, no further apart "
+                "than float32 can hold."
+            )
         normalized = (batch - low[:, None, None]) / extent[:, None, None]
         a = config.patch_size
         # All that the border depends on: encoder, blending, and B-spline coefficients, which decay as 0.27^distance.
@@ -149,21 +158,22 @@ def load_model(model="mri", device="auto", precision="auto"):
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card.get("sha256"):
         raise ValueError(f"The weights {weights} do not match their model card (SHA-256): get the model again.")
     try:
-        network = NExpRNetwork(NetworkConfig(**card["network"]))
+        network = NExpRNetwork(NetworkConfig(**card["network"])).float()  # whatever PyTorch's default type is
     except (TypeError, ValueError) as error:
         raise ValueError(f"The model card in {folder} does not describe a network ({error}).") from error
     try:
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as error:
         raise ValueError(f"The weights {weights} do not fit the network in their model card.") from error
-    return Model(network.float(), card, on_device, precision)
+    return Model(network, card, on_device, precision)
 
 
 def torch_device(device):
-    """Torch device of a name: ``auto`` (the fastest present), ``cuda``, ``mps`` or ``cpu``.
+    """Torch device of a name, or of a torch device: ``auto`` (the fastest present), ``cuda``, ``mps`` or ``cpu``.
 
     :raises ValueError: for another name, and for a device that is not present.
     """
+    device = str(device)
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         device = next(name for name, available in present.items() if available)

@@ -52,8 +52,9 @@ def upsample(
     :return: image of the input's pixel type; integers are rounded and saturated. Through-plane geometry is untouched.
     :raises ValueError: for an image or a target that cannot be upsampled, with what to do instead.
     """
-    if not isinstance(image, sitk.Image):
-        raise ValueError(f"A SimpleITK image is needed, from SimpleITK.ReadImage for a file, not {image!r:.80}.")
+    for each in (image,) if like is None else (image, like):
+        if not isinstance(each, sitk.Image):
+            raise ValueError(f"A SimpleITK image is needed, from SimpleITK.ReadImage for a file, not {each!r:.80}.")
     geometry = geometry_of(image)
     pixels = checked_pixels(image)
     target = plan_target(

@@ -38,6 +38,12 @@ def test_torch_is_really_absent_in_these_tests():
     assert "torch" in finished.stderr
 
 
+def test_public_names_are_listed():
+    import NExpRLib
+
+    assert set(NExpRLib.__all__) < set(dir(NExpRLib))
+
+
 def test_public_names():
     import NExpRLib
 

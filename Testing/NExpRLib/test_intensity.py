@@ -24,6 +24,12 @@ def test_robust_range_of_a_constant_image(image):
     assert low == image.flat[0] < high
 
 
+def test_robust_range_of_integers_with_a_wide_gap():
+    image = np.full(5000, 100, np.int16)
+    image[:5] = -32768
+    assert robust_range(image) == pytest.approx(robust_range(image.astype(np.float64)))
+
+
 def test_robust_range_of_a_few_bright_pixels_on_a_constant_background():
     image = np.zeros((100, 100))
     image[5, 5] = 8

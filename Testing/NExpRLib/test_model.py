@@ -227,6 +227,40 @@ def test_types_that_are_not_real_numbers(tiny_model, dtype):
         tiny_model.represent(np.zeros((5, 5)).astype(dtype))
 
 
+@pytest.mark.parametrize("kind", [tuple, list, np.array, torch.tensor])
+def test_intensity_range_of_any_kind(tiny_model, kind):
+    image = np.random.default_rng(0).random((6, 8))
+    expected = tiny_model.represent(image, (0.1, 0.9)).rasterize(2)
+    assert np.allclose(tiny_model.represent(image, kind([0.1, 0.9])).rasterize(2), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [(200, 0), (5, 5), (np.nan, 1), (0, np.inf), (0, 1, 2), (0, 1e39), (3,)], ids=str)
+def test_intensity_range_that_is_none(tiny_model, bad):
+    with pytest.raises(ValueError, match="intensity range"):
+        tiny_model.represent(np.ones((6, 8)), bad)
+
+
+@pytest.mark.parametrize("value", [0, -3.5, 1e16, 2**62, -1e30])
+def test_constant_slice_of_any_size_stays_constant(skip_only_model, value):
+    result = skip_only_model.represent(np.full((6, 8), value)).rasterize(2)
+    np.testing.assert_allclose(result, np.full((12, 16), value), rtol=1e-5)
+
+
+def test_weights_do_not_depend_on_the_default_type(tiny_model_folder, tiny_model):
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        model = load_model(tiny_model_folder, "cpu", "float32")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    weights = tiny_model.network.state_dict()
+    assert all(torch.equal(weights[name], each) for name, each in model.network.state_dict().items())
+
+
+def test_torch_device_is_a_device(tiny_model_folder):
+    model = load_model(tiny_model_folder, torch.device("cpu"))
+    assert model.to(model.device).device == torch.device("cpu")
+
+
 def test_periodic_slices_have_no_border(tiny_model):
     """Shifting a periodic slice around shifts its function around, by whole patches, wherever the border was."""
     pixels = np.random.default_rng(0).random((46, 38))

@@ -214,8 +214,20 @@ def test_skip_within_and_beyond_the_border(skip, patch_size, blend, step):
 
 
 def test_a_single_slice_has_no_parts():
-    with pytest.raises(IndexError, match="single slice"):
-        RandomFunction((5, 7), "full").image()[0]
+    image = RandomFunction((5, 7), "full").image()
+    with pytest.raises(TypeError, match="single slice"):
+        image[0]
+    with pytest.raises(TypeError, match="single slice"):
+        list(image)
+
+
+def test_pixels_cannot_be_taken_out():
+    """Behind them are coefficients."""
+    images = replace(image := RandomFunction((5, 7), "full").image(), patches=image.patches[None, None])
+    assert images[0, 0].rasterize(2).shape == (10, 14)
+    for index in ((0, 0, slice(3, None)), (0, 0, slice(None), slice(2)), (0, 0, 1)):
+        with pytest.raises(IndexError, match="not pixels"):
+            images[index]
 
 
 @pytest.mark.parametrize(
