@@ -34,4 +34,4 @@ $(VENV)/.created:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) nexpr-demo *.egg-info
+	rm -rf $(VENV) build nexpr-demo *.egg-info

@@ -49,7 +49,7 @@ def main(argv=None):
         if (error.name or "").split(".")[0] in ("NExpRLib", "Training"):
             raise
         missing = f"the package {error.name} is not installed" if error.name else str(error)
-        sys.exit(_fail(f"{missing} (in the folder of NExpR: pip install '.[demo,train]')", 2))
+        sys.exit(_fail(f'{missing} (in the folder of NExpR: pip install ".[demo,train]")', 2))
     except BrokenPipeError:  # The reader of the output, such as head, has seen enough.
         sys.stdout = None
         sys.exit(141)

@@ -11,7 +11,7 @@ from NExpRLib.model_card import read_card
 from NExpRLib.volumes import upsample
 
 from .evaluation import METRICS, evaluate_slice, normalized_slices
-from .files import write_volume
+from .files import atomic_output, write_volume
 from .restorers import classical_methods
 from .table import markdown_table
 
@@ -115,4 +115,5 @@ def save_figure(path, low, restored, truth, scale):
 
     middle = len(low) // 2
     images = {name: slices[middle] for name, slices in restored.items() if name != "Bicubic"}
-    comparison_figure(low[middle], images, truth[middle], f"{scale:g}x").savefig(path, dpi=130)
+    with atomic_output(path) as temporary:
+        comparison_figure(low[middle], images, truth[middle], f"{scale:g}x").savefig(temporary, dpi=130)

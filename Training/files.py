@@ -11,10 +11,10 @@ import SimpleITK as sitk
 
 from NExpRLib.memory import is_out_of_memory
 
-from .integrity import damage, is_dicom_image
+from .integrity import damage, is_dicom, is_dicom_image
 from .nifti_orientation import loses_position
 
-EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
+EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 WRITTEN_EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha")
 _PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 _NUMBER_OF_FRAMES = "0028|0008"
@@ -50,13 +50,15 @@ def find_volumes(path):
 
     :raises ValueError: if nothing is there.
     """
+    if not str(path):
+        raise ValueError("The name of the input is empty.")
     path = Path(path)
     _check_name(path)
     if path.is_file():
         return [VolumeSource(_stem(path), (str(path),))]
     if not path.is_dir():
         raise ValueError(f"There is no file or folder {path}.")
-    files = sorted(p for p in path.iterdir() if p.is_file() and extension_of(p) and not p.name.startswith("."))
+    files = sorted(p for p in path.iterdir() if not p.is_dir() and extension_of(p) and not p.name.startswith("."))
     return [VolumeSource(_stem(p), (str(p),)) for p in files] + _dicom_series(path)
 
 
@@ -88,12 +90,17 @@ def _check_name(path):
 
 
 def _dicom_series(folder):
+    entries = sorted(folder.iterdir())
+    files = [path for path in entries if path.is_file() and not extension_of(path)]
+    odd = [path for path in entries if not (path.is_file() or path.is_dir())]
+    if odd and any(is_dicom(path) for path in files):
+        # ITK would list the files before it only.
+        raise ValueError(f"{odd[0]} is a link that leads nowhere, or no regular file: remove it from the DICOM series.")
     with _quiet_itk():
         reader = sitk.ImageSeriesReader
         names = {uid: reader.GetGDCMSeriesFileNames(str(folder), uid) for uid in reader.GetGDCMSeriesIDs(str(folder))}
     listed = {Path(file).name for files in names.values() for file in files}
-    others = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in listed)
-    damaged = tuple(str(path) for path in others if is_dicom_image(path))
+    damaged = tuple(str(path) for path in files if path.name not in listed and is_dicom_image(path))
     if not names:
         return [VolumeSource(_stem(Path(file)), (file,), damaged) for file in damaged]
     if len(names) == 1:
@@ -116,6 +123,8 @@ def read_volume(source):
         raise ValueError(f"{source.damaged[0]} cannot be read: it is damaged or incomplete. Repair the series first.")
     for file in source.files:
         _check_name(file)
+        if not os.path.isfile(file):
+            raise ValueError(f"{file} cannot be read: it is a link that leads nowhere, or no regular file.")
         if not os.access(file, os.R_OK):
             raise ValueError(f"{file} cannot be read: you have no permission to read it.")
     if source.files[0].lower().endswith(_PAIRS):
@@ -248,6 +257,8 @@ def check_output(path):
     _check_name(path)
     if path.is_dir():
         raise ValueError(f"The output {path} is a folder: choose another name.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise ValueError(f"The output {path} is write-protected: choose another name.")
     if not str(path).lower().endswith(WRITTEN_EXTENSIONS):
         raise ValueError(f"The output {path} needs one of the extensions {', '.join(WRITTEN_EXTENSIONS)}.")
     if not path.parent.is_dir():

@@ -82,11 +82,21 @@ def _compressed_nrrd_is_complete(path):
         return _zlib_stream_is_complete(file)
 
 
+def is_dicom(path):
+    """Whether a file begins as DICOM files do."""
+    return _start_of_dicom(path) is not None
+
+
 def is_dicom_image(path):
     """Whether a file says that it is a DICOM image of MR or CT, even if the rest of it is damaged."""
+    start = _start_of_dicom(path)
+    return start is not None and bool(_STORAGE_OF_IMAGES.search(start))
+
+
+def _start_of_dicom(path):
     with open(path, "rb") as file:
         start = file.read(2048)
-    return start[128:132] == b"DICM" and bool(_STORAGE_OF_IMAGES.search(start))
+    return start if start[128:132] == b"DICM" else None
 
 
 def _zlib_stream_is_complete(file):

@@ -108,6 +108,8 @@ def _upsample(source, output, arguments, model, like):
 
 def _outputs(arguments, sources):
     """One checked output path per source."""
+    if not arguments.output:
+        raise ValueError("The name of the output is empty.")
     output = Path(arguments.output)
     if len(sources) == 1 and extension_of(output):
         outputs = [output]
@@ -126,7 +128,7 @@ def _outputs(arguments, sources):
             raise ValueError(f"The output folder {output} cannot be made: {error.strerror}.") from error
         outputs = [output / f"{source.name}{_written_extension(source)}" for source in sources]
     references = find_volumes(arguments.like) if arguments.like else []
-    inputs = {_identity(file) for source in [*sources, *references] for file in source.files}
+    inputs = {_identity(file) for source in [*sources, *references] for file in source.files if os.path.isfile(file)}
     for path in outputs:
         check_output(path)
         if path.exists() and _identity(path) in inputs:
@@ -149,7 +151,7 @@ def _identity(path):
 
 def _written_extension(source):
     extension = extension_of(source.files[0]) if len(source.files) == 1 else ".nii.gz"
-    return {"": ".nii.gz", ".mhd": ".mha"}.get(extension, extension)
+    return {"": ".nii.gz", ".mhd": ".mha", ".nhdr": ".nrrd"}.get(extension, extension)
 
 
 def _describe(geometry):

@@ -24,6 +24,19 @@ def test_output_that_is_an_input_by_a_link(refused, source, tmp_path):
     assert "is an input" in refused(source, tmp_path / "link.nrrd", "--scale", 2)
 
 
+def test_empty_names_are_not_the_current_folder(refused, source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "input is empty" in refused("", tmp_path / "out.nrrd", "--scale", 2)
+    assert "output is empty" in refused(source, "", "--scale", 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anything")
+def test_output_that_is_write_protected(refused, source, tmp_path):
+    protected = shutil.copy(source, tmp_path / "result.nrrd")
+    os.chmod(protected, 0o444)
+    assert "write-protected" in refused(source, protected, "--scale", 2)
+
+
 def test_output_that_is_the_reference(refused, source, tmp_path):
     reference = shutil.copy(source, tmp_path / "reference.nrrd")
     assert "is an input" in refused(source, reference, "--like", reference)

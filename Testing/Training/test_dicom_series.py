@@ -1,5 +1,6 @@
 """DICOM series that ITK stacks to a volume although their slices make none, or lose values on the way."""
 
+import os
 import struct
 
 import numpy as np
@@ -124,6 +125,15 @@ def test_index_of_a_disc_is_no_damaged_image(tmp_path):
     listed = b"1.2.840.10008.5.1.4.1.1.2\0"
     (folder / "DICOMDIR").write_bytes(start_of_file("1.2.840.10008.1.3.10") + listed)
     assert read_volume(folder).GetSize() == (6, 6, 3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+@pytest.mark.parametrize("name", [".#notes.txt", "0.dcm.gz"])
+def test_link_that_leads_nowhere_hides_no_slice(refused, tmp_path, name):
+    """ITK lists the files of a folder up to the first such link only."""
+    folder = write_series(tmp_path / "series", POSITIONS)
+    (folder / name).symlink_to("nowhere")
+    assert "leads nowhere" in refused(folder, tmp_path / "out.nrrd", "--scale", 2)
 
 
 def test_several_frames_in_a_file_are_refused(refused, tmp_path):

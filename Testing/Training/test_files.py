@@ -1,6 +1,7 @@
 """Files: damage that ITK does not notice, and outputs that appear only when they are complete."""
 
 import gzip
+import os
 
 import numpy as np
 import pytest
@@ -66,6 +67,25 @@ def test_volumes_of_a_folder(volume, tmp_path):
     assert find_volumes(tmp_path / "a.mha")[0].files == (str(tmp_path / "a.mha"),)
     with pytest.raises(ValueError, match="no file or folder"):
         find_volumes(tmp_path / "nowhere")
+
+
+def test_detached_header_is_a_volume_of_a_folder(upsample, volume, tmp_path):
+    (tmp_path / "in").mkdir()
+    sitk.WriteImage(volume, tmp_path / "in" / "a.nhdr")
+    assert [source.name for source in find_volumes(tmp_path / "in")] == ["a"]
+    assert upsample(tmp_path / "in", tmp_path / "out", "--scale", 2)[0] == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.nrrd"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+def test_link_that_leads_nowhere_is_named_and_the_rest_is_done(upsample, volume, tmp_path):
+    (tmp_path / "in").mkdir()
+    sitk.WriteImage(volume, tmp_path / "in" / "a.nrrd")
+    (tmp_path / "in" / "b.nrrd").symlink_to("nowhere")
+    status, _, err = upsample(tmp_path / "in", tmp_path / "out", "--scale", 2)
+    assert status == 2
+    assert "b.nrrd cannot be read: it is a link that leads nowhere" in err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.nrrd"]
 
 
 def test_where_one_volume_is_needed(volume, tmp_path):
