@@ -98,7 +98,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # The worker thread goes on while the main thread waits for it. It waits whenever it has nothing else to do, for at
     # most one frame of the screen.
     POLL_SECONDS = 0.015
-    # A second click so soon is part of a double click on "Apply", not meant as "Cancel".
+    # A second click so soon is part of a double click on "Apply", not meant as "Cancel" or as another run.
     DOUBLE_CLICK_SECONDS = 0.5
 
     def __init__(self, parent=None):
@@ -234,10 +234,11 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onApplyButton(self, checked=False):
         """Run processing when user clicks "Apply" button, which is "Cancel" during a run."""
+        if self._runStart is not None and time.monotonic() - self._runStart < self.DOUBLE_CLICK_SECONDS:
+            return
         if self._run:
-            if time.monotonic() - self._runStart > self.DOUBLE_CLICK_SECONDS:
-                self._run.cancel()
-                self._updateRun()
+            self._run.cancel()
+            self._updateRun()
             return
         self._scheduleUpdate()  # What is said of free memory may be old.
         if not self._ensureTorch() or self._parameterNode is None:

@@ -52,7 +52,7 @@ class SliceData(lightning.LightningDataModule):
             return
         of_smallest, of_largest = reached_scale(self.training.values(), options.crop_size)
         lowest, highest = options.scales
-        self.facts["scales"] = [lowest, max(lowest, min(highest, of_largest))]
+        self.facts["scales"] = [min(lowest, of_largest), min(highest, of_largest)]
         if of_smallest < highest and self.trainer.is_global_zero:
             print(
                 f"Note: crops of {options.crop_size} pixels fit into the smallest slices up to a scale of "

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from NExpRLib.allocator import freed_memory_kept
@@ -32,7 +33,10 @@ def add_arguments(parser):
     parser.add_argument("--scales", type=float, nargs="+", default=[2, 3, 4], help="default: 2 3 4")
     parser.add_argument("--degradation", choices=DEGRADATIONS, help="default: that which the model was trained for")
     parser.add_argument(
-        "--plane", default="auto", help=f"{', '.join(PLANES)}, or an axis 0-2 (default: auto, as acquired)"
+        "--plane",
+        default="auto",
+        choices=[*PLANES, "0", "1", "2"],
+        help="of the slices, or the axis across it (default: auto, as acquired)",
     )
     parser.add_argument(
         "--window",
@@ -58,6 +62,7 @@ def add_arguments(parser):
 
 @freed_memory_kept()
 def run(arguments):
+    torch.backends.cudnn.allow_tf32 = False  # Convolutions in float32 are in float32 on GPUs as well.
     if arguments.config:
         run_comparison(arguments)
         return
@@ -136,7 +141,7 @@ def evaluate_volumes(sources, slices_of, scales, degradation, methods, window=No
             try:
                 slices = normalized_slices(slices_of(source), window)
             except (ValueError, MemoryError) as error:
-                failures.append(str(error))
+                failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
                 continue
             with_contrast = [truth for truth in slices if truth.min() < truth.max()]
             if not with_contrast:

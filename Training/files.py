@@ -17,7 +17,6 @@ from .nifti_orientation import loses_position
 EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 WRITTEN_EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha")
 _PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
-_NUMBER_OF_FRAMES = "0028|0008"
 _POSITION_LOST = (
     "it is a 2D NIfTI image with a position in 3D, which would be lost: convert it to a volume of one slice first"
 )
@@ -94,8 +93,8 @@ def _dicom_series(folder):
     files = [path for path in entries if path.is_file() and not extension_of(path)]
     odd = [path for path in entries if not (path.is_file() or path.is_dir())]
     if odd and any(is_dicom(path) for path in files):
-        # ITK would list the files before it only.
-        raise ValueError(f"{odd[0]} is a link that leads nowhere, or no regular file: remove it from the DICOM series.")
+        # ITK would list the files before it only. This cannot be read, so nothing of the series is used.
+        return [VolumeSource(folder.resolve().name, (str(odd[0]),))]
     with _quiet_itk():
         reader = sitk.ImageSeriesReader
         names = {uid: reader.GetGDCMSeriesFileNames(str(folder), uid) for uid in reader.GetGDCMSeriesIDs(str(folder))}
@@ -136,8 +135,8 @@ def read_volume(source):
         if is_out_of_memory(error):
             raise MemoryError(f"{source} does not fit into memory.") from error
         raise ValueError(f"{source} cannot be read: {_reason(str(error))}.") from error
-    if image.HasMetaDataKey(_NUMBER_OF_FRAMES) and int(image.GetMetaData(_NUMBER_OF_FRAMES)) > 1:
-        # ITK stacks frames of any position, time or scaling.
+    if len(source.files) == 1 and not extension_of(source.files[0]) and _is_dicom_of_frames(image):
+        # ITK stacks them whatever their position, time or scaling.
         raise ValueError(
             f"{source} holds several DICOM frames, whose positions and intensities cannot be checked here: "
             "convert it to NIfTI first, for example with dcm2niix."
@@ -148,6 +147,11 @@ def read_volume(source):
     if loses_position(image):
         raise ValueError(f"{source} cannot be read: {_POSITION_LOST}.")
     return image
+
+
+def _is_dicom_of_frames(image):
+    rows = "0028|0010"  # a tag of every DICOM image
+    return image.HasMetaDataKey(rows) and image.GetDimension() == 3 and image.GetDepth() > 1
 
 
 def _reason(error):

@@ -31,7 +31,9 @@ class PreparedVolume:
 
 
 def add_arguments(parser):
-    parser.add_argument("folder", metavar="FOLDER", help="searched with its subfolders for volumes and DICOM series")
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="searched for volumes and DICOM series, with all subfolders but hidden ones"
+    )
     parser.add_argument(
         "-o", "--output", required=True, metavar="DATA.npz", help="prepared slices; DATA.png shows them"
     )
@@ -185,12 +187,10 @@ def _find_all(folder):
 
 
 def _names(sources, folder):
-    """Name of each volume, with its folder where several have the same."""
+    """Name of each volume, or the path of its first file below ``folder`` where several have the same."""
     count = Counter(source.name for source in sources)
     return {
-        source: source.name
-        if count[source.name] == 1
-        else (Path(source.files[0]).relative_to(folder).parent / source.name).as_posix()
+        source: source.name if count[source.name] == 1 else Path(source.files[0]).relative_to(folder).as_posix()
         for source in sources
     }
 

@@ -18,7 +18,7 @@ UIDS = "1.2.826.0.1.3680043.2.1125"
 
 def write_series(folder, positions, orientations=None, pixels=None, rescale=None, spacings=None):
     """A CT series of one file per slice; ``rescale`` holds a slope and an intercept per slice."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     for k, position in enumerate(positions):
@@ -129,11 +129,17 @@ def test_index_of_a_disc_is_no_damaged_image(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
 @pytest.mark.parametrize("name", [".#notes.txt", "0.dcm.gz"])
-def test_link_that_leads_nowhere_hides_no_slice(refused, tmp_path, name):
+def test_link_that_leads_nowhere_hides_no_slice(refused, nexpr, tmp_path, name):
     """ITK lists the files of a folder up to the first such link only."""
-    folder = write_series(tmp_path / "series", POSITIONS)
+    folder = write_series(tmp_path / "in" / "series", POSITIONS)
     (folder / name).symlink_to("nowhere")
     assert "leads nowhere" in refused(folder, tmp_path / "out.nrrd", "--scale", 2)
+    noise = np.random.default_rng(0).random((2, 12, 12), dtype=np.float32)
+    sitk.WriteImage(sitk.GetImageFromArray(noise), tmp_path / "in" / "other.nrrd")
+    status, _, err = nexpr("prepare", tmp_path / "in", "-o", tmp_path / "data.npz")
+    assert (status, "leads nowhere" in err) == (2, True)
+    with np.load(tmp_path / "data.npz") as data:
+        assert set(data["sources"]) == {"other"}
 
 
 def test_several_frames_in_a_file_are_refused(refused, tmp_path):
@@ -141,6 +147,17 @@ def test_several_frames_in_a_file_are_refused(refused, tmp_path):
     image = sitk.GetImageFromArray(np.zeros((3, 6, 6), np.uint16))
     sitk.WriteImage(image, tmp_path / "in.dcm")
     assert "several DICOM frames" in refused(tmp_path / "in.dcm", tmp_path / "out.nrrd", "--scale", 2)
+
+
+def test_single_frames_are_no_several_frames(tmp_path):
+    image = sitk.GetImageFromArray(np.zeros((1, 6, 6), np.uint16))
+    sitk.WriteImage(image, tmp_path / "in.dcm")
+    assert read_volume(tmp_path / "in.dcm").GetSize() == (6, 6, 1)
+    volume = sitk.GetImageFromArray(np.zeros((3, 6, 6), np.uint16))
+    for tag in ("0028|0008", "0028|0010"):  # as SimpleITK keeps them in files of other formats
+        volume.SetMetaData(tag, "3")
+    sitk.WriteImage(volume, tmp_path / "in.nrrd")
+    assert read_volume(tmp_path / "in.nrrd").GetSize() == (6, 6, 3)
 
 
 def test_slices_of_different_pixel_spacings_are_refused(refused, tmp_path):

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from NExpRLib.network import NetworkConfig
+from Training.comparison.trained import KEPT
 from Training.evaluation import evaluate_slice
 from Training.modules import NExpRTraining, SRGANTraining
 from Training.modules.perceptual import STAGES, PerceptualLoss
@@ -91,6 +92,10 @@ def test_network_of_another_method_is_evaluated_from_its_checkpoint(train, nexpr
         status, _, err = nexpr(*command, *arguments)
         assert status == 2
         assert said in err
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save({name: state[name] for name in KEPT}, tmp_path / "trained.ckpt")
+    of_comparison = ["--model", tmp_path / "trained.ckpt", "--scales", 3, "--window", 0, 1, "--device", "cpu"]
+    assert row in nexpr("evaluate", tmp_path / "in.nrrd", *of_comparison)[1]
     status, _, err = nexpr("evaluate", tmp_path / "in.nrrd", "--model", tmp_path / "nowhere.ckpt")
     assert status == 2
     assert "There is no file" in err

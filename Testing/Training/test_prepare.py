@@ -70,12 +70,12 @@ def test_hidden_folders_are_not_searched(nexpr, tmp_path):
 
 def test_volumes_of_one_name_stay_volumes_of_their_own(nexpr, tmp_path):
     image = sitk.GetImageFromArray(np.random.default_rng(0).random((1, 24, 24), dtype=np.float32))
-    for name in ("ann/first/t2", "ann/second/t2", "ann/second/t1", "bob/t3"):
+    for name in ("ann/first/t2.nrrd", "ann/second/t2.nrrd", "ann/second/t2.mha", "ann/second/t1.nrrd", "bob/t3.nrrd"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        sitk.WriteImage(image, tmp_path / "in" / f"{name}.nrrd")
+        sitk.WriteImage(image, tmp_path / "in" / name)
     assert nexpr("prepare", tmp_path / "in", "-o", tmp_path / "data.npz")[0] == 0
     with np.load(tmp_path / "data.npz") as data:
-        assert set(data["sources"]) == {"ann/first/t2", "ann/second/t2", "t1", "t3"}
+        assert set(data["sources"]) == {"ann/first/t2.nrrd", "ann/second/t2.nrrd", "ann/second/t2.mha", "t1", "t3"}
 
 
 def test_volumes_without_a_resolution_are_named(nexpr, tmp_path):

@@ -228,11 +228,15 @@ def test_runs_repeat_and_keep_the_highest_psnr(prepared, tmp_path):
 
 
 def test_scales_that_no_crop_reaches_are_said(prepared, tmp_path, capsys):
-    main(options(prepared, tmp_path, "--trainer.max_steps", "1", "--data.crop_size", "40"))
+    crops = ["--trainer.max_steps", "1", "--data.crop_size", "40"]
+    main(options(prepared, tmp_path, *crops))
     assert "up to a scale of 2.4 only, into the largest up to 2.4" in capsys.readouterr().out
     main(["models", "export", str(checkpoints(tmp_path) / "last.ckpt"), "-o", str(tmp_path / "model")])
     low, high = json.loads((tmp_path / "model" / "card.json").read_text())["scales"]
     assert (low, high) == (1.0, 2.4)
+    main(options(prepared, tmp_path / "b", *crops, "--data.scales", "[3.0, 4.0]"))
+    main(["models", "export", str(checkpoints(tmp_path / "b") / "last.ckpt"), "-o", str(tmp_path / "b" / "model")])
+    assert json.loads((tmp_path / "b" / "model" / "card.json").read_text())["scales"] == [2.4, 2.4]
 
 
 def test_learning_rate_that_is_given_is_that_of_the_paper_recipe_too(prepared, tmp_path):

@@ -20,7 +20,7 @@ from .lpips import load_lpips
 from .store import Store
 from .trained import is_fixed_scale, training_run
 
-HOW = "float32, consistency before rounding"  # Measurements of another kind are not reused.
+HOW = "float32 without TF32, consistency before rounding"  # Measurements of another kind are not reused.
 CLASSICAL = ("Zero-filling", "Bicubic", "Cubic B-spline")
 
 
@@ -55,7 +55,6 @@ class Comparison:
         # Apple GPUs only where they are asked for: the other methods were never run on one.
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch_device(automatic if device == "auto" else device)
-        torch.backends.cudnn.allow_tf32 = False  # Convolutions in float32, as everything else.
         self.store = Store(self.output / "slices")
         self.results = self.output / "results"
         self.lpips = load_lpips(protocol.lpips, self.device) if protocol.lpips else None

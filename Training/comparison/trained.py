@@ -12,7 +12,7 @@ from .data_sets import fingerprint
 from .store import file_name
 
 # Of Lightning's checkpoints, what a network is loaded from.
-KEPT = ("pytorch-lightning_version", "global_step", "hyper_parameters", "state_dict")
+KEPT = ("pytorch-lightning_version", "global_step", "hyper_parameters", "datamodule_hyper_parameters", "state_dict")
 NEXPR_CLASS = "NExpRTraining"
 FIXED_SCALE_CLASSES = ("FixedScaleTraining", "SRGANTraining")
 

@@ -49,7 +49,7 @@ class RestorationTraining(lightning.LightningModule, abc.ABC):
         if not torch.isfinite(loss):
             raise ValueError(
                 f"The loss is {loss.item()} at step {self.global_step}: train again with a lower learning rate "
-                "(see learning_rate or lr in the configuration). The last checkpoint is kept."
+                "(see learning_rate in the configuration). The last checkpoint is kept."
             )
         return loss
 

@@ -17,7 +17,8 @@ class NExpRTraining(RestorationTraining):
     :param learning_rate: of Adam, reached after ``warmup_steps``.
     :param decay_steps: the learning rate falls linearly to 0 over the last ones before ``trainer.max_steps``. A run
         that was stopped anywhere is finished by resuming it with ``max_steps`` that many steps later.
-    :param schedule: further factor of the learning rate.
+    :param schedule: further factor of the learning rate, in shares of the run: it changes when a run is resumed with
+        other ``max_steps``.
     :param learn_frequencies: otherwise the frequencies stay as they are initialized.
     """
 
