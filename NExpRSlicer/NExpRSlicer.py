@@ -188,6 +188,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called just before the scene is closed."""
         if self._run:
             self._run.cancel()
+        self.ui.statusLabel.text = ""
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -396,7 +397,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._updateRun()
         seconds = f"{time.monotonic() - self._runStart:.1f}"
         if run.inputRemoved:
-            text = _("The input volume was removed. Nothing was changed.")
+            text = _("The input volume, or its sequence, was removed. Nothing was changed.")
         elif run.cancelled:
             text = _("Cancelled. Nothing was changed.")
         elif run.error:
@@ -412,9 +413,12 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _showOutput(self, run):
         """Show the result in place of the input; while the user works in another module, the views are theirs."""
-        self.logic.getParameterNode().livePreview = False
-        self._preview.stop()
-        if self.parent.isEntered and not showInstead(run.inputVolume, run.output):
+        parameterNode = self.logic.getParameterNode()
+        selected = parameterNode.inputVolume is run.inputVolume  # Otherwise the user is busy with another volume.
+        if selected:
+            parameterNode.livePreview = False
+            self._preview.stop()
+        if self.parent.isEntered and not showInstead(run.inputVolume, run.output) and selected:
             slicer.util.setSliceViewerLayers(background=run.output)
 
 

@@ -1,5 +1,7 @@
 """Apply: from the volume in the scene to a job without MRML, and from its results to volumes in the scene."""
 
+from typing import NamedTuple
+
 import numpy as np
 import slicer
 from slicer.i18n import tr as _
@@ -94,13 +96,13 @@ class ApplyRun:
 
         :return: 4x4 array that moves the result along, and its parent transform node or None.
         """
-        voxels, matrix, transformNode = self._place
-        voxelsNow, matrixNow, transformNodeNow = _place(self.inputVolume)
+        before, now = self._place, _place(self.inputVolume)
         if self._sequence:  # The volume shows one frame after the other, and each has a place of its own.
-            return np.eye(4), transformNodeNow
-        if voxelsNow != voxels:  # Resampled, as by hardening a nonlinear transform: the result belongs where it was.
-            return np.eye(4), transformNode if _inScene(transformNode) else None
-        return matrixNow @ np.linalg.inv(matrix), transformNodeNow
+            return np.eye(4), now.transformNode
+        hardened = not before.linear and now.transformNode is not before.transformNode and now.voxels != before.voxels
+        if hardened or now.size != before.size:  # Resampled or cropped: the result belongs where it was.
+            return np.eye(4), before.transformNode if _inScene(before.transformNode) else None
+        return now.matrix @ np.linalg.inv(before.matrix), now.transformNode
 
     def _recordProvenance(self, node, target):
         recordProvenance(self.inputVolume, node, self._settings, target, self.job.card)
@@ -142,11 +144,28 @@ def _frame(volumeNode, settings):
     return Frame(pixels, target)
 
 
+class _Place(NamedTuple):
+    """Where a volume lies.
+
+    :ivar voxels: time stamp of the voxels.
+    :ivar size: their number along the axes.
+    :ivar matrix: 4x4 array from their indices to the volume's own coordinates.
+    :ivar transformNode: parent transform node or None.
+    :ivar linear: whether that is linear.
+    """
+
+    voxels: int
+    size: tuple
+    matrix: np.ndarray
+    transformNode: object
+    linear: bool
+
+
 def _place(volumeNode):
-    """Time stamp of the voxels, 4x4 array to the volume's own coordinates, and parent transform node."""
-    imageData = volumeNode.GetImageData()
-    voxels = imageData.GetMTime() if imageData is not None else None
-    return voxels, ijkToRAS(volumeNode), volumeNode.GetParentTransformNode()
+    imageData, transformNode = volumeNode.GetImageData(), volumeNode.GetParentTransformNode()
+    voxels, size = (imageData.GetMTime(), imageData.GetDimensions()) if imageData is not None else (0, ())
+    linear = transformNode is None or bool(transformNode.IsTransformToWorldLinear())
+    return _Place(voxels, size, ijkToRAS(volumeNode), transformNode, linear)
 
 
 def _checkMemory(frames):

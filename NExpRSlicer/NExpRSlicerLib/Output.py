@@ -29,7 +29,16 @@ def copyContext(inputVolume, outputVolume, transformNode):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     inputItem = hierarchy.GetItemByDataNode(inputVolume) if hierarchy is not None else 0
     if inputItem:
-        hierarchy.CreateItem(hierarchy.GetItemParent(inputItem), outputVolume)
+        parentItem = hierarchy.GetItemParent(inputItem)
+        if not _isWithin(hierarchy, parentItem, hierarchy.GetItemByDataNode(outputVolume)):
+            hierarchy.CreateItem(parentItem, outputVolume)
+
+
+def _isWithin(hierarchy, item, otherItem):
+    """Whether an item is another one or lies below it, where moving that one to it would crash Slicer."""
+    while item and item != otherItem:
+        item = hierarchy.GetItemParent(item)
+    return bool(item)
 
 
 def isResult(node):

@@ -108,6 +108,10 @@ class PreviewNode:
         colors, self._detailColors = self._detailColors, None
         if node is not None and slicer.mrmlScene.IsNodePresent(node):
             displayNode = node.GetDisplayNode()
+            if displayNode is not None and _isInSceneView(displayNode):
+                # Removing it would bring back the scene view, and all that it holds.
+                node.SetAndObserveDisplayNodeID(None)
+                displayNode = None
             slicer.mrmlScene.RemoveNode(node)
             # The module Volumes removes it along with the volume.
             if displayNode is not None and slicer.mrmlScene.IsNodePresent(displayNode):
@@ -158,6 +162,12 @@ class PreviewNode:
         compositeNode.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Alpha)
         if self._opacity is not None:
             _setOpacity(compositeNode, self._opacity)
+
+
+def _isInSceneView(node):
+    """Whether a scene view was stored while the node was in the scene."""
+    browserNodes = slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode")
+    return any(browserNode.GetSequenceNode(node) is not None for browserNode in browserNodes)
 
 
 def _setOpacity(compositeNode, opacity):

@@ -26,6 +26,11 @@ def volumeProblem(volumeNode):
     imageData = volumeNode.GetImageData()
     if imageData is None or 0 in imageData.GetDimensions() or imageData.GetPointData().GetScalars() is None:
         return _("{name} has no voxels: load or create its image first.").format(name=name)
+    matrix = ijkToRAS(volumeNode)
+    if not (np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix[:3, :3]) == 3):
+        return _("{name} has no extent in space: correct its spacing and axes in the module Volumes first.").format(
+            name=name
+        )
     if imageData.GetNumberOfScalarComponents() != 1 or volumeNode.IsA("vtkMRMLTensorVolumeNode"):
         return _(
             "{name} has several values per voxel. Color and vector volumes: extract one of them with the module "

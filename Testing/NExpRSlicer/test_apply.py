@@ -135,6 +135,13 @@ def test_images_that_slicer_does_not_support(scene, logic, tiny_model_folder, sc
         logic.process(node, scale=2, model=tiny_model_folder)
 
 
+@pytest.mark.parametrize("spacing", [(1, 1, 0), (1, 1, np.nan)])
+def test_volume_without_extent(scene, logic, volume, spacing):
+    volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(np.diag([*spacing, 1.0])))
+    with pytest.raises(ValueError, match="no extent in space"):
+        logic.process(volume, scale=2)
+
+
 def test_no_input(scene, logic, volume):
     with pytest.raises(ValueError, match="Select an input volume"):
         logic.process(None, scale=2)

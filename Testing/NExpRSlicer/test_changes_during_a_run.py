@@ -119,6 +119,43 @@ def test_result_follows_when_the_input_is_moved_during_a_run(scene, logic, tiny_
     assert np.allclose(matrix_of_node(output), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("how", ["transformed", "moved", "hardened"])
+def test_result_follows_when_the_input_is_edited_and_moved_during_a_run(scene, logic, tiny_model_folder, volume, how):
+    shift = np.eye(4)
+    shift[0, 3] = 50
+    before = matrix_of_node(logic.process(volume, scale=2, model=tiny_model_folder))
+
+    def change(done, _total, _remaining):
+        if done != 1:
+            return
+        slicer.util.arrayFromVolume(volume)[0, 0, 0] = 1
+        slicer.util.arrayFromVolumeModified(volume)
+        if how == "moved":
+            volume.SetOrigin(*(np.array(volume.GetOrigin()) + (50, 0, 0)))
+            return
+        node = slicer.vtkMRMLLinearTransformNode()
+        node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shift))
+        add_transform(scene, volume, node)
+        if how == "hardened":
+            volume.HardenTransform()
+
+    output = logic.process(volume, scale=2, model=tiny_model_folder, progress=change)
+    output.HardenTransform()
+    assert np.allclose(matrix_of_node(output), shift @ before, atol=1e-9)
+
+
+def test_result_stays_when_the_input_is_cropped_during_a_run(scene, logic, tiny_model_folder, volume):
+    before = matrix_of_node(logic.process(volume, scale=2, model=tiny_model_folder))
+
+    def crop(done, _total, _remaining):
+        if done == 1:
+            volume.SetOrigin(*(np.array(volume.GetOrigin()) + (7, 0, 0)))
+            slicer.util.updateVolumeFromArray(volume, slicer.util.arrayFromVolume(volume)[:, :, 2:].copy())
+
+    output = logic.process(volume, scale=2, model=tiny_model_folder, progress=crop)
+    assert np.allclose(matrix_of_node(output), before, atol=1e-9)
+
+
 def test_result_stays_under_a_nonlinear_transform_that_is_hardened_into_the_input_during_a_run(
     scene, logic, tiny_model_folder, volume
 ):

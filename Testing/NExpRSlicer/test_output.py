@@ -33,6 +33,19 @@ def test_output_appears_like_the_input(scene, logic, tiny_model_folder, volume):
     assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(output)) == study
 
 
+@pytest.mark.parametrize("folders", [0, 1])
+def test_input_below_the_output_in_the_hierarchy(scene, logic, tiny_model_folder, volume, folders):
+    """An item below itself would end Slicer."""
+    output = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Mine")
+    hierarchy = scene.GetSubjectHierarchyNode()
+    outputItem = hierarchy.CreateItem(hierarchy.GetSceneItemID(), output)
+    parent = hierarchy.CreateFolderItem(outputItem, "Folder") if folders else outputItem
+    hierarchy.CreateItem(parent, volume)
+    logic.process(volume, output, scale=2, model=tiny_model_folder)
+    assert hierarchy.GetItemParent(outputItem) == hierarchy.GetSceneItemID()
+    assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume)) == parent
+
+
 def test_attributes_say_how_it_was_made(scene, logic, tiny_model_folder, volume):
     output = logic.process(volume, scale=2, model=tiny_model_folder)
     assert output.GetAttribute("NExpR.Model") == "tiny"

@@ -310,6 +310,21 @@ def test_window_that_is_reset_is_that_of_the_whole_volume(stage, automaticBefore
     assert not display.GetAutoWindowLevel()
 
 
+def test_display_that_a_scene_view_holds_stays(stage):
+    """If it were removed, Slicer would go back to the scene view."""
+    display = stage.settle().GetDisplayNode()
+    sequenceNode = stage.scene.AddNewNodeByClass("vtkMRMLSequenceNode")
+    sequenceNode.SetDataNodeAtValue(display, "0")
+    browserNode = stage.scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
+    browserNode.SetAndObserveMasterSequenceNodeID(sequenceNode.GetID())
+    browserNode.AddProxyNode(display, sequenceNode, False)
+    display = browserNode.GetProxyNode(sequenceNode)
+    stage.parameters.livePreview = False
+    stage.settle()
+    assert stage.node is None
+    assert stage.scene.IsNodePresent(display)
+
+
 def test_automatic_window_of_the_input_ends_when_the_user_changes_the_preview(stage):
     inputDisplay = stage.volume.GetDisplayNode()
     inputDisplay.SetAutoWindowLevel(True)

@@ -163,6 +163,17 @@ def test_views_of_another_module_are_left_alone(widget, scene):
     assert not widget.logic.getParameterNode().livePreview
 
 
+def test_preview_of_another_volume_outlasts_a_run(widget, scene):
+    widget.ui.applyButton.click()
+    other = add_volume(smooth_pixels((4, 20, 24)), matrix_of("axial", origin=(0, 0, 0)), "Other")
+    slicer.util.setSliceViewerLayers(background=other)
+    widget._parameterNode.inputVolume = other
+    widget._parameterNode.livePreview = True
+    wait(lambda: outputs(scene))
+    wait(lambda: preview() is not None)
+    assert widget._parameterNode.livePreview
+
+
 def test_error_of_a_run_is_reported_and_the_module_goes_on(widget, scene, tiny_model_folder, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
