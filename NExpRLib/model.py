@@ -55,8 +55,8 @@ class Model:
             for grids over the slice, and some pixels beyond. By default they end at their border.
         :return: :class:`ExplicitImage` in the intensities of the input; rasterizing gives (H, W) or (b, 1, H, W), a
             NumPy array, or where ``slices`` was a tensor, a tensor on the device of the model.
-        :raises ValueError: for another number of dimensions, complex, empty or non-finite input, and for a range that
-            is none.
+        :raises ValueError: for another number of dimensions, complex, empty or non-finite input, and for an intensity
+            range whose ends are not in order, not finite or too far apart.
         """
         returns_numpy = not isinstance(slices, torch.Tensor)
         if returns_numpy:

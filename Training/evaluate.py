@@ -155,7 +155,7 @@ def evaluate_volumes(sources, slices_of, scales, degradation, methods, window=No
                             measured.setdefault((metric, source, name, scale), []).append(value)
     if left_out:
         print(f"Left out: {left_out} slices that hold one value only.")
-    compared = [source for source in sources if any(key[1] is source for key in measured)]
+    compared = list(dict.fromkeys(source for _, source, _, _ in measured))
     if not compared:
         raise ValueError(" ".join(failures))
     return {metric: _table(metric, compared, scales, methods, measured) for metric in METRICS}, failures

@@ -26,8 +26,7 @@ def volumeProblem(volumeNode):
     imageData = volumeNode.GetImageData()
     if imageData is None or 0 in imageData.GetDimensions() or imageData.GetPointData().GetScalars() is None:
         return _("{name} has no voxels: load or create its image first.").format(name=name)
-    matrix = ijkToRAS(volumeNode)
-    if not (np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix[:3, :3]) == 3):
+    if not _spansSpace(ijkToRAS(volumeNode)):
         return _("{name} has no extent in space: correct its spacing and axes in the module Volumes first.").format(
             name=name
         )
@@ -92,9 +91,14 @@ def ijkToWorld(volumeNode):
         raise ValueError(_("The input volume is under a nonlinear transform: harden the transform first."))
     transformNode.GetMatrixTransformToWorld(toWorld)
     matrix = slicer.util.arrayFromVTKMatrix(toWorld) @ ijkToRAS(volumeNode)
-    if not (np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix[:3, :3]) == 3):
+    if not _spansSpace(matrix):
         raise ValueError(_("The transform of the input volume cannot be inverted: correct it first."))
     return matrix
+
+
+def _spansSpace(matrix):
+    """Whether a 4x4 array can be inverted; what it moves to does not matter."""
+    return bool(np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix[:3, :3]) == 3)
 
 
 def slicesOf(pixels, sliceAxis):
