@@ -5,7 +5,7 @@
 
 __version__ = "0.1.0"
 
-_HOME = {"load_model": "model", "ExplicitImage": "explicit_image", "upsample": "volumes"}
+_HOME = {"load_model": "model", "ExplicitImage": "function.explicit_image", "upsample": "volumes.upsampling"}
 __all__ = list(_HOME)
 
 

@@ -60,7 +60,7 @@ def _windows_available_memory():
 def memory_needed(target, dtype, volumes=1):
     """Bytes of main memory that one or several results take while they are made.
 
-    :param target: :class:`NExpRLib.geometry.Target`.
+    :param target: :class:`NExpRLib.volumes.plan.Target`.
     :param dtype: pixel type of the results.
     """
     results = 2 * volumes * math.prod(target.geometry.size) * np.dtype(dtype).itemsize

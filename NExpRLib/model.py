@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from .allocator import freed_memory_kept
-from .explicit_image import ExplicitImage
-from .interpolation import prefilter
+from .function.backend import full_precision
+from .function.explicit_image import ExplicitImage
+from .function.interpolant import prefilter
 from .memory import TILE
 from .model_card import intensity_range, model_folder, read_card
 from .network import NetworkConfig, NExpRNetwork, coefficient_matrices
-from .precision import full_precision
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "bfloat16")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from .fourier_basis import BASES, coefficient_count
-from .interpolation import SKIPS
+from .function.fourier_basis import BASES, coefficient_count
+from .function.interpolant import SKIPS
 
 
 def paper_matrix(alpha, beta):

@@ -35,18 +35,18 @@ def main(argv=None):
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         if argv[:1] == ["train"]:
-            from .train import train
+            from .commands.train import train
 
             for checkpoint in train(argv[1:]):
                 print(f"Checkpoint: {checkpoint}")
         else:
             arguments = _parse(argv)
             _check_model(getattr(arguments, "model", None))
-            importlib.import_module(f".{arguments.command}", __package__).run(arguments)
+            importlib.import_module(f".commands.{arguments.command}", __package__).run(arguments)
     except (ValueError, MemoryError) as error:
         sys.exit(_fail(str(error), 2))
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in ("NExpRLib", "Training"):
+        if (error.name or "").split(".")[0] in ("NExpRLib", "NExpRTraining"):
             raise
         missing = f"the package {error.name} is not installed" if error.name else str(error)
         sys.exit(_fail(f'{missing} (in the folder of NExpR: pip install ".[demo,train]")', 2))
@@ -90,5 +90,5 @@ def _parse(argv):
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary)
         if argv[:1] == [name] and name != "train":
-            importlib.import_module(f".{name}", __package__).add_arguments(subparser)
+            importlib.import_module(f".commands.{name}", __package__).add_arguments(subparser)
     return parser.parse_args(argv)

@@ -134,7 +134,7 @@ def _checkOutput(outputVolume, inputVolume, inputSequence):
 
 
 def _frame(volumeNode, settings):
-    from NExpRLib.volumes import check_values
+    from NExpRLib.volumes.upsampling import check_values
 
     _checkVolume(volumeNode)
     target = settings.target(geometryOf(volumeNode))
@@ -169,7 +169,7 @@ def _place(volumeNode):
 
 
 def _checkMemory(frames):
-    from NExpRLib.volumes import check_memory
+    from NExpRLib.volumes.upsampling import check_memory
 
     largest = max(frames, key=lambda frame: np.prod(frame.target.geometry.size))
     check_memory(largest.target, largest.pixels.dtype, len(frames))

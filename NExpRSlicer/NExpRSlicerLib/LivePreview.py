@@ -138,7 +138,7 @@ class LivePreview(VTKObservationMixin):
         return _describe(grid, index, sizes[target.slice_axis], parameterNode, self._node.displayNode.GetWindow())
 
     def _content(self, inputVolume, settings, sliceAxis, index):
-        from NExpRLib.volumes import check_values
+        from NExpRLib.volumes.upsampling import check_values
 
         pixels = slicer.util.arrayFromVolume(inputVolume)
         rangeKey = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), settings.model)

@@ -19,7 +19,7 @@ class VolumeFacts:
     """What the panel needs to know of the input.
 
     :ivar problem: why it cannot be super-resolved; empty if it can.
-    :ivar geometry: NExpRLib.geometry.Geometry, None if there is a problem.
+    :ivar geometry: NExpRLib.volumes.plan.Geometry, None if there is a problem.
     :ivar voxelType: NumPy dtype, None if there is a problem.
     :ivar frames: number of volumes of its sequence, or 1.
     :ivar hounsfield: whether its voxels are known to be CT numbers.

@@ -62,7 +62,7 @@ def sliceIndex(xyToIJK, viewSize, sliceAxis, size):
 def wholeSliceGrid(target, ijkToWorld, index):
     """The whole slice on the grid of the result.
 
-    :param target: NExpRLib.geometry.Target.
+    :param target: NExpRLib.volumes.plan.Target.
     :param ijkToWorld: 4x4 array of the input.
     """
     row, column = target.plane_axes

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from NExpRLib.geometry import plan_target, slice_axis
+from NExpRLib.volumes.plan import plan_target, slice_axis
 
 from .Choices import ModelChoice, TargetMode
 
@@ -25,7 +25,7 @@ class Settings:
     dataConsistency: bool = False
 
     def target(self, geometry):
-        """Output grid for a volume, see NExpRLib.geometry.plan_target.
+        """Output grid for a volume, see NExpRLib.volumes.plan.plan_target.
 
         :raises ValueError: if there is no such grid, with the reason.
         """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from NExpRLib.geometry import Target
+from NExpRLib.volumes.plan import Target
 
 from .Volumes import slicesOf, volumeOf
 
@@ -66,7 +66,7 @@ class UpsamplingJob:
         return [self._upsample(frame, model, onSlice) for frame in self._frames]
 
     def _upsample(self, frame, model, onSlice):
-        from NExpRLib.volumes import upsample_slices
+        from NExpRLib.volumes.upsampling import upsample_slices
 
         result = upsample_slices(
             slicesOf(frame.pixels, frame.target.slice_axis),

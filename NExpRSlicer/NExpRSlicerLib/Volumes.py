@@ -6,7 +6,7 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
-from NExpRLib.geometry import Geometry
+from NExpRLib.volumes.plan import Geometry
 
 
 def volumeProblem(volumeNode):
@@ -64,7 +64,7 @@ def inHounsfieldUnits(volumeNode):
 
 
 def geometryOf(volumeNode):
-    """NExpRLib.geometry.Geometry of a volume node, in RAS, without parent transforms."""
+    """NExpRLib.volumes.plan.Geometry of a volume node, in RAS, without parent transforms."""
     matrix = ijkToRAS(volumeNode)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     size = volumeNode.GetImageData().GetDimensions()

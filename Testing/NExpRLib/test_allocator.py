@@ -85,7 +85,7 @@ import SimpleITK as sitk
 import torch
 from NExpRLib.model import Model
 from NExpRLib.network import NetworkConfig, NExpRNetwork
-from NExpRLib.volumes import upsample
+from NExpRLib.volumes.upsampling import upsample
 
 torch.set_num_threads(1)
 config = NetworkConfig(blocks=1, hidden=64, frequencies=2, basis="full", skip="bicubic")

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from NExpRLib.explicit_image import ExplicitImage
-from NExpRLib.interpolation import prefilter
+from NExpRLib.function.explicit_image import ExplicitImage
+from NExpRLib.function.interpolant import prefilter
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -17,7 +17,7 @@ positions = st.lists(st.floats(-9, 15) | st.floats(2, 2.5) | st.integers(-4, 20)
 @pytest.fixture(scope="module")
 def draw_on_gpu():
     pytest.importorskip("triton")
-    from NExpRLib.gpu_kernels import draw_on_gpu
+    from NExpRLib.function.gpu_kernels import draw_on_gpu
 
     return draw_on_gpu
 

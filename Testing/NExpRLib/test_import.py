@@ -7,17 +7,17 @@ import pytest
 
 MODULES = [
     "",
-    ".axis_operator",
-    ".explicit_image",
-    ".fourier_basis",
-    ".geometry",
-    ".grid",
+    ".function.axis_operator",
+    ".function.explicit_image",
+    ".function.fourier_basis",
+    ".volumes.plan",
+    ".function.samples",
     ".intensity",
-    ".interpolation",
+    ".function.interpolant",
     ".kspace",
     ".memory",
     ".model_card",
-    ".volumes",
+    ".volumes.upsampling",
 ]
 
 

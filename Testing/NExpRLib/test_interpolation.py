@@ -6,7 +6,7 @@ import SimpleITK as sitk
 import torch
 from scipy.ndimage import map_coordinates
 
-from NExpRLib.interpolation import interpolate, prefilter
+from NExpRLib.function.interpolant import interpolate, prefilter
 
 SHAPES = [(8, 11), (1, 9), (2, 5), (13, 3)]
 

@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from NExpRLib import ExplicitImage, load_model
-from NExpRLib.interpolation import SKIPS
+from NExpRLib.function.interpolant import SKIPS
 from NExpRLib.model_card import model_names
-from Testing.conftest import TINY, write_model
+
+from ..conftest import TINY, write_model
 
 
 @pytest.fixture

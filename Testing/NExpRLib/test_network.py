@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from NExpRLib.fourier_basis import BASES
+from NExpRLib.function.fourier_basis import BASES
 from NExpRLib.network import NetworkConfig, NExpRNetwork
 
 # Paper Sec. 2.2: 16 residual blocks of 64 features, patches of 2, N = 8, decoder of five linear layers, Eq. 1.

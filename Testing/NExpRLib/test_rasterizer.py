@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from NExpRLib.explicit_image import ExplicitImage
-from NExpRLib.fourier_basis import start_of_first_cell
-from NExpRLib.interpolation import arrange_pixels, interpolate, prefilter
+from NExpRLib.function.explicit_image import ExplicitImage
+from NExpRLib.function.fourier_basis import start_of_first_cell
+from NExpRLib.function.interpolant import arrange_pixels, interpolate, prefilter
 from NExpRLib.network import paper_matrix
 
 from . import direct

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from NExpRLib.geometry import Geometry, plan_target, slice_axis
+from NExpRLib.volumes.plan import Geometry, plan_target, slice_axis
 
 from .rotation import rotation
 

@@ -5,11 +5,12 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from NExpRLib import load_model, upsample, volumes
-from NExpRLib.geometry import plan_target
+from NExpRLib import load_model, upsample
 from NExpRLib.kspace import kspace_crop
 from NExpRLib.memory import available_memory, is_out_of_memory
 from NExpRLib.network import NExpRNetwork
+from NExpRLib.volumes import upsampling as volumes
+from NExpRLib.volumes.plan import plan_target
 
 
 def noise(shape, high=100.0):

@@ -21,7 +21,7 @@ def main(model="mri"):
     from NExpRSlicerLib.PreviewNode import PreviewNode
 
     from NExpRLib import load_model
-    from NExpRLib.geometry import Geometry, plan_target
+    from NExpRLib.volumes.plan import Geometry, plan_target
 
     slicer.mrmlScene = slicer.vtkMRMLScene()
     composite = slicer.mrmlScene.AddNode(slicer.vtkMRMLSliceCompositeNode())

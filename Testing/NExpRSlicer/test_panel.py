@@ -9,7 +9,7 @@ from NExpRSlicerLib.Choices import Device, ModelChoice, Plane, TargetMode
 from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
 from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
 
-from NExpRLib.geometry import Geometry
+from NExpRLib.volumes.plan import Geometry
 
 
 @pytest.fixture

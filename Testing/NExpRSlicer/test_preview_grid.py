@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from NExpRSlicerLib.PreviewGrid import NotShowable, sliceIndex, visibleGrid, wholeSliceGrid
 
-from NExpRLib.geometry import Geometry, plan_target
+from NExpRLib.volumes.plan import Geometry, plan_target
 
 SIZE = (10, 12, 5)
 SPACING = (0.9, 1.1, 3.0)

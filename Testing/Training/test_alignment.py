@@ -5,14 +5,14 @@ import types
 import numpy as np
 import pytest
 import torch
+from NExpRTraining.data.degradation import degrade, fixed_scale_input
+from NExpRTraining.data.items import TrainingCrops, ValidationSlices
+from NExpRTraining.evaluation.restorers import ArbitraryScale, FixedScale, NExpR, classical_methods
+from NExpRTraining.methods import METHODS
+from NExpRTraining.modules import ArbitraryScaleTraining, FixedScaleTraining, NExpRTraining, SRGANTraining
 
 from NExpRLib.model import Model
 from NExpRLib.network import NetworkConfig, NExpRNetwork
-from Training.data import TrainingCrops, ValidationSlices
-from Training.degradation import degrade, fixed_scale_input
-from Training.methods import METHODS
-from Training.modules import ArbitraryScaleTraining, FixedScaleTraining, NExpRTraining, SRGANTraining
-from Training.restorers import ArbitraryScale, FixedScale, NExpR, classical_methods
 
 from .methods.networks import ARBITRARY_SCALE, linear_network
 
@@ -196,7 +196,7 @@ def test_slices_smaller_than_the_truth_of_a_crop_are_refused():
 
 
 def test_published_degradation_has_eight_bits_and_no_wave_beyond_the_band():
-    from Training.degradation import truth_positions
+    from NExpRTraining.data.degradation import truth_positions
 
     waves = 0.5 + 0.4 * np.cos(2 * np.pi * 14 * np.arange(48) / 48)[:, None] + np.zeros(50)
     low = degrade(waves.astype(np.float32), (24, 25), "paper")

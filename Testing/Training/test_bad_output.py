@@ -144,7 +144,7 @@ def test_full_disk_keeps_what_was_there(tmp_path, extension):
     program = f"""
 import resource, signal, sys
 import numpy as np, SimpleITK as sitk
-from Training.files import write_volume
+from NExpRTraining.files.volume_files import write_volume
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 image = sitk.GetImageFromArray(np.random.default_rng(0).random((4, 60, 60)))
 resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))

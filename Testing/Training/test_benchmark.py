@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from NExpRTraining.benchmark.cases import QUICK, measure_rescaling
+from NExpRTraining.benchmark.report import Row, report
+from NExpRTraining.benchmark.rescale_methods import COPY_OF_NEW, NEXPR, PaperFunction, RescaleCase, rescale_methods
+from NExpRTraining.benchmark.timing import Effort, Measured, in_turns
 
-from NExpRLib.interpolation import interpolate, prefilter
-from Training.benchmark_cases import QUICK, measure_rescaling
-from Training.benchmark_report import Row, report
-from Training.rescale_methods import COPY_OF_NEW, NEXPR, PaperFunction, RescaleCase, rescale_methods
-from Training.timing import Effort, Measured, in_turns
+from NExpRLib.function.interpolant import interpolate, prefilter
 
 CPU = torch.device("cpu")
 METHODS = [
@@ -127,7 +127,7 @@ def test_view_lies_inside_the_slice():
 def test_peak_memory_counts_what_was_taken():
     """And not the memory of the larger process that starts another one."""
     program = (
-        "import numpy as np; from Training.volume_cost import peak_memory; before = peak_memory()\n"
+        "import numpy as np; from NExpRTraining.benchmark.volume_cost import peak_memory; before = peak_memory()\n"
         "if before is not None: np.ones(20_000_000, np.uint8); print(peak_memory() - before)"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

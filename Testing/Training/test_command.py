@@ -8,10 +8,9 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from NExpRTraining.cli import main
 
-from Training.cli import main
-
-NEXPR = [sys.executable, "-c", "import sys; from Training.cli import main; sys.exit(main())"]
+NEXPR = [sys.executable, "-c", "import sys; from NExpRTraining.cli import main; sys.exit(main())"]
 
 
 def test_reader_that_stops_reading(tiny_model_folder):

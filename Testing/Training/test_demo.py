@@ -8,8 +8,9 @@ pytest.importorskip("nilearn", reason="needs the extra demo")
 pytest.importorskip("matplotlib", reason="needs the extra demo")
 pytest.importorskip("torchmetrics", reason="needs the extra train")
 
+from NExpRTraining.commands import demo  # noqa: E402
+
 from NExpRLib.kspace import kspace_crop  # noqa: E402
-from Training import demo  # noqa: E402
 
 
 @pytest.fixture

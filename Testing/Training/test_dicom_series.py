@@ -6,8 +6,7 @@ import struct
 import numpy as np
 import pytest
 import SimpleITK as sitk
-
-from Training.files import read_volume
+from NExpRTraining.files.volume_files import read_volume
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 SAGITTAL = (0, 1, 0, 0, 0, -1)

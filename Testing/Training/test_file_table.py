@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-
-from Training.file_table import fact_of, read_table
+from NExpRTraining.files.file_table import fact_of, read_table
 
 
 def table(tmp_path, text, **options):

@@ -21,7 +21,7 @@ def running(tiny_model_folder, tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(pixels), tmp_path / "in.nii")
     folder = tmp_path / "out"
     folder.mkdir()
-    program = "from Training.cli import main; main()"
+    program = "from NExpRTraining.cli import main; main()"
     arguments = ["upsample", "in.nii", "out/out.nrrd", "--scale", "3", "--model", str(tiny_model_folder)]
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", program, *arguments, "--device", "cpu"],

@@ -7,14 +7,14 @@ import pytest
 import SimpleITK as sitk
 import torch
 import yaml
+from NExpRTraining.comparison.trained import KEPT
+from NExpRTraining.evaluation.metrics import evaluate_slice
+from NExpRTraining.evaluation.restorers import ArbitraryScale, FixedScale, load_restorer
+from NExpRTraining.modules import NExpRTraining, SRGANTraining
+from NExpRTraining.modules.perceptual import STAGES, PerceptualLoss
+from NExpRTraining.modules.schedule import Schedule
 
 from NExpRLib.network import NetworkConfig
-from Training.comparison.trained import KEPT
-from Training.evaluation import evaluate_slice
-from Training.modules import NExpRTraining, SRGANTraining
-from Training.modules.perceptual import STAGES, PerceptualLoss
-from Training.modules.schedule import Schedule
-from Training.restorers import ArbitraryScale, FixedScale, load_restorer
 
 from .test_training import weights
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-
-from Training.demo import template_slices
+from NExpRTraining.commands.demo import template_slices
 
 CONFIG = Path(__file__).parents[2] / "Training" / "configs" / "tiny.yaml"
 

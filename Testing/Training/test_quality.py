@@ -8,12 +8,11 @@ from NExpRLib import load_model
 
 pytest.importorskip("torchmetrics", reason="needs the extra train")
 
-from Training.evaluation import evaluate_slice, normalized_slices  # noqa: E402
-from Training.restorers import NExpR, classical_methods  # noqa: E402
-
-from .hard_borders import cut_slices, rim, spline, whole_slice  # noqa: E402
-from .intensity_ranges import middle_slice  # noqa: E402
-from .noise_gain import noise_gain  # noqa: E402
+from NExpRTraining.evaluation.metrics import evaluate_slice, normalized_slices  # noqa: E402
+from NExpRTraining.evaluation.restorers import NExpR, classical_methods  # noqa: E402
+from NExpRTraining.studies.hard_borders import cut_slices, rim, spline, whole_slice  # noqa: E402
+from NExpRTraining.studies.intensity_ranges import middle_slice  # noqa: E402
+from NExpRTraining.studies.noise_gain import noise_gain  # noqa: E402
 
 SLICES_PER_VOLUME = 2
 

@@ -12,9 +12,8 @@ from subprocess import DEVNULL
 
 import pytest
 import torch
-
-from Training.cli import main
-from Training.data import TrainingCrops
+from NExpRTraining.cli import main
+from NExpRTraining.data.items import TrainingCrops
 
 NEXPR = str(Path(sys.executable).parent / "nexpr")
 CONFIG = Path(__file__).parents[2] / "Training" / "configs" / "tiny.yaml"

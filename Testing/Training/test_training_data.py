@@ -5,11 +5,11 @@ import types
 import numpy as np
 import pytest
 import torch
+from NExpRTraining.data.data_module import SliceData
+from NExpRTraining.data.items import TrainingCrops, ValidationSlices, load_slices
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from NExpRLib.interpolation import interpolate
-from Training.data import TrainingCrops, ValidationSlices, load_slices
-from Training.data_module import SliceData
+from NExpRLib.function.interpolant import interpolate
 
 
 def test_crops_hold_the_truth_at_their_positions():

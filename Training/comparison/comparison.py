@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from NExpRLib.grid import scaled_size
+from NExpRLib.function.samples import scaled_size
 from NExpRLib.model import load_model, torch_device
 from NExpRLib.model_card import read_card
 
-from ..degradation import degrade
-from ..evaluation import measure
-from ..restorers import NExpR, classical_methods, load_restorer
+from ..data.degradation import degrade
+from ..evaluation.metrics import measure
+from ..evaluation.restorers import NExpR, classical_methods, load_restorer
 from .data_sets import fingerprint, prepared_file, slices_to_restore, training_subjects
 from .lpips import load_lpips
 from .store import Store

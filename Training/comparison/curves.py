@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..files import atomic_output
+from ..files.volume_files import atomic_output
 from .comparison import CLASSICAL, Case
 from .store import file_name
 from .tables import mean_of

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import prepare
-from ..data import read_slices
-from ..files import atomic_output
+from ..commands import prepare
+from ..data.items import read_slices
+from ..files.volume_files import atomic_output
 from .made_data import make_slices
 
 

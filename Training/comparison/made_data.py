@@ -6,8 +6,8 @@ Every "patient" is the same brain in other slices and another contrast: nothing 
 import numpy as np
 import SimpleITK as sitk
 
-from ..evaluation import normalized_slices
-from ..prepare import PreparedVolume, write_slices
+from ..commands.prepare import PreparedVolume, write_slices
+from ..evaluation.metrics import normalized_slices
 
 SUBJECTS = {"training": ("A", "B", "C"), "test": ("D", "E", "F")}
 SIZE = (176, 144)
@@ -19,7 +19,7 @@ def make_slices(path, contrast, part):
     :param contrast: ``T1``, or ``T2`` where bright and dark tissue change places.
     :param part: ``training`` (subjects A, B, and C for validation) or ``test`` (D, E, F).
     """
-    from ..demo import template_slices
+    from ..commands.demo import template_slices
 
     slices = normalized_slices(sitk.GetArrayFromImage(template_slices()))
     top, left = ((n - size) // 2 for n, size in zip(slices.shape[1:], SIZE))

@@ -3,15 +3,9 @@
 from datetime import date
 from pathlib import Path
 
-from ..files import atomic_output
+from ..files.volume_files import atomic_output
 from .comparison import Case, Comparison
-from .curves import (
-    arbitrary_scale_figure,
-    arbitrary_scale_rows,
-    frequency_figure,
-    rescale_time_figure,
-    study_figure,
-)
+from .curves import arbitrary_scale_figure, arbitrary_scale_rows, frequency_figure, rescale_time_figure, study_figure
 from .differences import TEXT
 from .panels import panel_figure
 from .protocol import read_protocol

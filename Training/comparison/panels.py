@@ -6,7 +6,7 @@ The range of colors leaves out the largest hundredth of the errors of the first 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..figure import most_detailed_window
+from ..evaluation.figure import most_detailed_window
 from .comparison import Case, reduced
 from .curves import save
 

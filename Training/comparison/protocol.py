@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from ..degradation import DEGRADATIONS
+from ..data.degradation import DEGRADATIONS
 
 
 @dataclass
@@ -15,7 +15,7 @@ class TrainingSet:
     """Slices to train on.
 
     :ivar data: ``.npz`` of ``nexpr prepare``; or a folder of volumes, which is prepared first; or ``made T1`` or
-        ``made T2``, see :mod:`~Training.comparison.made_data`. Relative to the folder of the data.
+        ``made T2``, see :mod:`~NExpRTraining.comparison.made_data`. Relative to the folder of the data.
     :ivar prepare: options of ``nexpr prepare`` for a folder of volumes.
     """
 

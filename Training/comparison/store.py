@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 
-from ..files import atomic_output
+from ..files.volume_files import atomic_output
 
 SLICE = ("patient", "volume", "slice")
 

@@ -4,8 +4,8 @@ import csv
 
 import numpy as np
 
-from ..files import atomic_output
-from ..table import markdown_table
+from ..evaluation.markdown import markdown_table
+from ..files.volume_files import atomic_output
 from .comparison import Case
 from .statistics import paired_test, patient_means
 from .store import file_name

@@ -11,10 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from NExpRLib.allocator import freed_memory_kept
 
-from ..files import atomic_output
-from ..machine import device_name
-from ..table import three_digits
-from ..timing import Effort, in_turns, synchronized
+from ..benchmark.machine import device_name
+from ..benchmark.timing import Effort, in_turns, synchronized
+from ..evaluation.markdown import three_digits
+from ..files.volume_files import atomic_output
 from .comparison import Case
 from .tables import REFERENCE, write_table
 
@@ -68,7 +68,7 @@ def measure_times(comparison):
 
     :return: ``{"machine": ..., "methods": {method: {"complexity", "encode", "rescale"}}}``.
     """
-    from ..restorers import classical_methods
+    from ..evaluation.restorers import classical_methods
 
     setting = comparison.protocol.timing
     path = comparison.output / "timing.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from ..files import atomic_output
+from ..files.volume_files import atomic_output
 from .data_sets import fingerprint
 from .store import file_name
 
@@ -61,7 +61,7 @@ class TrainingRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_output(record) as temporary:
             temporary.write_text(recipe, encoding="utf-8")
-        from ..train import train
+        from ..commands.train import train
 
         print(f"Training {self.folder}: {self.options['trainer.max_steps']} steps", flush=True)
         train(self.arguments())

@@ -1,7 +1,7 @@
 """Networks of the methods that NExpR is compared with, written from their papers, for single-channel images.
 
 - Fixed-scale: ``METHODS[name].network(scale)`` makes the network of one scale (2, 3 or 4), and ``network(low)`` gives
-  (b, 1, h * scale, w * scale) on the field-of-view grid (:mod:`NExpRLib.grid`).
+  (b, 1, h * scale, w * scale) on the field-of-view grid (:mod:`NExpRLib.function.samples`).
 - Arbitrary-scale: ``METHODS[name].network()`` makes the one network of all scales, see
   :class:`~.arbitrary_scale.ArbitraryScaleNetwork`.
 

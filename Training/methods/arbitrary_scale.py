@@ -29,7 +29,7 @@ class ArbitraryScaleNetwork(nn.Module):
         """Samples at all pairs of row and column positions.
 
         :param features: result of :meth:`encode`.
-        :param rows, columns: (H,) and (W,), positions in low-resolution pixel indices (:mod:`NExpRLib.grid`), ascending
+        :param rows, columns: (H,) and (W,), positions in low-resolution pixel indices, ascending
             and evenly spaced unless ``cell`` is given; NumPy arrays or tensors, float64 for exact coordinates.
         :param cell: height and width of an output pixel in low-resolution pixels; by default the spacing of the
             positions. To be given where rows and columns are a random selection of a grid, as in training.

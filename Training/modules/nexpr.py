@@ -2,8 +2,8 @@
 
 import torch
 
-from NExpRLib.explicit_image import ExplicitImage
-from NExpRLib.interpolation import prefilter
+from NExpRLib.function.explicit_image import ExplicitImage
+from NExpRLib.function.interpolant import prefilter
 from NExpRLib.network import NetworkConfig, NExpRNetwork, coefficient_matrices
 
 from .base import RestorationTraining

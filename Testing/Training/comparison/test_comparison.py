@@ -126,7 +126,7 @@ def test_whole_comparison_and_what_a_second_run_computes(comparison, run):
 
 
 def test_stopped_training_is_continued(comparison, run, monkeypatch):
-    from Training.modules import NExpRTraining
+    from NExpRTraining.modules import NExpRTraining
 
     folder, protocol = comparison
     only = {"methods": {"NExpR": protocol["methods"]["NExpR"]}, "arbitrary_scales": None, "timing": None}
@@ -147,7 +147,7 @@ def test_stopped_training_is_continued(comparison, run, monkeypatch):
 
 def test_training_takes_one_device_of_the_kind_that_was_asked_for(comparison, run, monkeypatch):
     """On several, every network would see more crops than the page says."""
-    from Training.comparison import trained
+    from NExpRTraining.comparison import trained
 
     arguments = []
     monkeypatch.setattr(trained.TrainingRun, "finish", lambda self: arguments.extend(self.arguments()))

@@ -4,15 +4,14 @@ import types
 
 import numpy as np
 import pytest
+from NExpRTraining.comparison.comparison import Case, reduced
+from NExpRTraining.comparison.data_sets import fingerprint, slices_to_restore
+from NExpRTraining.comparison.statistics import paired_test, patient_means
+from NExpRTraining.comparison.store import Store
+from NExpRTraining.data.degradation import degrade
+from NExpRTraining.evaluation.metrics import evaluate_slice, measure, normalized_slices, psnr, ssim
+from NExpRTraining.evaluation.restorers import classical_methods
 from scipy.stats import wilcoxon
-
-from Training.comparison.comparison import Case, reduced
-from Training.comparison.data_sets import fingerprint, slices_to_restore
-from Training.comparison.statistics import paired_test, patient_means
-from Training.comparison.store import Store
-from Training.degradation import degrade
-from Training.evaluation import evaluate_slice, measure, normalized_slices, psnr, ssim
-from Training.restorers import classical_methods
 
 skimage = pytest.importorskip("skimage.metrics")
 
@@ -168,7 +167,7 @@ def test_slices_of_one_value_are_not_compared(tmp_path):
 
 
 def test_data_are_made_again_when_their_recipe_changes(tmp_path):
-    from Training.comparison.data_sets import prepared_file
+    from NExpRTraining.comparison.data_sets import prepared_file
 
     contents = []
     for data in ("made T1", "made T1", "made T2"):

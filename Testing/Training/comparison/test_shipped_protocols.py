@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-
-from Training.comparison.protocol import read_protocol
-from Training.comparison.trained import is_fixed_scale, training_run
-from Training.methods import METHODS
+from NExpRTraining.comparison.protocol import read_protocol
+from NExpRTraining.comparison.trained import is_fixed_scale, training_run
+from NExpRTraining.methods import METHODS
 
 FOLDER = Path(__file__).parents[3] / "Training" / "configs" / "evaluate"
 

@@ -1,8 +1,7 @@
 """Small networks of every method, of the published structure."""
 
 import torch
-
-from Training.methods import METHODS
+from NExpRTraining.methods import METHODS
 
 SMALL = {
     "EDSR": {"blocks": 1, "features": 8},

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from NExpRTraining.methods import LIIF, LTE, SRNO
 
-from NExpRLib.grid import sample_positions
-from Training.methods import LIIF, LTE, SRNO
+from NExpRLib.function.samples import sample_positions
 
 from .networks import ARBITRARY_SCALE, small_network
 

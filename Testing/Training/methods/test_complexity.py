@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from NExpRTraining.methods import METHODS
 from torch.utils.flop_counter import FlopCounterMode
 
-from NExpRLib.grid import sample_positions
-from Training.methods import METHODS
+from NExpRLib.function.samples import sample_positions
 
 LOW, HIGH = 64 * 64, 256 * 256
 

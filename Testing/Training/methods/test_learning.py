@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from NExpRTraining.methods import METHODS
 
-from NExpRLib.grid import sample_positions
-from Training.methods import METHODS
+from NExpRLib.function.samples import sample_positions
 
 from .networks import small_network
 

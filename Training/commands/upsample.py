@@ -1,0 +1,166 @@
+"""``nexpr upsample``: super-resolve a file, a DICOM series, or every volume of a folder."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from NExpRLib.function.samples import GRIDS
+from NExpRLib.volumes.plan import PLANES, plan_target
+
+from ..files.nifti_orientation import displacement_from_sform
+from ..files.volume_files import check_output, extension_of, find_volumes, read_volume, volumes_at, write_volume
+
+_LARGEST_NIFTI = 32767
+
+
+def add_arguments(parser):
+    parser.add_argument("input", metavar="IN", help="NIfTI, NRRD or MetaImage file, DICOM folder, or folder of volumes")
+    parser.add_argument(
+        "output", metavar="OUT", help="file (.nii, .nii.gz, .nrrd, .mha), or folder; files of that name are replaced"
+    )
+    target = parser.add_argument_group("target (exactly one)").add_mutually_exclusive_group(required=True)
+    target.add_argument("--scale", type=_numbers, metavar="S", help="factor, e.g. 2.5, or rows,columns, e.g. 2,3.3")
+    target.add_argument("--spacing", type=_numbers, metavar="MM", help="in-plane spacing in mm, or rows,columns")
+    target.add_argument("--size", type=int, nargs=2, metavar=("R", "C"), help="rows and columns of a slice")
+    target.add_argument("--like", metavar="REF", help="volume whose in-plane grid is taken over")
+    parser.add_argument(
+        "--plane",
+        default="auto",
+        help=f"plane to refine: {', '.join(PLANES)}, or the through-plane axis 0-2 (default: auto, as acquired)",
+    )
+    parser.add_argument(
+        "--grid", choices=GRIDS, default="fov", help="keep the extent, or the first sample (default: fov)"
+    )
+    parser.add_argument("--model", default="mri", help="name or folder of a model (default: mri)")
+    parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
+    parser.add_argument("--data-consistency", action="store_true", help="keep the measured band of k-space exactly")
+
+
+def run(arguments):
+    sources = volumes_at(arguments.input)
+    outputs = _outputs(arguments, sources)
+    like = read_volume(arguments.like) if arguments.like else None
+
+    from NExpRLib.model import load_model
+
+    model = load_model(arguments.model, arguments.device)
+    print(f'Model "{model.card["name"]}" on {model.device}.')
+    failures = 0
+    for source, output in zip(sources, outputs):
+        try:
+            _upsample(source, output, arguments, model, like)
+        except (ValueError, MemoryError) as error:
+            if len(sources) == 1:
+                raise
+            failures += 1
+            print(f"Skipped: {error}" if str(source) in str(error) else f"Skipped: {source}: {error}", file=sys.stderr)
+    if failures:
+        raise ValueError(f"{failures} of {len(sources)} volumes were skipped.")
+
+
+def _upsample(source, output, arguments, model, like):
+    from NExpRLib.volumes.upsampling import checked_pixels, geometry_of, upsample
+
+    image = read_volume(source)
+    checked_pixels(image)
+    named = {
+        "scale": arguments.scale,
+        "spacing": arguments.spacing,
+        "size": arguments.size,
+        "plane": arguments.plane,
+        "grid": arguments.grid,
+    }
+    geometry = geometry_of(image)
+    target = plan_target(geometry, like=None if like is None else geometry_of(like), **named)
+    if max(target.geometry.size) > _LARGEST_NIFTI and extension_of(output).startswith(".nii"):
+        raise ValueError(f"NIfTI holds at most {_LARGEST_NIFTI} voxels along an axis: write .nrrd or .mha instead.")
+    axes = geometry.direction
+    if np.abs(axes.T @ axes - np.eye(len(axes))).max() > 1e-3 and extension_of(output).startswith(".nii"):
+        raise ValueError(
+            f"The axes of {source} are not perpendicular, which the NIfTI written here cannot hold: "
+            "write .nrrd or .mha instead."
+        )
+    print(f"{source}: {_describe(geometry)} -> {_describe(target.geometry)}")
+    if (displacement := displacement_from_sform(image)) > 0.5 * min(geometry.spacing):
+        print(
+            f"Note: the orientations in the file (sform and qform or pixdim) differ by up to {displacement:.3g} mm. "
+            "What 3D Slicer reads counts here, and the result has no other."
+        )
+    highest, trained = 1 / min(target.step), model.card["scales"][1]
+    if highest > trained + 0.05:
+        print(f"Note: {highest:.2f}x is above the {trained:g}x that the model was trained for.")
+    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}", disable=None) as bar:
+        result = upsample(
+            image,
+            like=like,
+            model=model,
+            data_consistency=arguments.data_consistency,
+            progress=lambda fraction: bar.update(100 * fraction - bar.n),
+            **named,
+        )
+    write_volume(result, output)
+    print(f"Written: {output}")
+
+
+def _outputs(arguments, sources):
+    """One checked output path per source."""
+    if not arguments.output:
+        raise ValueError("The name of the output is empty.")
+    output = Path(arguments.output)
+    if len(sources) == 1 and extension_of(output):
+        outputs = [output]
+    elif Path(arguments.input).is_file() and not output.is_dir():
+        raise ValueError(
+            f"The output {output} is no folder: a file needs one of the extensions .nii, .nii.gz, .nrrd, .mha."
+        )
+    else:
+        if output.is_file() or extension_of(output):
+            raise ValueError(
+                f"{arguments.input} holds {len(sources)} volumes: the output must be a folder, not {output}."
+            )
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"The output folder {output} cannot be made: {error.strerror}.") from error
+        outputs = [output / f"{source.name}{_written_extension(source)}" for source in sources]
+    references = find_volumes(arguments.like) if arguments.like else []
+    inputs = {_identity(file) for source in [*sources, *references] for file in source.files if os.path.isfile(file)}
+    for path in outputs:
+        check_output(path)
+        if path.exists() and _identity(path) in inputs:
+            raise ValueError(f"The output {path} is an input: choose another name or folder.")
+        if path.resolve().parent == Path(arguments.input).resolve():
+            raise ValueError(
+                f"The output {path} lies among the inputs, where the next run would take it for one: "
+                "choose another folder."
+            )
+        if outputs.count(path) > 1:
+            raise ValueError(f"Two volumes of {arguments.input} would both be written to {path}: rename one.")
+    return outputs
+
+
+def _identity(path):
+    """The file that a path leads to, whatever its spelling."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _written_extension(source):
+    extension = extension_of(source.files[0]) if len(source.files) == 1 else ".nii.gz"
+    return {"": ".nii.gz", ".mhd": ".mha", ".nhdr": ".nrrd"}.get(extension, extension)
+
+
+def _describe(geometry):
+    size = " x ".join(str(n) for n in geometry.size)
+    return f"{size} voxels of {' x '.join(f'{s:.4g}' for s in geometry.spacing)} mm"
+
+
+def _numbers(text):
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no number and no pair of numbers such as 2,3.3") from None

@@ -1,0 +1,104 @@
+"""Lightning's view of the prepared slices: training and validation loaders."""
+
+import lightning
+import torch
+from jsonargparse.typing import ClosedUnitInterval
+
+from .items import TrainingCrops, ValidationSlices, load_slices, reached_scale
+
+
+class SliceData(lightning.LightningDataModule):
+    """Prepared slices for training and validation, split by subject.
+
+    :param data: ``.npz`` written by ``nexpr prepare``.
+    :param validation_subjects: subjects that are kept out of training, instead of those chosen by ``nexpr prepare``.
+    :param degradation: ``kspace``, ``bicubic`` or ``paper``.
+    :param scales: range of training scales; each slice of a batch has its own. Networks of one scale ignore it, as
+        they do ``validation_scales`` and ``truth_samples``.
+    :param crop_size: side of a training crop in low-resolution pixels.
+    :param truth_samples: compare each crop with its truth at that many random rows and columns instead of all; for
+        networks that are slow to query. LIIF and LTE choose 48 x 48 random pixels.
+    :param cut_crops: share of the crops that end at a hard border, as circular fields of view and masked images do.
+    :param slices_per_batch, crops_per_slice: their product is the batch size.
+    :param steps_per_epoch: optimizer steps per epoch; by default one pass over the slices.
+    :param workers: processes that prepare training crops.
+    :param seed: item i of the training data is a pure function of the seed and i.
+    """
+
+    def __init__(
+        self,
+        data: str,
+        validation_subjects: list[str] | None = None,
+        degradation: str = "kspace",
+        scales: tuple[float, float] = (1.0, 4.0),
+        crop_size: int = 32,
+        truth_samples: int | None = None,
+        cut_crops: ClosedUnitInterval = 0.0,
+        slices_per_batch: int = 4,
+        crops_per_slice: int = 4,
+        steps_per_epoch: int | None = None,
+        validation_scales: list[float] = [2.0, 3.0, 4.0],  # noqa: B006
+        slices_per_validation_volume: int = 4,
+        workers: int = 1,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.save_hyperparameters()
+
+    def setup(self, stage):
+        options = self.hparams
+        self.training, self.validation, self.facts = load_slices(options.data, options.validation_subjects)
+        if self.trainer.lightning_module.fixed_scale:
+            return
+        of_smallest, of_largest = reached_scale(self.training.values(), options.crop_size)
+        lowest, highest = options.scales
+        self.facts["scales"] = [min(lowest, of_largest), min(highest, of_largest)]
+        if of_smallest < highest and self.trainer.is_global_zero:
+            print(
+                f"Note: crops of {options.crop_size} pixels fit into the smallest slices up to a scale of "
+                f"{of_smallest:.3g} only, into the largest up to {of_largest:.3g}. For all scales up to {highest:g}, "
+                "choose a smaller --data.crop_size."
+            )
+
+    def state_dict(self):
+        """What the model card says of the data travels in the checkpoint."""
+        return self.facts
+
+    def train_dataloader(self):
+        options = self.hparams
+        slices_per_step = options.slices_per_batch * self.trainer.world_size * self.trainer.accumulate_grad_batches
+        steps = options.steps_per_epoch or -(-sum(map(len, self.training.values())) // slices_per_step)
+        items = steps * slices_per_step
+        crops = TrainingCrops(
+            self.training,
+            items,
+            degradation=options.degradation,
+            scales=options.scales,
+            crop_size=options.crop_size,
+            crops_per_slice=options.crops_per_slice,
+            fixed_scale=self.trainer.lightning_module.fixed_scale,
+            truth_samples=options.truth_samples,
+            cut_crops=options.cut_crops,
+            seed=options.seed,
+            start=self.trainer.global_step * slices_per_step,
+        )
+        return self._loader(crops, options.slices_per_batch)
+
+    def val_dataloader(self):
+        options = self.hparams
+        slices = ValidationSlices(
+            self.validation,
+            degradation=options.degradation,
+            scales=options.validation_scales,
+            slices_per_volume=options.slices_per_validation_volume,
+            fixed_scale=self.trainer.lightning_module.fixed_scale,
+        )
+        return self._loader(slices, 1)
+
+    def _loader(self, dataset, batch_size):
+        return torch.utils.data.DataLoader(
+            dataset,
+            batch_size,
+            num_workers=self.hparams.workers,
+            collate_fn=list,
+        )

@@ -1,0 +1,249 @@
+"""Training samples: crops of a degraded slice, and the high-resolution pixels inside them with their positions."""
+
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from NExpRLib.function.samples import sample_positions, scaled_size
+
+from .degradation import degrade, fixed_scale_input, truth_positions
+
+
+@dataclass
+class Sample:
+    """Crops of one slice at one scale.
+
+    :ivar inputs: float32 tensor (crops, 1, h, w).
+    :ivar truths: per crop, float32 tensor (H, W).
+    :ivar rows, columns: per crop, float64 arrays: positions of the pixels of ``truths`` in pixel indices of the input.
+    :ivar cells: per crop, height and width of a pixel of the truth, in pixels of the input.
+    """
+
+    inputs: torch.Tensor
+    truths: list
+    rows: list
+    columns: list
+    cells: list
+
+
+def read_slices(path):
+    """All slices of a prepared ``.npz``.
+
+    :return: ``(volumes, facts)``: ``{(subject, volume): [float16 (H, W), ...]}``, and what a model card says of the
+        data: intensity ``windows`` (none: robust ranges) and ``validation_subjects``.
+    :raises ValueError: if the file is no prepared data.
+    """
+    volumes = {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            facts = {
+                "windows": file["windows"].tolist(),
+                "validation_subjects": [str(subject) for subject in file["validation"]],
+            }
+            for i, key in enumerate(zip(file["subjects"], file["sources"])):
+                volumes.setdefault(tuple(map(str, key)), []).append(file[f"slice_{i:05d}"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no data written by nexpr prepare ({error}).") from error
+    return volumes, facts
+
+
+def load_slices(path, validation_subjects=None):
+    """Slices of a prepared ``.npz``, split by subject.
+
+    :param validation_subjects: instead of those that were chosen when the file was prepared.
+    :return: ``(training, validation, facts)``: volumes and facts as of :func:`read_slices`.
+    :raises ValueError: if the file is no prepared data, does not hold these subjects, or either part is empty.
+    """
+    volumes, facts = read_slices(path)
+    if validation_subjects is not None:
+        facts["validation_subjects"] = [str(subject) for subject in validation_subjects]
+        present = {subject for subject, _ in volumes}
+        if unknown := set(facts["validation_subjects"]) - present:
+            raise ValueError(
+                f"{path} holds no subject {', '.join(sorted(unknown))}: choose from {', '.join(sorted(present))}."
+            )
+    validation = {key: images for key, images in volumes.items() if key[0] in facts["validation_subjects"]}
+    training = {key: images for key, images in volumes.items() if key not in validation}
+    if not training or not validation:
+        raise ValueError(
+            f"{path} leaves no subject for {'validation' if training else 'training'}: name others as validation "
+            "subjects, or prepare volumes of at least two."
+        )
+    return training, validation, facts
+
+
+def reached_scale(volumes, crop_size):
+    """Largest scale at which a crop of the smallest slice, and of the largest one, still fits into it."""
+    sides = [min(image.shape) for volume in volumes for image in volume]
+    return min(sides) / crop_size, max(sides) / crop_size
+
+
+class TrainingCrops(torch.utils.data.Dataset):
+    """Endless training data: item i is a pure function of the seed and i.
+
+    Volumes are drawn in proportion to the square root of their number of slices, which are alike; then a slice, then a
+    scale uniformly in ``scales``. The whole slice is degraded before cropping, so no crop border rings. Crops are
+    flipped and transposed at random.
+
+    :param fixed_scale: instead of ``scales``, the whole scale of a network; the truth of a crop is exactly that many
+        times its size, see :func:`~NExpRTraining.data.degradation.fixed_scale_input`.
+    :param truth_samples: keep that many random rows and columns of the truth of each crop instead of all; not for a
+        fixed scale.
+    :param cut_crops: share of the crops that end at a hard border, see :func:`cut_at_circle`.
+    :raises ValueError: if a slice is smaller than a crop.
+    """
+
+    def __init__(
+        self,
+        volumes,
+        length,
+        *,
+        degradation,
+        scales,
+        crop_size,
+        crops_per_slice,
+        fixed_scale=None,
+        truth_samples=None,
+        cut_crops=0.0,
+        seed=0,
+        start=0,
+    ):
+        needed = crop_size * (fixed_scale or 1)
+        for (subject, source), volume in volumes.items():
+            if min(map(min, (image.shape for image in volume))) < needed:
+                raise ValueError(
+                    f"{source} of {subject} has slices smaller than a training crop of {needed} pixels: leave it "
+                    "out, or choose a smaller --data.crop_size."
+                )
+        self.volumes = list(volumes.values())
+        weights = np.sqrt([len(volume) for volume in self.volumes])
+        self.probabilities = weights / weights.sum()
+        self.length = length
+        self.degradation = degradation
+        self.scales = scales
+        self.crop_size = crop_size
+        self.crops_per_slice = crops_per_slice
+        self.fixed_scale = fixed_scale
+        self.truth_samples = None if fixed_scale else truth_samples
+        self.cut_crops = cut_crops
+        self.seed = seed
+        self.start = start
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng((self.seed, self.start + index))
+        volume = self.volumes[rng.choice(len(self.volumes), p=self.probabilities)]
+        image = volume[rng.integers(len(volume))].astype(np.float32)
+        if self.fixed_scale:
+            low, positions = fixed_scale_pair(image, self.fixed_scale, self.degradation)
+            whole = [n // self.fixed_scale for n in image.shape]
+            low = low[: whole[0], : whole[1]]
+        else:
+            largest = min(self.scales[1], min(image.shape) / self.crop_size)
+            scale = rng.uniform(min(self.scales[0], largest), largest)
+            low, positions = degraded_pair(image, scale, self.degradation, self.crop_size)
+        crops = [self._crop(low, image, positions, rng) for _ in range(self.crops_per_slice)]
+        inputs, truths, rows, columns, cells = zip(*crops)
+        return Sample(torch.stack(inputs)[:, None], list(truths), list(rows), list(columns), list(cells))
+
+    def _crop(self, low, high, positions, rng):
+        low_slices, high_slices, in_crop = [], [], []
+        cell = [p[1] - p[0] for p in positions]
+        for low_size, u in zip(low.shape, positions):
+            start = int(rng.integers(low_size - self.crop_size + 1))
+            u = u - start
+            inside = np.flatnonzero((u >= -0.5) & (u < self.crop_size - 0.5))
+            if self.truth_samples and self.truth_samples < len(inside):
+                inside = np.sort(rng.choice(inside, self.truth_samples, replace=False))
+            u = u[inside]
+            step = 1
+            if rng.random() < 0.5:
+                u, step = self.crop_size - 1 - u[::-1], -1
+            low_slices.append(np.arange(start, start + self.crop_size)[::step])
+            high_slices.append(inside[::step])
+            in_crop.append(u)
+        low_crop, high_crop = low[np.ix_(*low_slices)], high[np.ix_(*high_slices)]
+        if rng.random() < 0.5:
+            low_crop, high_crop, in_crop, cell = low_crop.T, high_crop.T, in_crop[::-1], cell[::-1]
+        if self.cut_crops and rng.random() < self.cut_crops:
+            low_crop, high_crop = cut_at_circle(low_crop, high_crop, *in_crop, rng)
+        return torch.from_numpy(low_crop.copy()), torch.from_numpy(high_crop.copy()), *in_crop, tuple(cell)
+
+
+def cut_at_circle(low, high, rows, columns, rng):
+    """Replace a crop and its truth by a constant on one side of a random circle, without any transition.
+
+    Circular fields of view and masked images end so, often far below all other intensities. A network that has seen
+    only blurred edges takes such a border for one that was blurred, and sharpens it to a bright rim.
+
+    :param low, high: float32 arrays (h, w) and (H, W), intensities from 0 to 1.
+    :param rows, columns: positions of the pixels of ``high`` in those of ``low``.
+    :return: both, float32, on a new scale: 0 is the constant, which is 0 or less before; 1 stays 1.
+    """
+    side = low.shape[0]
+    point, radius, angle = rng.uniform(0, side, 2), side * 2 ** rng.uniform(-1, 4), rng.uniform(0, 2 * np.pi)
+    center = point + radius * np.array([np.cos(angle), np.sin(angle)])
+    cut_outside = rng.random() < 0.5
+    constant = -3 * rng.random() ** 2  # As -3024 HU lies below soft tissue; more often close to the image.
+
+    def cut(image, u, v):
+        is_outside = np.hypot(u[:, None] - center[0], v - center[1]) > radius
+        image = np.where(is_outside == cut_outside, constant, image)
+        return ((image - constant) / (1 - constant)).astype(np.float32)
+
+    pixels = (np.arange(n) for n in low.shape)
+    return cut(low, *pixels), cut(high, rows, columns)
+
+
+def degraded_pair(image, scale, degradation, smallest=1):
+    """Degraded slice, and the positions of the rows and columns of ``image`` in its pixel indices."""
+    shape = [max(smallest, scaled_size(n, 1 / scale)) for n in image.shape]
+    positions = [truth_positions(n, size, degradation) for n, size in zip(shape, image.shape)]
+    return degrade(image, shape, degradation), positions
+
+
+def fixed_scale_pair(image, scale, degradation):
+    """The same for a network of one scale: :func:`~.degradation.fixed_scale_input`, and positions in it."""
+    low, _ = degraded_pair(image, scale, degradation)
+    low = fixed_scale_input(low, image.shape, scale, degradation)
+    return low, [sample_positions(n, n * scale)[:size] for n, size in zip(low.shape, image.shape)]
+
+
+class ValidationSlices(torch.utils.data.Dataset):
+    """Whole slices, ``slices_per_volume`` of every volume, evenly spaced among those that hold more than one value.
+
+    What holds one value is restored without error, and its PSNR infinite.
+
+    Each item is one slice at every scale, ``[(scale, sample), ...]``: processes that share them log the same scales.
+
+    :param fixed_scale: instead of ``scales``, that of the network.
+    :raises ValueError: if there is no such slice.
+    """
+
+    def __init__(self, volumes, *, degradation, scales, slices_per_volume, fixed_scale=None):
+        self.images = []
+        for volume in volumes.values():
+            volume = [image for image in volume if image.min() < image.max()]
+            chosen = np.linspace(0, len(volume) - 1, min(slices_per_volume, len(volume))).astype(int)
+            self.images += [volume[i] for i in chosen]
+        if not self.images:
+            raise ValueError("Every slice for validation holds one value only: name other --data.validation_subjects.")
+        self.scales = [fixed_scale] if fixed_scale else scales
+        self.pair = fixed_scale_pair if fixed_scale else degraded_pair
+        self.degradation = degradation
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        image = self.images[index].astype(np.float32)
+        return [(scale, self._sample(image, scale)) for scale in self.scales]
+
+    def _sample(self, image, scale):
+        low, (rows, columns) = self.pair(image, scale, self.degradation)
+        cell = rows[1] - rows[0], columns[1] - columns[0]
+        return Sample(torch.from_numpy(low)[None, None], [torch.from_numpy(image)], [rows], [columns], [cell])

@@ -1,0 +1,76 @@
+"""Tables of facts about files that the files do not hold: the subject, the effective resolution."""
+
+import csv
+import re
+from pathlib import Path
+
+from .volume_files import extension_of
+
+
+def read_table(path, what):
+    """Facts per file from a table with tabs or commas: ``{path: fact}``, see :func:`fact_of`.
+
+    :param what: ``subject`` (text) or ``resolution`` (measured shares of k-space along x and y).
+    :raises ValueError: if the table is not readable, lacks the columns, or holds no percentages.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            rows = list(csv.DictReader(file, delimiter="\t" if "\t" in first else ","))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"The table {path} cannot be read ({error}).") from error
+    columns = set(rows[0]) if rows else set()
+    needed = {"subject"} if what == "subject" else {"x", "y"}
+    if "file" not in columns or not (needed <= columns or "notes" in columns):
+        raise ValueError(f"The table {path} needs the columns file and {' and '.join(sorted(needed))}.")
+    facts = {}
+    for row in rows:
+        name, notes = Path(row["file"] or ""), row.get("notes") or ""
+        if what == "subject":
+            noted = re.search(r"subject=([^;]+)", notes)
+            subject = row["subject"] if needed <= columns else noted and noted.group(1)
+            facts[name] = subject and subject.strip()
+        else:
+            noted = re.search(r"effective resolution x ([\d.]+)%, y ([\d.]+)%", notes)
+            values = (row["x"], row["y"]) if needed <= columns else noted and noted.groups()
+            if values is None and "effective resolution" in notes:
+                raise ValueError(
+                    f'The table {path} says of {name} "{notes}": write effective resolution x 67%, y 100%.'
+                )
+            facts[name] = _shares(values or (100, 100), f"{name} in {path}")
+    return facts
+
+
+def fact_of_volume(source, facts):
+    """What a table says of a :class:`~.files.VolumeSource`: of its file, or of the folder of a DICOM series."""
+    file = Path(source.files[0])
+    fact = fact_of(file, facts)
+    return fact if fact or extension_of(file) else fact_of(file.parent, facts)
+
+
+def _shares(percentages, where):
+    try:
+        shares = tuple(float(value or 100) / 100 for value in percentages)
+    except ValueError:
+        shares = (0,)
+    if not all(0 < share <= 1 for share in shares):
+        raise ValueError(f"The effective resolution of {where} must be two percentages above 0 and at most 100.")
+    return shares
+
+
+def fact_of(path, facts):
+    """The fact of a file: that of the table's path which shares most of its end with ``path``, the name at least.
+
+    :raises ValueError: if several fit equally well and say different things.
+    """
+    parts = Path(path).resolve().parts[::-1]
+    fitting = {}
+    for name, fact in facts.items():
+        shared = [a == b for a, b in zip(parts, name.parts[::-1])]
+        if shared and shared[0]:
+            fitting.setdefault([*shared, False].index(False), set()).add(fact)
+    best = fitting[max(fitting)] if fitting else {None}
+    if len(best) > 1:
+        raise ValueError(f"{path}: several rows of the table fit. Name the folder in the table as well.")
+    return best.pop()

@@ -1,0 +1,52 @@
+"""How much the result depends on the intensities that a network sees as 0 and 1: a volume has brighter ones than its
+robust range, such as metal in CT or fat beside a coil in MRI, and a crop of the volume has another range.
+
+    python -m NExpRTraining.studies.intensity_ranges VOLUME ...
+
+prints a table of all models in the package: PSNR in dB of the middle slice of each volume, reduced as the model's
+training data was and restored at 2x, when all of its intensities are seen as 0 to 1, or only a part of them.
+"""
+
+import sys
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from NExpRLib import load_model
+from NExpRLib.model_card import model_names
+
+from ..data.degradation import degrade, grid_of
+from ..evaluation.markdown import markdown_table
+from ..evaluation.metrics import normalized_slices, psnr
+
+SEEN_AS_0_TO_1 = {"all": (0, 1), "lower half": (0, 0.5), "lower quarter": (0, 0.25), "upper half": (0.5, 1)}
+
+
+def middle_slice(path):
+    """The middle slice of a volume, float32 in [0, 1]."""
+    image = sitk.GetArrayFromImage(sitk.ReadImage(path))
+    return normalized_slices(image)[len(image) // 2]
+
+
+def restored(model, truth, seen):
+    """The slice reduced to half as many rows and columns and restored, intensities ``seen`` = (low, high) as 0 to 1."""
+    degradation = model.card["degradation"]
+    low = degrade(truth, [n // 2 for n in truth.shape], degradation)
+    image = model.represent(low, seen, periodic=degradation == "kspace")
+    return image.rasterize(shape=truth.shape, grid=grid_of(degradation))
+
+
+def main(paths):
+    models = [load_model(name) for name in model_names()]
+    rows = []
+    for path in paths:
+        truth = middle_slice(path)
+        for model in models:
+            values = [f"{psnr(restored(model, truth, seen), truth):.2f}" for seen in SEEN_AS_0_TO_1.values()]
+            rows.append([Path(path).name, model.card["name"], *values])
+    print("PSNR in dB at 2x, for the intensities that the network sees as 0 to 1\n")
+    print(markdown_table(["Volume", "Model", *SEEN_AS_0_TO_1], rows))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
