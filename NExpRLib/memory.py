@@ -57,16 +57,16 @@ def _windows_available_memory():
     return status.available if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else None
 
 
-def memory_needed(target, dtype, volumes=1):
+def memory_needed(plan, dtype, volumes: int = 1) -> int:
     """Bytes of main memory that one or several results take while they are made.
 
-    :param target: :class:`NExpRLib.volumes.plan.Target`.
+    :param plan: :class:`NExpRLib.volumes.plan.Plan`.
     :param dtype: pixel type of the results.
     """
-    results = 2 * volumes * math.prod(target.geometry.size) * np.dtype(dtype).itemsize
-    encoded = math.prod(n * step for n, step in zip(target.shape, target.step))
+    results = 2 * volumes * math.prod(plan.geometry.size) * np.dtype(dtype).itemsize
+    encoded = math.prod(along.count * along.step for along in (plan.rows, plan.columns))
     encoding = _ENCODING_BYTES_PER_PIXEL * encoded + _LAYERS_BYTES_PER_PIXEL * min(encoded, TILE**2)
-    return results + round(max(encoding, WORKING_BYTES_PER_PIXEL * math.prod(target.shape)))
+    return results + round(max(encoding, WORKING_BYTES_PER_PIXEL * math.prod(plan.shape)))
 
 
 def is_out_of_memory(error):

@@ -10,7 +10,7 @@ from .backend import full_precision
 from .fourier_basis import arrange_patches, start_of_first_cell
 from .interpolant import arrange_pixels
 from .rasterizer import Axis, axis_operators, draw
-from .samples import GRIDS, scaled_size
+from .samples import GRIDS, Samples, scaled_size
 
 _FORMAT = 2
 
@@ -76,8 +76,8 @@ class ExplicitImage:
         """Evaluate the function on a separable grid.
 
         Name the target in exactly one way: ``scale`` (a number, or one per axis), ``shape`` (H, W), or ``rows`` and
-        ``columns``: positions in low-resolution pixel indices, in any order, also beyond the border, where the
-        nearest patch continues.
+        ``columns``: :class:`~.samples.Samples`, or positions in low-resolution pixel indices in any order, also beyond
+        the border, where the nearest patch continues. What samples and shapes need is kept for the next time.
 
         :param grid: ``fov`` (extent preserved) or ``kspace`` (first sample stays in place); for ``scale`` and
             ``shape``.
@@ -125,10 +125,7 @@ class ExplicitImage:
         if sum(named) != 1 or (rows is None) != (columns is None):
             raise ValueError("Name the target in one way: scale, shape, or both rows and columns.")
         if rows is not None:
-            positions = [np.atleast_1d(np.asarray(p, dtype=np.float64)) for p in (rows, columns)]
-            if not all(p.ndim == 1 and p.size and np.isfinite(p).all() for p in positions):
-                raise ValueError("rows and columns must be non-empty one-dimensional arrays of finite numbers.")
-            return [p.tobytes() for p in positions]
+            return [_samples_or_positions(along) for along in (rows, columns)]
         if grid not in GRIDS:
             raise ValueError(f'Unknown grid "{grid}": choose one of {", ".join(GRIDS)}.')
         if scale is not None:
@@ -138,7 +135,7 @@ class ExplicitImage:
             shape = [scaled_size(n, s) for n, s in zip(self.shape, (scales[0], scales[-1]))]
         elif np.shape(shape) != (2,) or not all(n >= 1 and n % 1 == 0 for n in shape):
             raise ValueError(f"The shape must be two positive whole numbers, not {shape}.")
-        return [(int(n), grid) for n in shape]
+        return [Samples.over(size, int(n), grid) for size, n in zip(self.shape, shape)]
 
     @cached_property
     def _axes(self):
@@ -198,6 +195,15 @@ class ExplicitImage:
             and self.patches.device.index == torch.cuda.current_device()
             and gpu_kernels_work()
         )
+
+
+def _samples_or_positions(along):
+    if isinstance(along, Samples) and along.count >= 1 and math.isfinite(along.first + along.step):
+        return along
+    positions = np.atleast_1d(np.asarray(along, dtype=np.float64))
+    if not (positions.ndim == 1 and positions.size and np.isfinite(positions).all()):
+        raise ValueError("rows and columns must be non-empty one-dimensional arrays of finite numbers.")
+    return positions
 
 
 def _stack(images):

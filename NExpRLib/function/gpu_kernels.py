@@ -79,8 +79,16 @@ class _Samples(NamedTuple):
     pixel_numbers: int = 0
 
 
-@lru_cache(maxsize=32)
 def _samples(target, axis, frequencies):
+    return (_made if isinstance(target, np.ndarray) else _kept)(target, axis, frequencies)
+
+
+@lru_cache(maxsize=32)
+def _kept(target, axis, frequencies):
+    return _made(target, axis, frequencies)
+
+
+def _made(target, axis, frequencies):
     starts, among_needed, weights, numbers = [], [], [], []
     before = 0
     for operator in axis_operators(target, axis._replace(dtype=np.dtype(np.float32), device=None), frequencies):

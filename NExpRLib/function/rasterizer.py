@@ -7,11 +7,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .axis_operator import AxisOperator, group_by_cell
 from .fourier_basis import cell_of, patch_operator, start_of_first_cell
 from .interpolant import pixel_operator
-from .samples import sample_positions
+from .samples import Samples
 
 
 class Axis(NamedTuple):
@@ -41,40 +42,51 @@ class AxisOperators(NamedTuple):
     pixels: AxisOperator | None
 
 
-def axis_operators(target, axis, frequencies):
+def axis_operators(target: Samples | NDArray, axis, frequencies):
     """Operators along an axis, of the kind of the coefficients.
 
-    :param target: ``(output size, grid)``, or float64 positions in pixel indices as bytes.
+    :param target: samples along the axis; or float64 positions in pixel indices, in any order.
     :param frequencies: float64 NumPy array as bytes; or a float64 tensor on the CPU, to let gradients flow.
     """
+    if isinstance(target, np.ndarray):
+        groups = _group(target, axis)
+        numbers = np.frombuffer(frequencies) if isinstance(frequencies, bytes) else frequencies
+        return AxisOperators(_patch_operator(groups, axis, numbers), _pixel_operator(groups, axis))
     if isinstance(frequencies, bytes):
-        return _cached_axis_operators(target, axis, frequencies)
-    return _axis_operators(target, axis, frequencies)
+        return _operators_of_samples(target, axis, frequencies)
+    return AxisOperators(_patch_operator(_groups(target, axis), axis, frequencies), _pixels_of_samples(target, axis))
 
 
 @lru_cache(maxsize=32)
-def _cached_axis_operators(target, axis, frequencies):
-    return _axis_operators(target, axis, np.frombuffer(frequencies))
-
-
-def _axis_operators(target, axis, frequencies):
-    patches = patch_operator(_groups(target, axis), axis.patches, axis.patch_size, frequencies, axis.blend)
-    return AxisOperators(patches.to(axis.dtype, axis.device), _pixel_operator(target, axis))
+def _operators_of_samples(samples, axis, frequencies):
+    patches = _patch_operator(_groups(samples, axis), axis, np.frombuffer(frequencies))
+    return AxisOperators(patches, _pixels_of_samples(samples, axis))
 
 
 @lru_cache(maxsize=32)
-def _pixel_operator(target, axis):
-    if axis.skip == "none":
-        return None
-    start = start_of_first_cell(axis.patch_size, axis.blend)
-    size = axis.size + 2 * axis.margin
-    operator = pixel_operator(_groups(target, axis), size, axis.patch_size, start, axis.skip)
+def _pixels_of_samples(samples, axis):
+    return _pixel_operator(_groups(samples, axis), axis)
+
+
+@lru_cache(maxsize=32)
+def _groups(samples, axis):
+    return _group(samples.positions(), axis)
+
+
+def _patch_operator(groups, axis, frequencies):
+    operator = patch_operator(groups, axis.patches, axis.patch_size, frequencies, axis.blend)
     return operator.to(axis.dtype, axis.device)
 
 
-@lru_cache(maxsize=32)
-def _groups(target, axis):
-    positions = np.frombuffer(target) if isinstance(target, bytes) else sample_positions(axis.size, *target)
+def _pixel_operator(groups, axis):
+    if axis.skip == "none":
+        return None
+    start = start_of_first_cell(axis.patch_size, axis.blend)
+    operator = pixel_operator(groups, axis.size + 2 * axis.margin, axis.patch_size, start, axis.skip)
+    return operator.to(axis.dtype, axis.device)
+
+
+def _group(positions, axis):
     positions = positions + axis.margin
     cells = cell_of(positions, axis.patches, axis.patch_size, axis.blend)
     return group_by_cell(positions, cells, start_of_first_cell(axis.patch_size, axis.blend), axis.patch_size)

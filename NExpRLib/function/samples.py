@@ -1,39 +1,76 @@
-"""Sampling grids. Coordinates are low-resolution pixel indices: pixel centers are integers."""
+"""Where samples lie along one axis. Positions are pixel indices: pixel centers are integers.
+
+Four pixels refined to eight samples, on the two grids that an axis can be refined to; the bars are the borders of the
+field of view::
+
+    pixels        |   0       1       2       3   |
+    fov           | x   x   x   x   x   x   x   x |       u_k = (k + 1/2) h/H - 1/2
+    kspace        |   x   x   x   x   x   x   x   x       u_k = k h/H
+
+``fov`` keeps the field of view. ``kspace`` keeps the first sample in place, as cropping and zero-filling k-space do.
+"""
 
 import math
-from functools import lru_cache
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 GRIDS = ("fov", "kspace")
 
 
-def first_position(input_size, output_size, grid="fov"):
-    """Position of output sample 0 along one axis, in input pixel indices."""
-    if grid not in GRIDS:
-        raise ValueError(f'Unknown grid "{grid}": choose one of {", ".join(GRIDS)}.')
-    return (input_size / output_size - 1) / 2 if grid == "fov" else 0.0
+@dataclass(frozen=True)
+class Samples:
+    """Evenly spaced samples along one axis; hashable.
 
+    >>> Samples.over(4, 8).positions()
+    array([-0.25,  0.25,  0.75,  1.25,  1.75,  2.25,  2.75,  3.25])
 
-@lru_cache(maxsize=16)
-def sample_positions(input_size, output_size, grid="fov"):
-    """Positions of the output samples along one axis, in input pixel indices.
-
-    - ``fov``: ``u_k = (k + 1/2) h/H - 1/2``; the physical extent is preserved.
-    - ``kspace``: ``u_k = k h/H``; the first sample stays in place (exact k-space cropping and zero-filling).
-
-    The step is the ratio of the integer sizes, never the nominal scale.
-
-    :param input_size: number of input pixels h.
-    :param output_size: number of output samples H.
-    :return: float64 array of shape (H,), read-only.
-    :raises ValueError: for an unknown grid.
+    :ivar first: position of the first sample, in pixel indices of the axis.
+    :ivar step: distance of neighboring samples in pixels.
+    :ivar count: number of samples.
     """
-    positions = first_position(input_size, output_size, grid) + np.arange(output_size) * (input_size / output_size)
-    positions.flags.writeable = False
-    return positions
+
+    first: float
+    step: float
+    count: int
+
+    @classmethod
+    def over(cls, size: int, count: int, grid: str = "fov") -> "Samples":
+        """``count`` samples over an axis of ``size`` pixels.
+
+        The step is the ratio of the integer sizes, never the nominal scale.
+
+        :param grid: ``fov`` or ``kspace``, see above.
+        :raises ValueError: for an unknown grid.
+        """
+        if grid not in GRIDS:
+            raise ValueError(f'Unknown grid "{grid}": choose one of {", ".join(GRIDS)}.')
+        first = (size / count - 1) / 2 if grid == "fov" else 0.0
+        return cls(first, size / count, count)
+
+    @classmethod
+    def pixels(cls, size: int) -> "Samples":
+        """The pixels of an axis themselves."""
+        return cls(0.0, 1.0, size)
+
+    def positions(self) -> NDArray[np.float64]:
+        """Positions in pixel indices, float64 (count,)."""
+        return self.first + np.arange(self.count) * self.step
+
+    def seen_from(self, pixels: "Samples") -> "Samples":
+        """The same points, counted in other pixels of the same axis.
+
+        >>> Samples(1.0, 0.5, 9).seen_from(Samples(0.0, 2.0, 4))
+        Samples(first=0.5, step=0.25, count=9)
+        """
+        return Samples((self.first - pixels.first) / pixels.step, self.step / pixels.step, self.count)
 
 
-def scaled_size(input_size, scale):
-    """Number of output samples for a scale factor: ``h * scale`` rounded half up, at least 1."""
-    return max(1, math.floor(input_size * scale + 0.5))
+def scaled_size(size: int, scale: float) -> int:
+    """Number of samples for a scale factor: ``size * scale`` rounded half up, at least 1.
+
+    >>> scaled_size(5, 1.5)
+    8
+    """
+    return max(1, math.floor(size * scale + 0.5))

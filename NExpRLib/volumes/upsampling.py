@@ -1,13 +1,24 @@
-"""Upsampling of whole volumes: SimpleITK image in, SimpleITK image out."""
+"""Upsampling of whole volumes: the one run that the shell, Python and Slicer share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
+from numpy.typing import ArrayLike
 
 from ..allocator import freed_memory_kept, return_freed_memory
+from ..function.samples import Samples
 from ..intensity import to_dtype
 from ..kspace import enforce_data_consistency
-from ..memory import TILE, available_memory, is_out_of_memory, memory_needed, readable_bytes
-from .plan import Geometry, plan_target
+from ..memory import TILE, is_out_of_memory
+from .checks import check_memory, check_values
+from .plan import Plan, plan_upsampling
+from .volume import Volume, geometry_of
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 # Larger batches are slower on a CPU: what one layer hands to the next leaves its caches.
 _PIXELS_PER_BATCH = {"cpu": 120_000, "mps": 2**19, "cuda": 2**21}
@@ -17,32 +28,37 @@ _OUTPUT_PER_INPUT = 16
 
 
 def upsample(
-    image,
-    scale=None,
+    image: sitk.Image,
+    scale: ArrayLike | None = None,
     *,
-    spacing=None,
-    size=None,
-    like=None,
-    plane="auto",
-    grid="fov",
+    spacing: ArrayLike | None = None,
+    size: ArrayLike | None = None,
+    like: sitk.Image | None = None,
+    plane: str | int = "auto",
+    grid: str = "fov",
     model="mri",
-    data_consistency=False,
-    device="auto",
-    progress=None,
-):
+    data_consistency: bool = False,
+    device: str = "auto",
+    progress: Callable[[float], None] | None = None,
+) -> sitk.Image:
     """Super-resolve a volume in its acquisition plane, slice by slice, in bounded memory.
 
     Name the target by exactly one of ``scale``, ``spacing``, ``size`` or ``like``; see
-    :func:`NExpRLib.volumes.plan.plan_target`.
+    :func:`~.plan.plan_upsampling`.
 
-    :param image: scalar SimpleITK image, 2D or 3D, of any integer or floating-point type.
+    >>> import SimpleITK as sitk
+    >>> image = sitk.GaussianSource(sitk.sitkInt16, [32, 32, 2], [8, 8, 8], [16, 16, 1])
+    >>> upsample(image, 2, model="mri-fast", device="cpu").GetSize()
+    (64, 64, 2)
+
+    :param image: scalar image, 2D or 3D, of any integer or floating-point type.
     :param scale: factor, or (rows, columns) factors.
     :param spacing: in-plane spacing in mm, or (rows, columns).
     :param size: (rows, columns) of an output slice.
-    :param like: SimpleITK image whose in-plane grid is taken over. Its samples outside the input's extent are set to
-        the minimum of the input.
+    :param like: image whose in-plane grid is taken over. Its samples outside the input's field of view are set to the
+        minimum of the input.
     :param plane: ``auto`` (the acquisition plane), ``axial``, ``sagittal``, ``coronal``, or the through-plane axis 0-2.
-    :param grid: ``fov`` (physical extent preserved), or ``kspace`` (first sample stays in place, and slices continue
+    :param grid: ``fov`` (field of view preserved), or ``kspace`` (first sample stays in place, and slices continue
         periodically, as those do that were made from measured k-space).
     :param model: name of a model in the package, path of a model's folder, or a loaded :class:`NExpRLib.model.Model`
         (which keeps its own device).
@@ -52,231 +68,147 @@ def upsample(
     :return: image of the input's pixel type; integers are rounded and saturated. Through-plane geometry is untouched.
     :raises ValueError: for an image or a target that cannot be upsampled, with what to do instead.
     """
-    for each in (image,) if like is None else (image, like):
-        if not isinstance(each, sitk.Image):
-            raise ValueError(f"A SimpleITK image is needed, from SimpleITK.ReadImage for a file, not {each!r:.80}.")
-    geometry = geometry_of(image)
-    pixels = checked_pixels(image)
-    target = plan_target(
-        geometry,
-        scale=scale,
-        spacing=spacing,
-        size=size,
-        like=None if like is None else geometry_of(like),
-        plane=plane,
-        grid=grid,
+    volume = Volume.from_image(image, periodic=grid == "kspace")
+    reference = None if like is None else geometry_of(like)
+    plan = plan_upsampling(
+        volume.geometry, scale=scale, spacing=spacing, size=size, like=reference, plane=plane, grid=grid
     )
-    if data_consistency and like is not None:
-        raise ValueError(
-            "Data consistency needs a grid over the whole slice: name the target by scale, spacing or size."
-        )
-    check_memory(target, pixels.dtype)
+    upsampling = Upsampling(volume, plan, data_consistency=data_consistency)
     if isinstance(model, str) or not hasattr(model, "represent"):
         from ..model import load_model
 
         model = load_model(model, device)
-    numpy_axis = 0 if target.slice_axis is None else geometry.dimension - 1 - target.slice_axis
-    slices = pixels[None] if target.slice_axis is None else np.moveaxis(pixels, numpy_axis, 0)
-    options = {"axis": numpy_axis, "data_consistency": data_consistency, "progress": progress}
-    result = upsample_slices(slices, target, model, **options)
-    output = sitk.GetImageFromArray(result[0] if target.slice_axis is None else np.moveaxis(result, 0, numpy_axis))
-    output.SetSpacing(target.geometry.spacing)
-    output.SetOrigin(target.geometry.origin)
-    output.SetDirection(target.geometry.direction.ravel().tolist())
-    return output
+    return upsampling.run(model, progress).to_image()
 
 
-def upsample_slices(slices, target, model, *, axis=0, data_consistency=False, progress=None, batch_size=None):
-    """Upsample an array of slices; the result does not depend on how they are batched or tiled.
+class Upsampling:
+    """One run: what is wrong is found when it is made, which needs neither torch nor a model.
 
-    :param slices: array (n, h, w) of real numbers.
-    :param target: :class:`NExpRLib.volumes.plan.Target`.
-    :param model: loaded :class:`NExpRLib.model.Model`.
-    :param axis: where the axis of the slices belongs in the volume: moving it there copies nothing.
-    :param batch_size: slices per batch and per call of ``progress``; by default as many as suit the device.
-    :return: array (n, H, W) of the dtype of ``slices``.
-    :raises MemoryError: when not even a small tile fits into memory.
+    :ivar plan: where the result lies.
     """
-    low, high = model.intensity_range(slices)
-    if float(high) - float(low) > float(np.finfo(np.float32).max):
-        raise ValueError(f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first.")
-    shape = [*target.shape]
-    shape.insert(axis, len(slices))
-    result = np.moveaxis(np.empty(shape, dtype=slices.dtype), axis, 0)
-    effort = _Effort(model, slices.shape[1:], target.shape, batch_size)
-    try:
-        with freed_memory_kept():
-            _fill(result, slices, (low, high), target, effort, data_consistency, progress)
-    finally:
-        return_freed_memory()
-    return result
 
+    def __init__(self, volume: Volume, plan: Plan, *, data_consistency: bool = False):
+        """
+        :param data_consistency: replace the measured band of k-space of each slice by that of the input.
+        :raises ValueError: for voxels that are no intensities, and for a result that does not fit into memory.
+        """
+        check_values(volume.pixels)
+        if data_consistency and plan.of_reference:
+            raise ValueError(
+                "Data consistency needs a grid over the whole slice: name the target by scale, spacing or size."
+            )
+        check_memory(plan, volume.pixels.dtype)
+        self.plan = plan
+        self._volume = volume
+        self._data_consistency = data_consistency
 
-def _fill(result, slices, intensity_range, target, effort, data_consistency, progress):
-    """Upsample batch by batch."""
-    outside = _outside(target, slices.shape[1:])
-    lowest = None if outside is None else float(slices.min())
-    done = 0
-    while done < len(slices):
-        batch = slices[done : done + effort.batch_size]
+    @property
+    def slice_count(self) -> int:
+        """Slices that are encoded."""
+        return len(self._volume.slices(self.plan.slice_axis))
+
+    def run(self, model, progress: Callable[[float], None] | None = None, batch_size: int | None = None) -> Volume:
+        """Upsample slice by slice; the result does not depend on how slices are batched or tiled.
+
+        :param model: loaded :class:`NExpRLib.model.Model`.
+        :param progress: called as ``progress(fraction)`` after every batch of slices; it may raise to cancel.
+        :param batch_size: slices per batch; by default as many as suit the device.
+        :return: volume of the input's pixel type; integers are rounded and saturated.
+        :raises MemoryError: when not even a small tile fits into memory.
+        """
+        slices = self._volume.slices(self.plan.slice_axis)
+        low, high = (float(value) for value in model.intensity_range(slices))
+        if high - low > float(np.finfo(np.float32).max):
+            raise ValueError(
+                f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first."
+            )
+        result = Volume.empty(self.plan.geometry, slices.dtype, self._volume.periodic)
+        batches = _Batches(model, slices.shape[1:], self.plan.shape, batch_size)
         try:
-            values = _upsampled(batch, intensity_range, target, effort, data_consistency)
-            if not values.isfinite().all():
-                raise ValueError(
-                    f"Intensities from {slices.min():g} to {slices.max():g} are too far apart: scale them."
-                )
-            if outside is not None:
-                values.masked_fill_(values.new_tensor(outside, dtype=bool), lowest)
-            values = to_dtype(values, slices.dtype)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            effort.reduce(error)
-            values = None
-        if values is None:  # Not before: the error holds what was computed until it failed.
+            with freed_memory_kept():
+                self._fill(result.slices(self.plan.slice_axis), slices, (low, high), batches, progress)
+        finally:
             return_freed_memory()
-            continue
-        result[done : done + len(batch)] = values
-        done += len(batch)
-        if progress is not None:
-            progress(done / len(slices))
+        return result
+
+    def _fill(self, result, slices, intensity_range, batches, progress):
+        """Upsample batch by batch."""
+        outside = self._outside()
+        lowest = None if outside is None else float(slices.min())
+        done = 0
+        while done < len(slices):
+            batch = slices[done : done + batches.size]
+            try:
+                values = self._upsampled(batch, intensity_range, batches)
+                if not values.isfinite().all():
+                    raise ValueError(
+                        f"Intensities from {slices.min():g} to {slices.max():g} are too far apart: scale them."
+                    )
+                if outside is not None:
+                    values.masked_fill_(values.new_tensor(outside, dtype=bool), lowest)
+                values = to_dtype(values, slices.dtype)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                batches.reduce(error)
+                values = None
+            if values is None:  # Not before: the error holds what was computed until it failed.
+                return_freed_memory()
+                continue
+            result[done : done + len(batch)] = values
+            done += len(batch)
+            if progress is not None:
+                progress(done / len(slices))
+
+    def _upsampled(self, batch, intensity_range, batches):
+        """Intensities (b, H, W) of slices (b, h, w): float64 tensor, on the model's device where that has float64."""
+        import torch  # Volumes can be checked without it.
+
+        low, high = intensity_range
+        batch = batch[:, None].astype(np.float64)
+        inputs = torch.from_numpy((batch - low) / (high - low))
+        image = batches.model.represent(inputs, (0.0, 1.0), batches.tile, self._volume.periodic)
+        rows, columns = self.plan.rows, self.plan.columns
+        values = image.rasterize(rows=rows, columns=columns)[:, 0]
+        # In float64: far from zero, float32 would lose the small differences between intensities. MPS has no float64.
+        values = (values.cpu() if values.is_mps else values).double().mul_(high - low).add_(low)
+        if self._data_consistency:
+            first = rows.first, columns.first
+            values = torch.from_numpy(enforce_data_consistency(values.cpu().numpy(), batch[:, 0], first))
+        return values
+
+    def _outside(self):
+        """Mask of output pixels beyond the input's field of view, or ``None`` when there are none."""
+        if self._volume.periodic:
+            return None
+        sizes = [self._volume.geometry.size[axis] for axis in self.plan.plane_axes]
+        beyond = [_beyond(along, n) for along, n in zip((self.plan.rows, self.plan.columns), sizes)]
+        mask = beyond[0][:, None] | beyond[1][None, :]
+        return mask if mask.any() else None
 
 
-def _upsampled(batch, intensity_range, target, effort, data_consistency):
-    """Intensities (b, H, W) of slices (b, h, w): float64 tensor, on the model's device where that has float64."""
-    import torch  # Volumes can be checked without it.
-
-    low, high = intensity_range
-    batch = batch[:, None].astype(np.float64)
-    inputs = torch.from_numpy((batch - low) / (high - low))
-    rows, columns = target.positions
-    image = effort.model.represent(inputs, (0.0, 1.0), effort.tile, target.periodic)
-    values = image.rasterize(rows=rows, columns=columns)[:, 0]
-    # In float64: far from zero, float32 would lose the small differences between intensities. MPS has no float64.
-    values = (values.cpu() if values.is_mps else values).double().mul_(high - low).add_(low)
-    if data_consistency:
-        values = torch.from_numpy(enforce_data_consistency(values.cpu().numpy(), batch[:, 0], target.first))
-    return values
+def _beyond(samples: Samples, size: int) -> np.ndarray:
+    positions = samples.positions()
+    return (positions < -0.5 - 1e-6) | (positions > size - 0.5 + 1e-6)
 
 
-class _Effort:
+class _Batches:
     """How much is encoded at once; less after memory ran out: smaller batches, then tiles, then the CPU."""
 
-    def __init__(self, model, shape, output_shape, batch_size):
+    def __init__(self, model, shape, output_shape, size):
         self.model = model
         pixels = max(shape[0] * shape[1], output_shape[0] * output_shape[1] // _OUTPUT_PER_INPUT)
-        self.batch_size = batch_size or max(1, _PIXELS_PER_BATCH[model.device.type] // pixels)
+        self.size = size or max(1, _PIXELS_PER_BATCH[model.device.type] // pixels)
         self.tile = TILE
-        self.longest_side = max(shape)
+        self._longest_side = max(shape)
 
     def reduce(self, error):
-        smaller_tiles = [t for t in _SMALLER_TILES if t < min(self.tile, self.longest_side)]
-        if self.batch_size > 1:
-            self.batch_size //= 2
+        smaller_tiles = [t for t in _SMALLER_TILES if t < min(self.tile, self._longest_side)]
+        if self.size > 1:
+            self.size //= 2
         elif smaller_tiles:
             self.tile = smaller_tiles[0]
         elif self.model.device.type != "cpu":
             self.model = self.model.to("cpu")
         else:
             raise MemoryError("There is not enough memory for even a single slice.") from error
-
-
-def geometry_of(image):
-    """:class:`NExpRLib.volumes.plan.Geometry` of a SimpleITK image."""
-    dimension = image.GetDimension()
-    direction = np.array(image.GetDirection()).reshape(dimension, dimension)
-    return Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), direction)
-
-
-def checked_pixels(image):
-    """Pixels of an image that can be upsampled, as a NumPy view.
-
-    :raises ValueError: for vector, complex, 4D, empty, non-finite and label images, with what to do instead.
-    """
-    if image.GetDimension() not in (2, 3):
-        raise ValueError(f"The image has {image.GetDimension()} dimensions: split it into 3D volumes first.")
-    if image.GetNumberOfComponentsPerPixel() != 1 or "label" in image.GetPixelIDTypeAsString():
-        raise ValueError(
-            f"The image holds {image.GetPixelIDTypeAsString()} pixels (color, vector or label map): "
-            "upsample one scalar channel at a time."
-        )
-    if "complex" in image.GetPixelIDTypeAsString():
-        raise ValueError("The image is complex: upsample its magnitude.")
-    if 0 in image.GetSize():
-        raise ValueError("The image is empty.")
-    pixels = sitk.GetArrayViewFromImage(image)
-    check_values(pixels)
-    return pixels
-
-
-def check_values(pixels):
-    """Refuse pixels that are no intensities.
-
-    :param pixels: array of real numbers.
-    :raises ValueError: for non-finite values and label maps, with what to do instead.
-    """
-    if np.issubdtype(pixels.dtype, np.floating):
-        bad = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
-        if bad:
-            raise ValueError(f"The image contains {bad} NaN or infinite voxels: replace them first.")
-    elif _looks_like_labels(pixels):
-        raise ValueError(
-            "The image looks like a label map (few integer values in large uniform regions): resample it with nearest "
-            "neighbor. If it does hold intensities, convert it to a floating-point type first."
-        )
-    if (value := _marker(pixels)) is not None:
-        raise ValueError(
-            f"The value {value:g} lies far beyond all others: it seems to mark voxels without data. Replace it first, "
-            "for example by the lowest intensity."
-        )
-
-
-def check_memory(target, dtype, volumes=1):
-    """Refuse a result, or several alike, that cannot fit into memory.
-
-    :raises ValueError: with the memory that it would take.
-    """
-    needed = memory_needed(target, dtype, volumes)
-    available = available_memory()
-    if available is not None and needed > available:
-        raise ValueError(
-            f"The run to {' x '.join(str(n) for n in target.geometry.size)} voxels would take "
-            f"{readable_bytes(needed)} of memory, of which {readable_bytes(available)} is available: "
-            "choose a smaller scale, or crop the image."
-        )
-
-
-def _looks_like_labels(pixels):
-    """Two integer values, or at most 256 of which the same lies in most neighboring pixels outside the background."""
-    flat = pixels.reshape(-1)
-    if flat.size < 64 or len(np.unique(flat[:: 1 + flat.size // 100_000])) > 256:
-        return False
-    values, counts = np.unique(flat, return_counts=True)
-    if not 2 <= len(values) <= 256:
-        return False
-    foreground = flat != values[counts.argmax()]
-    pairs = foreground[1:] | foreground[:-1]
-    same = np.count_nonzero(pairs & (flat[1:] == flat[:-1]))
-    return len(values) == 2 or same > 0.5 * np.count_nonzero(pairs)
-
-
-def _marker(pixels):
-    """A lowest or highest value so far beyond the values in between that float32 would lose them, or ``None``."""
-    marker = max(pixels.min(), pixels.max(), key=lambda value: abs(float(value)))
-    if abs(float(marker)) < 1e5:
-        return None
-    between = pixels[(pixels > pixels.min()) & (pixels < pixels.max())]
-    # Single outliers, as in quantitative maps, are no part of the robust range.
-    if between.size == 0 or between.size > 0.999 * pixels.size or between.min() == between.max():
-        return None
-    largest = max(abs(float(between.min())), abs(float(between.max())))
-    return marker if abs(float(marker)) > 1000 * largest else None
-
-
-def _outside(target, shape):
-    """Mask of samples on the grid of a reference beyond the input's extent, or ``None`` when there are none."""
-    if not target.of_reference:
-        return None
-    beyond = [(u < -0.5 - 1e-6) | (u > n - 0.5 + 1e-6) for u, n in zip(target.positions, shape)]
-    mask = beyond[0][:, None] | beyond[1][None, :]
-    return mask if mask.any() else None

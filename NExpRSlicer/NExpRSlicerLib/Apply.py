@@ -1,5 +1,6 @@
 """Apply: from the volume in the scene to a job without MRML, and from its results to volumes in the scene."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +9,8 @@ from slicer.i18n import tr as _
 
 from .Output import copyContext, isResult, outputName, recordProvenance
 from .Sequences import addSequence, currentFrame, framesOf, indexValuesOf, sequenceOf
-from .UpsamplingJob import Frame, UpsamplingJob
-from .Volumes import geometryOf, ijkToRAS, matrixOf, setVolume, volumeProblem
+from .UpsamplingJob import UpsamplingJob
+from .Volumes import ijkToRAS, matrixOf, setVolume, volumeOf, volumeProblem
 
 
 class ApplyRun:
@@ -40,10 +41,10 @@ class ApplyRun:
         # All as it is now: the user may edit the sequence and move the volume while another thread computes.
         self._indexValues = indexValuesOf(self._sequence) if self._sequence else [None]
         volumeNodes = framesOf(self._sequence) if self._sequence else [inputVolume]
-        self._frames = [_frame(volumeNode, settings) for volumeNode in volumeNodes]
+        volumes = [_checkedVolume(volumeNode) for volumeNode in volumeNodes]
+        self._plans = [settings.plan(volume.geometry) for volume in volumes]
         self._place = _place(inputVolume)
-        _checkMemory(self._frames)
-        self.job = UpsamplingJob(self._frames, settings, models)
+        self.job = UpsamplingJob(_upsamplings(volumes, self._plans, settings), settings, models)
 
     @property
     def inputPresent(self):
@@ -59,26 +60,26 @@ class ApplyRun:
         if not self.inputPresent:
             return None
         current = currentFrame(self._sequence, self._indexValues) if self._sequence else 0
-        target = self._frames[current].target
+        plan = self._plans[current]
         added = []
         try:
             outputVolume = self._outputVolume
             if not self._outputUsable():
-                name = outputName(self.inputVolume, target)
+                name = outputName(self.inputVolume, plan)
                 outputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
                 added.append(outputVolume)
             motion, transformNode = self._motion()
-            setVolume(outputVolume, results[current], motion @ matrixOf(target.geometry))
+            setVolume(outputVolume, results[current].pixels, motion @ matrixOf(plan.geometry))
             if self._sequence:
                 frames = zip(self._indexValues, self._frameNodes(results))
                 sequenceNode = addSequence(self._sequence, frames, outputVolume)
-                self._recordProvenance(sequenceNode, target)
+                self._recordProvenance(sequenceNode, plan)
         except Exception:
             for node in added:
                 slicer.mrmlScene.RemoveNode(node)
             raise
         copyContext(self.inputVolume, outputVolume, transformNode)
-        self._recordProvenance(outputVolume, target)
+        self._recordProvenance(outputVolume, plan)
         return outputVolume
 
     def _outputUsable(self):
@@ -104,14 +105,14 @@ class ApplyRun:
             return np.eye(4), before.transformNode if _inScene(before.transformNode) else None
         return now.matrix @ np.linalg.inv(before.matrix), now.transformNode
 
-    def _recordProvenance(self, node, target):
-        recordProvenance(self.inputVolume, node, self._settings, target, self.job.card)
+    def _recordProvenance(self, node, plan):
+        recordProvenance(self.inputVolume, node, self._settings, plan, self.job.card)
 
     def _frameNodes(self, results):
-        for frame, pixels in zip(self._frames, results):
+        for plan, result in zip(self._plans, results):
             volumeNode = slicer.vtkMRMLScalarVolumeNode()
-            setVolume(volumeNode, pixels, matrixOf(frame.target.geometry))
-            self._recordProvenance(volumeNode, frame.target)
+            setVolume(volumeNode, result.pixels, matrixOf(plan.geometry))
+            self._recordProvenance(volumeNode, plan)
             yield volumeNode
 
 
@@ -133,15 +134,20 @@ def _checkOutput(outputVolume, inputVolume, inputSequence):
         raise ValueError(_("The output volume is a frame of another sequence: select another one, or none."))
 
 
-def _frame(volumeNode, settings):
-    from NExpRLib.volumes.upsampling import check_values
-
+def _checkedVolume(volumeNode):
+    """A copy, because the user may change the volume while another thread computes."""
     _checkVolume(volumeNode)
-    target = settings.target(geometryOf(volumeNode))
-    # A copy, because the user may change the volume while another thread computes.
-    pixels = np.array(slicer.util.arrayFromVolume(volumeNode))
-    check_values(pixels)
-    return Frame(pixels, target)
+    volume = volumeOf(volumeNode)
+    return replace(volume, pixels=volume.pixels.copy())
+
+
+def _upsamplings(volumes, plans, settings):
+    from NExpRLib.volumes.checks import check_memory
+    from NExpRLib.volumes.upsampling import Upsampling
+
+    volume, plan = max(zip(volumes, plans), key=lambda pair: np.prod(pair[1].geometry.size))
+    check_memory(plan, volume.pixels.dtype, len(volumes))
+    return [Upsampling(*pair, data_consistency=settings.dataConsistency) for pair in zip(volumes, plans)]
 
 
 class _Place(NamedTuple):
@@ -166,13 +172,6 @@ def _place(volumeNode):
     voxels, size = (imageData.GetMTime(), imageData.GetDimensions()) if imageData is not None else (0, ())
     linear = transformNode is None or bool(transformNode.IsTransformToWorldLinear())
     return _Place(voxels, size, ijkToRAS(volumeNode), transformNode, linear)
-
-
-def _checkMemory(frames):
-    from NExpRLib.volumes.upsampling import check_memory
-
-    largest = max(frames, key=lambda frame: np.prod(frame.target.geometry.size))
-    check_memory(largest.target, largest.pixels.dtype, len(frames))
 
 
 def _inScene(node):

@@ -37,12 +37,11 @@ class EncodedSlice:
         :param inferredDetail: draw what the network added to the band-limited input.
         :return: float32 array (rows, columns) of the preview.
         """
-        rows, columns = grid.positions
-        values = self.image.rasterize(rows=rows, columns=columns)
+        values = self.image.rasterize(rows=grid.rows, columns=grid.columns)
         if dataConsistency:
-            values = enforce_data_consistency(values, self.pixels, (grid.rows[0], grid.columns[0]))
+            values = enforce_data_consistency(values, self.pixels, (grid.rows.first, grid.columns.first))
         if inferredDetail:
-            values = values - band_limited(self.pixels, rows, columns)
+            values = values - band_limited(self.pixels, grid.rows.positions(), grid.columns.positions())
         return np.ascontiguousarray(values.T if grid.transposed else values)
 
 

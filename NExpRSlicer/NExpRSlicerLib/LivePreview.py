@@ -20,7 +20,7 @@ from .PreviewNode import PreviewNode
 from .Settings import settingsFromParameterNode
 from .SliceEncoder import SliceEncoder
 from .SliceViews import rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
-from .Volumes import geometryOf, ijkToWorld, slicesOf, volumeProblem
+from .Volumes import geometryOf, ijkToWorld, volumeOf, volumeProblem
 
 LARGEST_PREVIEW = 2**25  # pixels, drawn in about a second
 
@@ -78,11 +78,11 @@ class LivePreview(VTKObservationMixin):
     def rotateView(self, parameterNode):
         """Turn the slice view to the plane that is refined."""
         inputVolume = parameterNode.inputVolume
-        target = self._target(parameterNode)[1]
+        plan = self._plan(parameterNode)[1]
         matrix = ijkToWorld(inputVolume)
-        view = viewOf(inputVolume, matrix, target.slice_axis)
+        view = viewOf(inputVolume, matrix, plan.slice_axis)
         if view is not None:
-            rotateToPlane(view[0], matrix, target.slice_axis)
+            rotateToPlane(view[0], matrix, plan.slice_axis)
 
     def stop(self):
         """Leave nothing behind."""
@@ -95,7 +95,7 @@ class LivePreview(VTKObservationMixin):
         self.text = ""
         self.canRotate = False
 
-    def _target(self, parameterNode):
+    def _plan(self, parameterNode):
         problem = volumeProblem(parameterNode.inputVolume)
         if problem:
             raise ValueError(problem)
@@ -104,22 +104,22 @@ class LivePreview(VTKObservationMixin):
         problem = modelProblem(settings)
         if problem:
             raise ValueError(problem)
-        return settings, settings.target(geometry)
+        return settings, settings.plan(geometry)
 
     def _update(self, parameterNode, inputVolume):
-        settings, target = self._target(parameterNode)
+        settings, plan = self._plan(parameterNode)
         matrix = ijkToWorld(inputVolume)
-        view = viewOf(inputVolume, matrix, target.slice_axis)
+        view = viewOf(inputVolume, matrix, plan.slice_axis)
         if view is None:
             raise ValueError(_("Show the input volume in the background of a slice view to see the preview."))
         sliceNode, compositeNode = view
-        if showsSlab(sliceNode, matrix, target.slice_axis):
+        if showsSlab(sliceNode, matrix, plan.slice_axis):
             raise ValueError(_("The slice view shows a slab of several slices: switch slab reconstruction off there."))
         sizes = inputVolume.GetImageData().GetDimensions()
         xyToIJK = np.linalg.inv(matrix) @ xyToWorld(sliceNode)
-        index = sliceIndex(xyToIJK, viewSize(sliceNode), target.slice_axis, sizes[target.slice_axis])
-        key = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), target.slice_axis, index, modelKey(settings))
-        self._encoder.request(key, partial(self._content, inputVolume, settings, target.slice_axis, index))
+        index = sliceIndex(xyToIJK, viewSize(sliceNode), plan.slice_axis, sizes[plan.slice_axis])
+        key = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), plan.slice_axis, index, modelKey(settings))
+        self._encoder.request(key, partial(self._content, inputVolume, settings, plan.slice_axis, index))
         if self._encoder.error is not None:
             raise ValueError(_encodingProblem(self._encoder.error))
         if self._encoder.key != key:
@@ -128,29 +128,29 @@ class LivePreview(VTKObservationMixin):
                 return _("Slice {number} follows when the run has ended.").format(number=index + 1)
             return _("Encoding slice {number}...").format(number=index + 1)
         if parameterNode.liveZoom:
-            shape = tuple(sizes[axis] for axis in target.plane_axes)
-            grid = visibleGrid(target, shape, xyToIJK, xyToWorld(sliceNode), viewSize(sliceNode))
+            shape = tuple(sizes[axis] for axis in plan.plane_axes)
+            grid = visibleGrid(plan, shape, xyToIJK, xyToWorld(sliceNode), viewSize(sliceNode))
         else:
-            _checkSize(target.shape)
-            grid = wholeSliceGrid(target, matrix, index)
+            _checkSize(plan.shape)
+            grid = wholeSliceGrid(plan, matrix, index)
         self._draw(key, grid, compositeNode, parameterNode)
         self._node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom)
-        return _describe(grid, index, sizes[target.slice_axis], parameterNode, self._node.displayNode.GetWindow())
+        return _describe(grid, index, sizes[plan.slice_axis], parameterNode, self._node.displayNode.GetWindow())
 
     def _content(self, inputVolume, settings, sliceAxis, index):
-        from NExpRLib.volumes.upsampling import check_values
+        from NExpRLib.volumes.checks import check_values
 
-        pixels = slicer.util.arrayFromVolume(inputVolume)
+        volume = volumeOf(inputVolume)
         rangeKey = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), settings.model)
         if self._range[0] != rangeKey:
             try:
-                check_values(pixels)
-                self._range = (rangeKey, intensity_range(read_card(settings.model), pixels))
+                check_values(volume.pixels)
+                self._range = (rangeKey, intensity_range(read_card(settings.model), volume.pixels))
             except ValueError as error:
                 self._range = (rangeKey, error)
         if isinstance(self._range[1], ValueError):
             raise self._range[1]
-        return SliceContent(np.array(slicesOf(pixels, sliceAxis)[index]), self._range[1], settings)
+        return SliceContent(np.array(volume.slices(sliceAxis)[index]), self._range[1], settings)
 
     def _draw(self, key, grid, compositeNode, parameterNode):
         consistent = parameterNode.dataConsistency and not parameterNode.liveZoom
@@ -215,7 +215,9 @@ def _checkSize(shape):
 
 
 def _describe(grid, index, slices, parameterNode, window):
-    height, width = (grid.columns[2], grid.rows[2]) if grid.transposed else (grid.rows[2], grid.columns[2])
+    height, width = grid.rows.count, grid.columns.count
+    if grid.transposed:
+        height, width = width, height
     text = _("Slice {number} of {slices} with {width} x {height} pixels.").format(
         number=index + 1, slices=slices, width=width, height=height
     )

@@ -4,13 +4,12 @@ import slicer
 
 import NExpRLib
 
-from .Settings import scaleOf
 from .Volumes import displayLike
 
 
-def outputName(inputVolume, target):
+def outputName(inputVolume, plan):
     """Name of a new output volume, for example "MRHead NExpR 2x"."""
-    rows, columns = (f"{scale:.3g}" for scale in scaleOf(target))
+    rows, columns = (f"{scale:.3g}" for scale in plan.scale)
     scale = f"{rows}x" if rows == columns else f"{rows}x{columns}"
     return slicer.mrmlScene.GenerateUniqueName(f"{inputVolume.GetName()} NExpR {scale}")
 
@@ -46,7 +45,7 @@ def isResult(node):
     return node.GetAttribute("NExpR.Version") is not None
 
 
-def recordProvenance(inputVolume, outputNode, settings, target, card):
+def recordProvenance(inputVolume, outputNode, settings, plan, card):
     """Say in the attributes of a node how it was computed.
 
     :param card: of the model.
@@ -57,7 +56,7 @@ def recordProvenance(inputVolume, outputNode, settings, target, card):
         "ModelSHA256": card.get("sha256", ""),
         "InputVolume": inputVolume.GetName(),
         "Plane": settings.plane,
-        "Scale": " x ".join(f"{scale:.6g}" for scale in scaleOf(target)),
+        "Scale": " x ".join(f"{scale:.6g}" for scale in plan.scale),
         "DataConsistency": str(settings.dataConsistency).lower(),
     }
     for name, value in attributes.items():

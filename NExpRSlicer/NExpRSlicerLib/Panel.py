@@ -11,7 +11,7 @@ from NExpRLib.model_card import read_card
 from .Choices import ModelChoice, TargetMode
 from .Models import modelProblem
 from .Output import isResult
-from .Settings import scaleOf, settingsFromParameterNode
+from .Settings import settingsFromParameterNode
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class VolumeFacts:
     """What the panel needs to know of the input.
 
     :ivar problem: why it cannot be super-resolved; empty if it can.
-    :ivar geometry: NExpRLib.volumes.plan.Geometry, None if there is a problem.
+    :ivar geometry: NExpRLib.volumes.geometry.Geometry, None if there is a problem.
     :ivar voxelType: NumPy dtype, None if there is a problem.
     :ivar frames: number of volumes of its sequence, or 1.
     :ivar hounsfield: whether its voxels are known to be CT numbers.
@@ -55,14 +55,14 @@ def panelState(parameterNode, volume, freeMemory):
         return PanelState(problem=volume.problem, warning="" if nothingSelected else volume.problem)
     try:
         settings = settingsFromParameterNode(parameterNode, volume.geometry)
-        target = settings.target(volume.geometry)
+        plan = settings.plan(volume.geometry)
     except ValueError as error:
         return PanelState(problem=str(error), warning=str(error))
-    sizeText, memory = _sizeText(target, volume)
-    problem = _applyProblem(parameterNode, settings, target)
+    sizeText, memory = _sizeText(plan, volume)
+    problem = _applyProblem(parameterNode, settings, plan)
     warnings = [problem] if problem else []
     trained = None if modelProblem(settings) else read_card(settings.model)["scales"][1]
-    if trained is not None and max(scaleOf(target)) > trained + 0.01:
+    if trained is not None and max(plan.scale) > trained + 0.01:
         warnings.append(
             _("The model was trained for scales up to {trained}: beyond, the image only gets smoother.").format(
                 trained=f"{trained:g}"
@@ -118,23 +118,23 @@ def progressText(done, total, remainingSeconds):
     return text + ", " + _("about {seconds} s left").format(seconds=max(1, round(remainingSeconds)))
 
 
-def _applyProblem(parameterNode, settings, target):
+def _applyProblem(parameterNode, settings, plan):
     if parameterNode.outputVolume is not None and parameterNode.outputVolume is parameterNode.inputVolume:
         return _("The output volume is the input volume: select another one, or none for a new volume.")
-    if all(abs(scale - 1) < 1e-9 for scale in scaleOf(target)):
+    if all(abs(scale - 1) < 1e-9 for scale in plan.scale):
         return _("The result would have the pixels of the input: choose a finer target.")
     return modelProblem(settings)
 
 
-def _sizeText(target, volume):
-    memory = memory_needed(target, volume.voxelType, volume.frames)
-    rows, columns = target.plane_axes
-    size, spacing = target.geometry.size, target.geometry.spacing
+def _sizeText(plan, volume):
+    memory = memory_needed(plan, volume.voxelType, volume.frames)
+    rows, columns = plan.plane_axes
+    size, spacing = plan.geometry.size, plan.geometry.spacing
     text = _(
         "{slices} slices of {width} x {height} pixels, {x:.3g} x {y:.3g} mm, {memory} of memory "
         "(input: {inputWidth} x {inputHeight} pixels, {inputX:.3g} x {inputY:.3g} mm)"
     ).format(
-        slices=size[target.slice_axis],
+        slices=size[plan.slice_axis],
         width=size[columns],
         height=size[rows],
         x=spacing[columns],

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from slicer.i18n import tr as _
 
+from NExpRLib.function.samples import Samples
+
 # Deviation over the whole view, in voxels of the input, up to which a view counts as parallel.
 _TOLERANCE = 0.25
 
@@ -24,20 +26,15 @@ class NotShowable(ValueError):
 class PreviewGrid:
     """Pixels of a preview.
 
-    :ivar rows, columns: (first, step, number) of positions in pixels of the input slice.
+    :ivar rows, columns: NExpRLib.function.samples.Samples in pixels of the input slice.
     :ivar transposed: whether the preview's rows run along the columns of the slice.
     :ivar ijkToWorld: of the preview as a volume of one slice, 16 numbers row by row.
     """
 
-    rows: tuple
-    columns: tuple
+    rows: Samples
+    columns: Samples
     transposed: bool
     ijkToWorld: tuple
-
-    @property
-    def positions(self):
-        """Arrays of row and column positions in pixels of the input slice."""
-        return tuple(first + step * np.arange(number) for first, step, number in (self.rows, self.columns))
 
 
 def sliceIndex(xyToIJK, viewSize, sliceAxis, size):
@@ -59,31 +56,30 @@ def sliceIndex(xyToIJK, viewSize, sliceAxis, size):
     return index
 
 
-def wholeSliceGrid(target, ijkToWorld, index):
+def wholeSliceGrid(plan, ijkToWorld, index):
     """The whole slice on the grid of the result.
 
-    :param target: NExpRLib.volumes.plan.Target.
+    :param plan: NExpRLib.volumes.plan.Plan.
     :param ijkToWorld: 4x4 array of the input.
     """
-    row, column = target.plane_axes
+    row, column = plan.plane_axes
     origin = np.zeros(4)
-    origin[[row, column, target.slice_axis, 3]] = *target.first, index, 1
+    origin[[row, column, plan.slice_axis, 3]] = plan.rows.first, plan.columns.first, index, 1
     matrix = np.eye(4)
-    matrix[:, 0] = ijkToWorld[:, column] * target.step[1]
-    matrix[:, 1] = ijkToWorld[:, row] * target.step[0]
-    matrix[:, 2] = ijkToWorld[:, target.slice_axis]
+    matrix[:, 0] = ijkToWorld[:, column] * plan.columns.step
+    matrix[:, 1] = ijkToWorld[:, row] * plan.rows.step
+    matrix[:, 2] = ijkToWorld[:, plan.slice_axis]
     matrix[:, 3] = ijkToWorld @ origin
-    rows, columns = zip(target.first, target.step, target.shape)
-    return PreviewGrid(rows, columns, False, tuple(matrix.ravel()))
+    return PreviewGrid(plan.rows, plan.columns, False, tuple(matrix.ravel()))
 
 
-def visibleGrid(target, sliceShape, xyToIJK, xyToWorld, viewSize):
+def visibleGrid(plan, sliceShape, xyToIJK, xyToWorld, viewSize):
     """The visible part of the slice on the pixels of the view.
 
     :param sliceShape: (rows, columns) of the input slice.
     :raises NotShowable: if the view is turned within the plane, the slice sheared, or nothing of it visible.
     """
-    row, column = target.plane_axes
+    row, column = plan.plane_axes
     swapped = abs(xyToIJK[row, 0]) > abs(xyToIJK[row, 1])
     rowAxis, columnAxis = (0, 1) if swapped else (1, 0)
     turn = max(abs(xyToIJK[row, columnAxis] * viewSize[columnAxis]), abs(xyToIJK[column, rowAxis] * viewSize[rowAxis]))
@@ -107,9 +103,9 @@ def visibleGrid(target, sliceShape, xyToIJK, xyToWorld, viewSize):
 
 
 def _visible(offset, step, number, size):
-    """First view pixel that lies on the slice, and (first position, step, number) of those that do."""
-    positions = offset + step * np.arange(number)
+    """First view pixel that lies on the slice, and the Samples of those that do."""
+    positions = Samples(offset, step, number).positions()
     inside = np.flatnonzero((positions >= -0.5) & (positions <= size - 0.5))
     if inside.size == 0:
         raise NotShowable(_("The slice view shows nothing of the slice."))
-    return int(inside[0]), (float(positions[inside[0]]), float(step), int(inside.size))
+    return int(inside[0]), Samples(float(positions[inside[0]]), float(step), int(inside.size))

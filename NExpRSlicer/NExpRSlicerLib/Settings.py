@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from NExpRLib.volumes.plan import plan_target, slice_axis
+from NExpRLib.volumes.geometry import slice_axis
+from NExpRLib.volumes.plan import plan_upsampling
 
 from .Choices import ModelChoice, TargetMode
 
@@ -24,12 +25,12 @@ class Settings:
     device: str = "auto"
     dataConsistency: bool = False
 
-    def target(self, geometry):
-        """Output grid for a volume, see NExpRLib.volumes.plan.plan_target.
+    def plan(self, geometry):
+        """Plan for a volume, see NExpRLib.volumes.plan.plan_upsampling.
 
-        :raises ValueError: if there is no such grid, with the reason.
+        :raises ValueError: if there is none, with the reason.
         """
-        return plan_target(geometry, scale=self.scale, spacing=self.spacing, plane=self.plane)
+        return plan_upsampling(geometry, scale=self.scale, spacing=self.spacing, plane=self.plane)
 
 
 def settingsFromParameterNode(parameterNode, geometry):
@@ -51,8 +52,3 @@ def settingsFromParameterNode(parameterNode, geometry):
         device=parameterNode.device.value,
         dataConsistency=parameterNode.dataConsistency,
     )
-
-
-def scaleOf(target):
-    """Factors along rows and columns, from the integer sizes."""
-    return tuple(1 / step for step in target.step)

@@ -1,25 +1,10 @@
 """Super-resolution of all slices of one or several volumes. Knows neither MRML nor Qt: any thread can run it."""
 
 import time
-from dataclasses import dataclass
-
-import numpy as np
-
-from NExpRLib.volumes.plan import Target
-
-from .Volumes import slicesOf, volumeOf
 
 
 class Cancelled(Exception):
     """The user cancelled the run."""
-
-
-@dataclass
-class Frame:
-    """One volume: its voxels (k, j, i), which nobody else writes to, and where the output samples lie."""
-
-    pixels: np.ndarray
-    target: Target
 
 
 class UpsamplingJob:
@@ -30,13 +15,16 @@ class UpsamplingJob:
     :ivar card: of the model that computed the slices, None before the run.
     """
 
-    def __init__(self, frames, settings, models):
-        self._frames = frames
+    def __init__(self, upsamplings, settings, models):
+        """
+        :param upsamplings: NExpRLib.volumes.upsampling.Upsampling of every volume, whose voxels nobody else writes to.
+        """
+        self._upsamplings = upsamplings
         self._settings = settings
         self._models = models
         self._cancelled = False
         self.done = 0
-        self.total = sum(frame.pixels.shape[2 - frame.target.slice_axis] for frame in frames)
+        self.total = sum(each.slice_count for each in upsamplings)
         self.remainingSeconds = None
         self.card = None
 
@@ -48,7 +36,7 @@ class UpsamplingJob:
         """Compute all slices.
 
         :param progress: called as progress(done, total, remainingSeconds) after every slice; it may raise to cancel.
-        :return: list of arrays (k, j, i) of the voxel types of the frames.
+        :return: list of NExpRLib.volumes.volume.Volume.
         :raises Cancelled: after cancel().
         """
         self._checkCancelled()
@@ -63,20 +51,7 @@ class UpsamplingJob:
             if progress is not None:
                 progress(self.done, self.total, self.remainingSeconds)
 
-        return [self._upsample(frame, model, onSlice) for frame in self._frames]
-
-    def _upsample(self, frame, model, onSlice):
-        from NExpRLib.volumes.upsampling import upsample_slices
-
-        result = upsample_slices(
-            slicesOf(frame.pixels, frame.target.slice_axis),
-            frame.target,
-            model,
-            data_consistency=self._settings.dataConsistency,
-            progress=onSlice,
-            batch_size=1,
-        )
-        return volumeOf(result, frame.target.slice_axis)
+        return [each.run(model, onSlice, batch_size=1) for each in self._upsamplings]
 
     def _checkCancelled(self):
         if self._cancelled:

@@ -6,7 +6,8 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
-from NExpRLib.volumes.plan import Geometry
+from NExpRLib.volumes.geometry import Geometry
+from NExpRLib.volumes.volume import Volume
 
 
 def volumeProblem(volumeNode):
@@ -64,7 +65,7 @@ def inHounsfieldUnits(volumeNode):
 
 
 def geometryOf(volumeNode):
-    """NExpRLib.volumes.plan.Geometry of a volume node, in RAS, without parent transforms."""
+    """NExpRLib.volumes.geometry.Geometry of a volume node, in RAS, without parent transforms."""
     matrix = ijkToRAS(volumeNode)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     size = volumeNode.GetImageData().GetDimensions()
@@ -101,14 +102,9 @@ def _spansSpace(matrix):
     return bool(np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix[:3, :3]) == 3)
 
 
-def slicesOf(pixels, sliceAxis):
-    """View (slices, rows, columns) of an array in the order of slicer.util.arrayFromVolume (k, j, i)."""
-    return np.moveaxis(pixels, 2 - sliceAxis, 0)
-
-
-def volumeOf(slices, sliceAxis):
-    """The inverse of slicesOf."""
-    return np.moveaxis(slices, 0, 2 - sliceAxis)
+def volumeOf(volumeNode):
+    """NExpRLib.volumes.volume.Volume of a volume node, its voxels not copied."""
+    return Volume(slicer.util.arrayFromVolume(volumeNode), geometryOf(volumeNode))
 
 
 def displayLike(volumeNode, display):

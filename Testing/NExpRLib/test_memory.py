@@ -49,9 +49,11 @@ def test_peak_memory_of_a_large_volume():
 LARGE_SLICE = """
 import numpy as np
 from NExpRLib import load_model
-from NExpRLib.geometry import Geometry, plan_target
 from NExpRLib.memory import memory_needed
-from NExpRLib.volumes import upsample_slices
+from NExpRLib.volumes.geometry import Geometry
+from NExpRLib.volumes.plan import plan_upsampling
+from NExpRLib.volumes.upsampling import Upsampling
+from NExpRLib.volumes.volume import Volume
 
 def peak():
     line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -59,11 +61,12 @@ def peak():
 
 model = load_model("mri-fast", "cpu")
 pixels = np.random.default_rng(0).integers(0, 2000, (1, 1500, 1300), dtype=np.int16)
-target = plan_target(Geometry((1300, 1500, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)), scale=1.1)
+volume = Volume(pixels, Geometry((1300, 1500, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)))
+plan = plan_upsampling(volume.geometry, scale=1.1)
 model.represent(pixels[0, :64, :64])
 before = peak()
-upsample_slices(pixels, target, model)
-print((peak() - before) / memory_needed(target, pixels.dtype))
+Upsampling(volume, plan).run(model)
+print((peak() - before) / memory_needed(plan, pixels.dtype))
 """
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from NExpRLib.volumes.plan import Geometry, plan_target, slice_axis
+from NExpRLib.volumes.geometry import Geometry, slice_axis
+from NExpRLib.volumes.plan import plan_upsampling
 
 from .rotation import rotation
 
@@ -68,13 +69,13 @@ def test_three_planes_of_an_oblique_volume_are_three_axes():
 )
 def test_bad_targets(target, said):
     with pytest.raises(ValueError, match=said):
-        plan_target(geometry(), **target)
+        plan_upsampling(geometry(), **target)
 
 
 @pytest.mark.parametrize("target", [{"scale": (2, 3)}, {"spacing": (0.5, 0.25)}, {"size": (20, 24)}], ids=str)
 def test_pairs_are_rows_then_columns(target):
     """For the through-plane axis k, rows are j and columns are i."""
-    result = plan_target(Geometry((8, 10, 4), (0.75, 1.0, 4.0), (0, 0, 0), np.eye(3)), **target)
+    result = plan_upsampling(Geometry((8, 10, 4), (0.75, 1.0, 4.0), (0, 0, 0), np.eye(3)), **target)
     assert result.geometry.size == (24, 20, 4)
     assert result.geometry.spacing == pytest.approx((0.25, 0.5, 4.0))
 
@@ -99,4 +100,4 @@ def test_acquisition_plane_of_a_line_of_voxels():
 )
 def test_references_that_do_not_fit(like, said):
     with pytest.raises(ValueError, match=said):
-        plan_target(geometry(), like=like, plane=2)
+        plan_upsampling(geometry(), like=like, plane=2)

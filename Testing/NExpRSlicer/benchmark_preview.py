@@ -21,7 +21,8 @@ def main(model="mri"):
     from NExpRSlicerLib.PreviewNode import PreviewNode
 
     from NExpRLib import load_model
-    from NExpRLib.volumes.plan import Geometry, plan_target
+    from NExpRLib.volumes.geometry import Geometry
+    from NExpRLib.volumes.plan import plan_upsampling
 
     slicer.mrmlScene = slicer.vtkMRMLScene()
     composite = slicer.mrmlScene.AddNode(slicer.vtkMRMLSliceCompositeNode())
@@ -35,7 +36,7 @@ def main(model="mri"):
         times = []
         for step in range(25):
             # A slider never rests: every step has another scale.
-            target = plan_target(geometry, scale=scale + 0.01 * step)
+            target = plan_upsampling(geometry, scale=scale + 0.01 * step)
             grid = wholeSliceGrid(target, np.eye(4), 4)
             start = time.perf_counter()
             drawn = encoded.draw(grid)

@@ -10,6 +10,7 @@ from NExpRSlicerLib.PreviewGrid import PreviewGrid
 from NExpRSlicerLib.Settings import Settings
 
 from NExpRLib import load_model
+from NExpRLib.function.samples import Samples
 from NExpRLib.kspace import kspace_crop
 
 
@@ -46,13 +47,13 @@ def band_limited(pixels, rows, columns):
     return waves(rows, pixels.shape[0]) @ pixels @ waves(columns, pixels.shape[1]).T
 
 
-ZOOMED = ((2.1, 0.07, 30), (10.9, -0.05, 40))
+ZOOMED = Samples(2.1, 0.07, 30), Samples(10.9, -0.05, 40)
 
 
 @pytest.mark.parametrize("transposed", [False, True])
 def test_draws_the_function_of_the_library(encoded, settings, pixels, transposed):
     image = load_model(settings.model, "cpu").represent(pixels, (300.0, 900.0))
-    rows, columns = (first + step * np.arange(n) for first, step, n in ZOOMED)
+    rows, columns = (along.positions() for along in ZOOMED)
     expected = image.rasterize(rows=rows, columns=columns)
     drawn = encoded.draw(grid(*ZOOMED, transposed))
     assert drawn.dtype == np.float32
@@ -60,13 +61,13 @@ def test_draws_the_function_of_the_library(encoded, settings, pixels, transposed
 
 
 def test_inferred_detail_at_any_position(encoded, pixels):
-    rows, columns = (first + step * np.arange(n) for first, step, n in ZOOMED)
+    rows, columns = (along.positions() for along in ZOOMED)
     expected = encoded.draw(grid(*ZOOMED)) - band_limited(pixels.astype(float), rows, columns)
     assert np.allclose(encoded.draw(grid(*ZOOMED), inferredDetail=True), expected, atol=2e-2)
 
 
 def test_data_consistency_keeps_the_measured_frequencies(encoded, pixels):
-    whole = grid((-0.25, 0.5, 18), (-0.25, 0.5, 24))
+    whole = grid(Samples(-0.25, 0.5, 18), Samples(-0.25, 0.5, 24))
     drawn = encoded.draw(whole, dataConsistency=True).astype(float)
     assert np.allclose(kspace_crop(drawn, pixels.shape, (-0.25, -0.25)), pixels, atol=2e-2)
     free = encoded.draw(whole).astype(float)

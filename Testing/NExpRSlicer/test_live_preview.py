@@ -385,7 +385,7 @@ def test_volume_with_voxels_that_are_not_finite_elsewhere(stage, monkeypatch):
     stage.settle()
     assert "NaN" in stage.preview.text
     with monkeypatch.context() as patched:
-        patched.setattr("NExpRLib.volumes.upsampling.check_values", None)  # It goes through all voxels: once is enough.
+        patched.setattr("NExpRLib.volumes.checks.check_values", None)  # It goes through all voxels: once is enough.
         stage.center(stage.volume, 1)
         stage.settle()
     assert "NaN" in stage.preview.text

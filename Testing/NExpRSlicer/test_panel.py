@@ -9,7 +9,7 @@ from NExpRSlicerLib.Choices import Device, ModelChoice, Plane, TargetMode
 from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
 from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
 
-from NExpRLib.volumes.plan import Geometry
+from NExpRLib.volumes.geometry import Geometry
 
 
 @pytest.fixture

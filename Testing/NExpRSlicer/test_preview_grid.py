@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from NExpRSlicerLib.PreviewGrid import NotShowable, sliceIndex, visibleGrid, wholeSliceGrid
 
-from NExpRLib.volumes.plan import Geometry, plan_target
+from NExpRLib.volumes.geometry import Geometry
+from NExpRLib.volumes.plan import plan_upsampling
 
 SIZE = (10, 12, 5)
 SPACING = (0.9, 1.1, 3.0)
@@ -22,7 +23,7 @@ def oblique(handedness=1):
 
 def target_of(matrix, scale, plane="auto"):
     direction = matrix[:3, :3] / SPACING
-    return plan_target(Geometry(SIZE, SPACING, tuple(matrix[:3, 3]), direction), scale=scale, plane=plane)
+    return plan_upsampling(Geometry(SIZE, SPACING, tuple(matrix[:3, 3]), direction), scale=scale, plane=plane)
 
 
 @pytest.mark.parametrize("handedness", [1, -1])
@@ -33,7 +34,7 @@ def test_whole_slice_is_the_input_with_columns_divided_by_the_scale(handedness):
     expected[:, :2] /= scale
     expected[:, 3] = matrix @ [(1 / scale - 1) / 2, (1 / scale - 1) / 2, k, 1]
     assert np.allclose(np.reshape(grid.ijkToWorld, (4, 4)), expected)
-    assert (grid.rows[2], grid.columns[2]) == (48, 40)
+    assert (grid.rows.count, grid.columns.count) == (48, 40)
 
 
 @pytest.mark.parametrize("plane", [0, 1, 2])
@@ -41,7 +42,7 @@ def test_whole_slice_lies_where_its_positions_say_in_every_plane(plane):
     matrix = oblique(-1)
     target = target_of(matrix, 2.3, plane)
     grid = wholeSliceGrid(target, matrix, 1)
-    rows, columns = grid.positions
+    rows, columns = grid.rows.positions(), grid.columns.positions()
     index = np.zeros(4)
     index[[*target.plane_axes, target.slice_axis, 3]] = rows[4], columns[7], 1, 1
     assert np.allclose(np.reshape(grid.ijkToWorld, (4, 4)) @ [7, 4, 0, 1], matrix @ index)
@@ -67,7 +68,7 @@ def test_visible_part_has_one_pixel_per_view_pixel(flips, swap, offset):
     viewSize = (90, 80)
     xyToIJK, xyToWorld = view(matrix, zoom=9.0, flips=flips, swap=swap, offset=offset)
     grid = visibleGrid(target_of(matrix, 2), (SIZE[1], SIZE[0]), xyToIJK, xyToWorld, viewSize)
-    rows, columns = grid.positions
+    rows, columns = grid.rows.positions(), grid.columns.positions()
     preview = np.reshape(grid.ijkToWorld, (4, 4))
     assert grid.transposed == swap
     for i, j in [(0, 0), (3, 5)]:
@@ -132,7 +133,7 @@ def test_slightly_turned_view_is_drawn_right_at_its_center(swap):
     xyToIJK[0, 0 if swap else 1] = 0.2 / height
     xyToIJK[1, 1 if swap else 0] = 0.2 / width
     grid = visibleGrid(target_of(matrix, 2), (SIZE[1], SIZE[0]), xyToIJK, matrix @ xyToIJK, (width, height))
-    rows, columns = grid.positions
+    rows, columns = grid.rows.positions(), grid.columns.positions()
     center = np.array([(width - 1) // 2, (height - 1) // 2, 0, 1])
     start = np.linalg.inv(matrix @ xyToIJK) @ np.reshape(grid.ijkToWorld, (4, 4))[:, 3]
     i, j = np.round(center - start).astype(int)[:2]

@@ -176,7 +176,7 @@ def test_sequence_emptied_during_a_run(scene, sequence, tiny_model_folder):
 
 
 def test_memory_of_all_frames_is_asked_for(scene, sequence, tiny_model_folder, monkeypatch):
-    monkeypatch.setattr("NExpRLib.volumes.upsampling.available_memory", lambda: 51_000)  # one frame takes 49,104 bytes
+    monkeypatch.setattr("NExpRLib.volumes.checks.available_memory", lambda: 51_000)  # one frame takes 49,104 bytes
     with pytest.raises(ValueError, match="choose a smaller scale"):
         NExpRSlicerLogic().process(sequence[2], scale=2, model=tiny_model_folder)
 

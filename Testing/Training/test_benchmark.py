@@ -14,6 +14,7 @@ from NExpRTraining.benchmark.rescale_methods import COPY_OF_NEW, NEXPR, PaperFun
 from NExpRTraining.benchmark.timing import Effort, Measured, in_turns
 
 from NExpRLib.function.interpolant import interpolate, prefilter
+from NExpRLib.function.samples import Samples
 
 CPU = torch.device("cpu")
 METHODS = [
@@ -93,7 +94,7 @@ def test_pixel_by_pixel_is_the_function_that_the_rasterizer_evaluates(size, scal
 
 def test_pixel_by_pixel_beyond_the_border():
     function = PaperFunction(6, CPU)
-    case = RescaleCase("", 6, np.linspace(-3, 9, 25), np.linspace(-2.2, 7.1, 14))
+    case = RescaleCase("", 6, Samples(-3, 0.5, 25), Samples(-2.2, 0.72, 14))
     expected = function.image.rasterize(rows=case.rows, columns=case.columns)
     torch.testing.assert_close(function.per_pixel(case)(), expected, rtol=0, atol=1e-4)
 

@@ -2,14 +2,14 @@
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
 import torch
 
 from NExpRLib.function.explicit_image import ExplicitImage
-from NExpRLib.function.samples import sample_positions, scaled_size
+from NExpRLib.function.samples import Samples, scaled_size
 from NExpRLib.network import NetworkConfig, paper_matrix
 
 from ..methods import METHODS
@@ -28,32 +28,42 @@ class RescaleCase:
     """A grid on which a square slice is evaluated.
 
     :ivar size: rows, and columns, of the slice.
-    :ivar rows, columns: positions in low-resolution pixel indices, evenly spaced.
+    :ivar row_samples, column_samples: where the result lies, in low-resolution pixel indices.
     :ivar is_view: whether it is a part of the slice, to be handed over as NumPy array; otherwise the whole slice, as
         tensor on the device.
     """
 
     name: str
     size: int
-    rows: np.ndarray
-    columns: np.ndarray
+    row_samples: Samples
+    column_samples: Samples
     is_view: bool = False
 
     @classmethod
     def whole_slice(cls, size, scale):
         output = scaled_size(size, scale)
-        positions = sample_positions(size, output).copy()  # PyTorch warns of arrays that may not be written to.
-        return cls(f"{size}² to {output}² ({scale:.6g}x)", size, positions, positions)
+        samples = Samples.over(size, output)
+        return cls(f"{size}² to {output}² ({scale:.6g}x)", size, samples, samples)
 
     @classmethod
     def view(cls, size, shape, step=0.237):
         """The visible part of an enlarged slice, as NumPy array; ``step`` is that from one screen pixel to the next."""
-        rows, columns = ((size - n * step) / 2 + step * np.arange(n) for n in shape)
+        rows, columns = (Samples((size - n * step) / 2, step, n) for n in shape)
         return cls(f"{size}² to a {shape[1]} x {shape[0]} view", size, rows, columns, is_view=True)
 
     @property
     def shape(self):
-        return len(self.rows), len(self.columns)
+        return self.row_samples.count, self.column_samples.count
+
+    @property
+    def rows(self):
+        """Positions of the rows."""
+        return self.row_samples.positions()
+
+    @property
+    def columns(self):
+        """Positions of the columns."""
+        return self.column_samples.positions()
 
     @property
     def pixels(self):
@@ -123,9 +133,7 @@ def _represent(model, case):
 
 
 def _prepared(image, case):
-    if case.is_view:
-        return lambda: image.rasterize(rows=case.rows, columns=case.columns)
-    return lambda: image.rasterize(shape=case.shape)
+    return lambda: image.rasterize(rows=case.row_samples, columns=case.column_samples)
 
 
 def _unprepared(image, case):
@@ -134,7 +142,8 @@ def _unprepared(image, case):
 
     def rescale():
         shift = 1e-7 * next(shifts)
-        return image.rasterize(rows=case.rows + shift, columns=case.columns + shift)
+        rows, columns = (replace(along, first=along.first + shift) for along in (case.row_samples, case.column_samples))
+        return image.rasterize(rows=rows, columns=columns)
 
     return rescale
 
@@ -171,7 +180,8 @@ def rescale_then_copy(model, case):
 def _query(network, device):
     def prepare(case):
         features = network.encode(_slice(case)[None, None].to(device))
-        return lambda: network.query(features, case.rows, case.columns)
+        rows, columns = case.rows, case.columns
+        return lambda: network.query(features, rows, columns)
 
     return prepare
 
@@ -192,8 +202,8 @@ def _bspline(case):
     resample.SetNumberOfThreads(torch.get_num_threads())
     resample.SetInterpolator(sitk.sitkBSpline)
     resample.SetSize(case.shape[::-1])
-    resample.SetOutputOrigin((case.columns[0], case.rows[0]))
-    resample.SetOutputSpacing((case.columns[1] - case.columns[0], case.rows[1] - case.rows[0]))
+    resample.SetOutputOrigin((case.column_samples.first, case.row_samples.first))
+    resample.SetOutputSpacing((case.column_samples.step, case.row_samples.step))
     return lambda: sitk.GetArrayFromImage(resample.Execute(image))
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from NExpRLib.allocator import freed_memory_kept
 from NExpRLib.model import load_model, torch_device
 from NExpRLib.model_card import model_folder, read_card
-from NExpRLib.volumes.plan import PLANES
+from NExpRLib.volumes.geometry import PLANES
 
 from ..data.degradation import DEGRADATIONS
 from ..data.slices import slices_in_plane

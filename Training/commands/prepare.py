@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from NExpRLib.intensity import robust_range
-from NExpRLib.volumes.plan import PLANES
+from NExpRLib.volumes.geometry import PLANES
 
 from ..data.slices import slices_in_plane
 from ..evaluation.markdown import markdown_table

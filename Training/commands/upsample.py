@@ -9,7 +9,9 @@ import numpy as np
 from tqdm import tqdm
 
 from NExpRLib.function.samples import GRIDS
-from NExpRLib.volumes.plan import PLANES, plan_target
+from NExpRLib.volumes.geometry import PLANES
+from NExpRLib.volumes.plan import plan_upsampling
+from NExpRLib.volumes.volume import Volume, geometry_of
 
 from ..files.nifti_orientation import displacement_from_sform
 from ..files.volume_files import check_output, extension_of, find_volumes, read_volume, volumes_at, write_volume
@@ -63,46 +65,40 @@ def run(arguments):
 
 
 def _upsample(source, output, arguments, model, like):
-    from NExpRLib.volumes.upsampling import checked_pixels, geometry_of, upsample
+    from NExpRLib.volumes.upsampling import Upsampling
 
     image = read_volume(source)
-    checked_pixels(image)
-    named = {
-        "scale": arguments.scale,
-        "spacing": arguments.spacing,
-        "size": arguments.size,
-        "plane": arguments.plane,
-        "grid": arguments.grid,
-    }
-    geometry = geometry_of(image)
-    target = plan_target(geometry, like=None if like is None else geometry_of(like), **named)
-    if max(target.geometry.size) > _LARGEST_NIFTI and extension_of(output).startswith(".nii"):
+    volume = Volume.from_image(image, periodic=arguments.grid == "kspace")
+    plan = plan_upsampling(
+        volume.geometry,
+        scale=arguments.scale,
+        spacing=arguments.spacing,
+        size=arguments.size,
+        like=None if like is None else geometry_of(like),
+        plane=arguments.plane,
+        grid=arguments.grid,
+    )
+    upsampling = Upsampling(volume, plan, data_consistency=arguments.data_consistency)
+    if max(plan.geometry.size) > _LARGEST_NIFTI and extension_of(output).startswith(".nii"):
         raise ValueError(f"NIfTI holds at most {_LARGEST_NIFTI} voxels along an axis: write .nrrd or .mha instead.")
-    axes = geometry.direction
+    axes = plan.geometry.direction
     if np.abs(axes.T @ axes - np.eye(len(axes))).max() > 1e-3 and extension_of(output).startswith(".nii"):
         raise ValueError(
             f"The axes of {source} are not perpendicular, which the NIfTI written here cannot hold: "
             "write .nrrd or .mha instead."
         )
-    print(f"{source}: {_describe(geometry)} -> {_describe(target.geometry)}")
-    if (displacement := displacement_from_sform(image)) > 0.5 * min(geometry.spacing):
+    print(f"{source}: {_describe(volume.geometry)} -> {_describe(plan.geometry)}")
+    if (displacement := displacement_from_sform(image)) > 0.5 * min(volume.geometry.spacing):
         print(
             f"Note: the orientations in the file (sform and qform or pixdim) differ by up to {displacement:.3g} mm. "
             "What 3D Slicer reads counts here, and the result has no other."
         )
-    highest, trained = 1 / min(target.step), model.card["scales"][1]
+    highest, trained = max(plan.scale), model.card["scales"][1]
     if highest > trained + 0.05:
         print(f"Note: {highest:.2f}x is above the {trained:g}x that the model was trained for.")
     with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}", disable=None) as bar:
-        result = upsample(
-            image,
-            like=like,
-            model=model,
-            data_consistency=arguments.data_consistency,
-            progress=lambda fraction: bar.update(100 * fraction - bar.n),
-            **named,
-        )
-    write_volume(result, output)
+        result = upsampling.run(model, progress=lambda fraction: bar.update(100 * fraction - bar.n))
+    write_volume(result.to_image(), output)
     print(f"Written: {output}")
 
 

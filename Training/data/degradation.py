@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from NExpRLib.function.interpolant import interpolate, prefilter
-from NExpRLib.function.samples import first_position, sample_positions
+from NExpRLib.function.samples import Samples
 from NExpRLib.intensity import to_dtype
 from NExpRLib.kspace import band_limited, kspace_crop, zero_fill
 
@@ -58,7 +58,7 @@ def grid_of(degradation):
 
 def truth_positions(low_size, high_size, degradation):
     """Positions of the high-resolution pixels along one axis, in low-resolution pixel indices."""
-    return sample_positions(low_size, high_size, grid_of(degradation))
+    return Samples.over(low_size, high_size, grid_of(degradation)).positions()
 
 
 def fixed_scale_input(low, shape, scale, degradation, margin=0):
@@ -75,9 +75,9 @@ def fixed_scale_input(low, shape, scale, degradation, margin=0):
     """
     axes = []
     for low_size, high_size in zip(low.shape, shape):
-        step = low_size / high_size
         centers = (np.arange(-margin, -(-high_size // scale) + margin) + 0.5) * scale - 0.5
-        axes.append(first_position(low_size, high_size, grid_of(degradation)) + centers * step)
+        truth = Samples.over(low_size, high_size, grid_of(degradation))
+        axes.append(truth.first + centers * truth.step)
     if grid_of(degradation) == "kspace":
         return band_limited(low, *axes)
     if all(len(p) == n and np.allclose(p, np.arange(n)) for p, n in zip(axes, low.shape)):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from NExpRLib.function.samples import sample_positions, scaled_size
+from NExpRLib.function.samples import Samples, scaled_size
 
 from .degradation import degrade, fixed_scale_input, truth_positions
 
@@ -210,7 +210,7 @@ def fixed_scale_pair(image, scale, degradation):
     """The same for a network of one scale: :func:`~.degradation.fixed_scale_input`, and positions in it."""
     low, _ = degraded_pair(image, scale, degradation)
     low = fixed_scale_input(low, image.shape, scale, degradation)
-    return low, [sample_positions(n, n * scale)[:size] for n, size in zip(low.shape, image.shape)]
+    return low, [Samples.over(n, n * scale).positions()[:size] for n, size in zip(low.shape, image.shape)]
 
 
 class ValidationSlices(torch.utils.data.Dataset):

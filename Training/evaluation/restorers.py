@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from NExpRLib.function.interpolant import interpolate, prefilter
-from NExpRLib.function.samples import first_position, sample_positions
+from NExpRLib.function.samples import Samples
 from NExpRLib.kspace import zero_fill
 
 from ..data.degradation import fixed_scale_input, grid_of
@@ -51,15 +51,18 @@ class Restorer(abc.ABC):
         Restorer.__init__(twin, "bicubic")
         return twin
 
+    def samples(self, low_shape, shape):
+        """The truth's rows and columns in pixel indices of the degraded slice."""
+        return [Samples.over(n, size, self.grid) for n, size in zip(low_shape, shape)]
+
     def positions(self, low_shape, shape):
         """Positions of the truth's rows and columns in pixel indices of the degraded slice."""
-        return [sample_positions(n, size, self.grid) for n, size in zip(low_shape, shape)]
+        return [along.positions() for along in self.samples(low_shape, shape)]
 
 
 class ZeroFilling(Restorer):
     def rescale(self, encoded, shape):
-        first = [first_position(n, size, self.grid) for n, size in zip(encoded.shape, shape)]
-        return zero_fill(encoded, shape, first)
+        return zero_fill(encoded, shape, [along.first for along in self.samples(encoded.shape, shape)])
 
 
 class Interpolation(Restorer):

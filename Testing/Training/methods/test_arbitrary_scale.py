@@ -5,7 +5,7 @@ import pytest
 import torch
 from NExpRTraining.methods import LIIF, LTE, SRNO
 
-from NExpRLib.function.samples import sample_positions
+from NExpRLib.function.samples import Samples
 
 from .networks import ARBITRARY_SCALE, small_network
 
@@ -14,7 +14,7 @@ SIZES = [((7, 10), (17, 31)), ((9, 6), (27, 18)), ((8, 8), (32, 32)), ((11, 9), 
 
 
 def positions(low, high, grid="fov"):
-    return [sample_positions(n, size, grid) for n, size in zip(low, high)]
+    return [Samples.over(n, size, grid).positions() for n, size in zip(low, high)]
 
 
 class Probe(torch.nn.Module):

@@ -5,7 +5,7 @@ import torch
 from NExpRTraining.methods import METHODS
 from torch.utils.flop_counter import FlopCounterMode
 
-from NExpRLib.function.samples import sample_positions
+from NExpRLib.function.samples import Samples
 
 LOW, HIGH = 64 * 64, 256 * 256
 
@@ -117,7 +117,7 @@ def test_parameters_and_multiply_adds(name):
     with torch.device("meta"):
         network = method.network() if method.arbitrary_scale else method.network(4)
         low = torch.zeros(1, 1, 64, 64)
-    positions = sample_positions(64, 256)
+    positions = Samples.over(64, 256).positions()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         result = network(low, positions, positions) if method.arbitrary_scale else network(low)
     assert result.shape == (1, 1, 256, 256)

@@ -7,7 +7,7 @@ from NExpRTraining.methods.srgan import VGGStyleDiscriminator
 from NExpRTraining.methods.swinir import SwinLayer, WindowAttention, shifted_window_mask
 from NExpRTraining.methods.upsampler import upsampler
 
-from NExpRLib.function.samples import sample_positions
+from NExpRLib.function.samples import Samples
 
 from .networks import FIXED_SCALE, linear_network, small_network
 
@@ -20,7 +20,7 @@ def linear_image(h, w):
 
 def assert_linear(result, h, w, scale):
     """The result is that of a linear image on the field-of-view grid, but for a margin where borders act."""
-    u, v = sample_positions(h, h * scale), sample_positions(w, w * scale)
+    u, v = Samples.over(h, h * scale).positions(), Samples.over(w, w * scale).positions()
     inside = slice(2 * scale, -2 * scale)
     np.testing.assert_allclose(result[0, 0, inside, inside], (2 * u[:, None] + 3 * v)[inside, inside], atol=1e-4)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from NExpRTraining.methods import METHODS
 
-from NExpRLib.function.samples import sample_positions
+from NExpRLib.function.samples import Samples
 
 from .networks import small_network
 
@@ -13,7 +13,7 @@ from .networks import small_network
 def test_training_lowers_the_loss(name):
     arbitrary = METHODS[name].arbitrary_scale
     network = small_network(name) if arbitrary else small_network(name, 2)
-    rows, columns = sample_positions(8, 16), sample_positions(8, 16)
+    rows, columns = Samples.over(8, 16).positions(), Samples.over(8, 16).positions()
     low = torch.rand(2, 1, 8, 8)
     truth = 1 - torch.nn.functional.interpolate(low, scale_factor=2, mode="bilinear")
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)

@@ -1,0 +1,71 @@
+"""What is refused before a run: voxels that are no intensities, and results that do not fit into memory."""
+
+import numpy as np
+
+from ..memory import available_memory, memory_needed, readable_bytes
+from .plan import Plan
+
+
+def check_values(pixels: np.ndarray) -> None:
+    """Refuse pixels that are no intensities.
+
+    :param pixels: array of real numbers.
+    :raises ValueError: for non-finite values and label maps, with what to do instead.
+    """
+    if np.issubdtype(pixels.dtype, np.floating):
+        bad = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
+        if bad:
+            raise ValueError(f"The image contains {bad} NaN or infinite voxels: replace them first.")
+    elif _looks_like_labels(pixels):
+        raise ValueError(
+            "The image looks like a label map (few integer values in large uniform regions): resample it with nearest "
+            "neighbor. If it does hold intensities, convert it to a floating-point type first."
+        )
+    if (value := _marker(pixels)) is not None:
+        raise ValueError(
+            f"The value {value:g} lies far beyond all others: it seems to mark voxels without data. Replace it first, "
+            "for example by the lowest intensity."
+        )
+
+
+def check_memory(plan: Plan, dtype: np.dtype, volumes: int = 1) -> None:
+    """Refuse a result, or several alike, that cannot fit into memory.
+
+    :param dtype: pixel type of the result.
+    :raises ValueError: with the memory that it would take.
+    """
+    needed = memory_needed(plan, dtype, volumes)
+    available = available_memory()
+    if available is not None and needed > available:
+        raise ValueError(
+            f"The run to {' x '.join(str(n) for n in plan.geometry.size)} voxels would take "
+            f"{readable_bytes(needed)} of memory, of which {readable_bytes(available)} is available: "
+            "choose a smaller scale, or crop the image."
+        )
+
+
+def _looks_like_labels(pixels: np.ndarray) -> bool:
+    """Two integer values, or at most 256 of which the same lies in most neighboring pixels outside the background."""
+    flat = pixels.reshape(-1)
+    if flat.size < 64 or len(np.unique(flat[:: 1 + flat.size // 100_000])) > 256:
+        return False
+    values, counts = np.unique(flat, return_counts=True)
+    if not 2 <= len(values) <= 256:
+        return False
+    foreground = flat != values[counts.argmax()]
+    pairs = foreground[1:] | foreground[:-1]
+    same = np.count_nonzero(pairs & (flat[1:] == flat[:-1]))
+    return len(values) == 2 or same > 0.5 * np.count_nonzero(pairs)
+
+
+def _marker(pixels: np.ndarray):
+    """A lowest or highest value so far beyond the values in between that float32 would lose them, or ``None``."""
+    marker = max(pixels.min(), pixels.max(), key=lambda value: abs(float(value)))
+    if abs(float(marker)) < 1e5:
+        return None
+    between = pixels[(pixels > pixels.min()) & (pixels < pixels.max())]
+    # Single outliers, as in quantitative maps, are no part of the robust range.
+    if between.size == 0 or between.size > 0.999 * pixels.size or between.min() == between.max():
+        return None
+    largest = max(abs(float(between.min())), abs(float(between.max())))
+    return marker if abs(float(marker)) > 1000 * largest else None
