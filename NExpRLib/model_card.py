@@ -1,6 +1,7 @@
 """Model cards: which models there are and what is known about them; needs no torch."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from .intensity import robust_range
@@ -11,6 +12,20 @@ MODELS_FOLDER = Path(__file__).parent / "Models"
 def model_names():
     """Names of the models in the package."""
     return sorted(path.parent.name for path in MODELS_FOLDER.glob("*/card.json"))
+
+
+def model_cards():
+    """Cards of the models in the package by name, in the order in which users are offered them.
+
+    Those that are not readable are left out.
+    """
+    cards = {}
+    for name in model_names():
+        try:
+            cards[name] = read_card(name)
+        except ValueError:
+            continue
+    return dict(sorted(cards.items(), key=lambda item: item[1].get("order", len(cards))))
 
 
 def model_folder(model):
@@ -38,22 +53,27 @@ def model_folder(model):
 def read_card(model):
     """Model card of a model in the package, by name, or at a path.
 
-    :return: dict, see ``Models/*/card.json``.
+    :return: dict, see ``Models/*/card.json``; not to be changed: the file is read once for all who ask.
     :raises ValueError: if there is no such model or its card is not readable.
     """
     path = model_folder(model) / "card.json"
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        low, high = card["scales"]
-        if not (0 < low <= high and isinstance(card["network"], dict) and isinstance(card["name"], str)):
-            raise ValueError("name, scales or network make no sense")
-        if card.get("window"):
-            low, high = card["window"]
-            if not low < high:
-                raise ValueError("the window makes no sense")
-        return card
+        return _read(path, path.stat().st_mtime_ns)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"The model card {path} is not readable ({error}).") from error
+
+
+@lru_cache(maxsize=16)
+def _read(path, _written):
+    card = json.loads(path.read_text(encoding="utf-8"))
+    low, high = card["scales"]
+    if not (0 < low <= high and isinstance(card["network"], dict) and isinstance(card["name"], str)):
+        raise ValueError("name, scales or network make no sense")
+    if card.get("window"):
+        low, high = card["window"]
+        if not low < high:
+            raise ValueError("the window makes no sense")
+    return card
 
 
 def intensity_range(card, image):

@@ -24,19 +24,24 @@ for _folder in (Path(__file__).parent, Path(__file__).parent.parent):
 
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
-from NExpRSlicerLib.Choices import ModelChoice
 from NExpRSlicerLib.Dependencies import DependencyError, ensureTorch, torchInstalled
 from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache
 from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
-from NExpRSlicerLib.ParameterNode import NExpRSlicerParameterNode, forgetUnknownChoices
+from NExpRSlicerLib.Parameters import (
+    MODEL_FROM_FOLDER,
+    NExpRSlicerParameterNode,
+    Settings,
+    forgetUnknownChoices,
+    settingsFromParameterNode,
+)
 from NExpRSlicerLib.Sequences import sequenceOf
-from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
 from NExpRSlicerLib.SliceViews import showInstead
 from NExpRSlicerLib.Volumes import defaultVolume, geometryOf, inHounsfieldUnits, volumeProblem, voxelTypeOf
 from NExpRSlicerLib.Worker import Worker
 
 from NExpRLib.memory import available_memory
+from NExpRLib.model_card import model_cards
 
 #
 # NExpRSlicer
@@ -153,7 +158,11 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.livePreviewCheckBox.clicked.connect(self.onLivePreviewClicked)
         self.ui.rotateViewButton.clicked.connect(self.onRotateViewButton)
         self.ui.modelPathLineEdit.validInputChanged.connect(self.onModelPathValidChanged)
+        self.ui.modelComboBox.connect("activated(int)", self.onModelActivated)
         self.ui.progressBar.hide()
+        for name, card in model_cards().items():
+            self.ui.modelComboBox.addItem(card.get("label", name), name)
+        self.ui.modelComboBox.addItem(_("From folder or file"), MODEL_FROM_FOLDER)
 
         # Make sure parameter node is initialized (needed for module reload)
         self.initializeParameterNode()
@@ -244,7 +253,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._scheduleUpdate()  # What is said of free memory may be old.
         if not self._ensureTorch() or self._parameterNode is None:
             return
-        if self._parameterNode.model == ModelChoice.FILE:
+        if self._parameterNode.model == MODEL_FROM_FOLDER:
             self.ui.modelPathLineEdit.addCurrentPathToHistory()
         with slicer.util.tryWithErrorDisplay(_("The volume could not be super-resolved.")):
             inputVolume = self._parameterNode.inputVolume
@@ -265,6 +274,11 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onRotateViewButton(self, checked=False):
         """Turn the slice view to the plane that is refined."""
         self._preview.rotateView(self._parameterNode)
+
+    def onModelActivated(self, index):
+        """The user chose a model; the list of models is no enumeration, which the parameter node could connect."""
+        if self._parameterNode:
+            self._parameterNode.model = self.ui.modelComboBox.itemData(index)
 
     def onModelPathValidChanged(self, valid):
         """The field tells the parameter node of every path, but not when it is emptied."""
@@ -301,6 +315,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._observeInput(self._parameterNode.inputVolume)
         self._clearEmptyPath()
+        self.ui.modelComboBox.currentIndex = self.ui.modelComboBox.findData(self._parameterNode.model)
         state = panelState(
             self._parameterNode, self.logic.volumeFacts(self._parameterNode.inputVolume), available_memory()
         )

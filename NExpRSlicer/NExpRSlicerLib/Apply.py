@@ -1,5 +1,7 @@
 """Apply: from the volume in the scene to a job without MRML, and from its results to volumes in the scene."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -7,9 +9,16 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from NExpRLib.volumes.checks import check_memory
+from NExpRLib.volumes.plan import Plan
+from NExpRLib.volumes.upsampling import Upsampling
+from NExpRLib.volumes.volume import Volume
+
+from .BackgroundRun import UpsamplingJob
+from .Models import ModelCache
 from .Output import copyContext, isResult, outputName, recordProvenance
+from .Parameters import Settings
 from .Sequences import addSequence, currentFrame, framesOf, indexValuesOf, sequenceOf
-from .UpsamplingJob import UpsamplingJob
 from .Volumes import ijkToRAS, matrixOf, setVolume, volumeOf, volumeProblem
 
 
@@ -17,14 +26,18 @@ class ApplyRun:
     """One run. Create and finish it in the main thread; run its job in any thread. Only finish() changes the scene.
 
     :ivar inputVolume: volume node.
-    :ivar job: UpsamplingJob.
+    :ivar job: computes the slices.
     """
 
-    def __init__(self, inputVolume, outputVolume, settings, models):
+    def __init__(
+        self,
+        inputVolume: slicer.vtkMRMLScalarVolumeNode,
+        outputVolume: slicer.vtkMRMLScalarVolumeNode | None,
+        settings: Settings,
+        models: ModelCache,
+    ):
         """
         :param outputVolume: volume node to overwrite, or None for a new one.
-        :param settings: Settings.
-        :param models: ModelCache.
         :raises ValueError: if the input cannot be super-resolved to the target, with what to do instead.
         """
         _checkVolume(inputVolume)
@@ -47,12 +60,12 @@ class ApplyRun:
         self.job = UpsamplingJob(_upsamplings(volumes, self._plans, settings), settings, models)
 
     @property
-    def inputPresent(self):
+    def inputPresent(self) -> bool:
         """Whether the input, and the sequence that it is a frame of, are still in the scene."""
         nodes = [self.inputVolume, *(self._sequence or ())]
         return all(_inScene(node) for node in nodes)
 
-    def finish(self, results):
+    def finish(self, results: list[Volume]) -> slicer.vtkMRMLScalarVolumeNode | None:
         """Bring the results of the job into the scene.
 
         :return: the output volume node, or None if the input was removed from the scene in the meantime.
@@ -82,7 +95,7 @@ class ApplyRun:
         self._recordProvenance(outputVolume, plan)
         return outputVolume
 
-    def _outputUsable(self):
+    def _outputUsable(self) -> bool:
         """Whether the chosen output can still be overwritten: during the run it may have been put to another use."""
         if not _inScene(self._outputVolume):
             return False
@@ -92,7 +105,7 @@ class ApplyRun:
             return False
         return True
 
-    def _motion(self):
+    def _motion(self) -> tuple[np.ndarray, slicer.vtkMRMLTransformNode | None]:
         """What happened to the input during the run, for example by hardening its transform.
 
         :return: 4x4 array that moves the result along, and its parent transform node or None.
@@ -105,7 +118,7 @@ class ApplyRun:
             return np.eye(4), before.transformNode if _inScene(before.transformNode) else None
         return now.matrix @ np.linalg.inv(before.matrix), now.transformNode
 
-    def _recordProvenance(self, node, plan):
+    def _recordProvenance(self, node: slicer.vtkMRMLNode, plan: Plan) -> None:
         recordProvenance(self.inputVolume, node, self._settings, plan, self.job.card)
 
     def _frameNodes(self, results):
@@ -116,13 +129,13 @@ class ApplyRun:
             yield volumeNode
 
 
-def _checkVolume(volumeNode):
+def _checkVolume(volumeNode) -> None:
     problem = volumeProblem(volumeNode)
     if problem:
         raise ValueError(problem)
 
 
-def _checkOutput(outputVolume, inputVolume, inputSequence):
+def _checkOutput(outputVolume, inputVolume, inputSequence) -> None:
     if outputVolume is inputVolume:
         raise ValueError(_("The output volume is the input volume: select another one, or none for a new volume."))
     if outputVolume.GetClassName() != "vtkMRMLScalarVolumeNode":
@@ -134,17 +147,14 @@ def _checkOutput(outputVolume, inputVolume, inputSequence):
         raise ValueError(_("The output volume is a frame of another sequence: select another one, or none."))
 
 
-def _checkedVolume(volumeNode):
+def _checkedVolume(volumeNode) -> Volume:
     """A copy, because the user may change the volume while another thread computes."""
     _checkVolume(volumeNode)
     volume = volumeOf(volumeNode)
     return replace(volume, pixels=volume.pixels.copy())
 
 
-def _upsamplings(volumes, plans, settings):
-    from NExpRLib.volumes.checks import check_memory
-    from NExpRLib.volumes.upsampling import Upsampling
-
+def _upsamplings(volumes: list[Volume], plans: list[Plan], settings: Settings) -> list[Upsampling]:
     volume, plan = max(zip(volumes, plans), key=lambda pair: np.prod(pair[1].geometry.size))
     check_memory(plan, volume.pixels.dtype, len(volumes))
     return [Upsampling(*pair, data_consistency=settings.dataConsistency) for pair in zip(volumes, plans)]
@@ -163,16 +173,16 @@ class _Place(NamedTuple):
     voxels: int
     size: tuple
     matrix: np.ndarray
-    transformNode: object
+    transformNode: slicer.vtkMRMLTransformNode | None
     linear: bool
 
 
-def _place(volumeNode):
+def _place(volumeNode) -> _Place:
     imageData, transformNode = volumeNode.GetImageData(), volumeNode.GetParentTransformNode()
     voxels, size = (imageData.GetMTime(), imageData.GetDimensions()) if imageData is not None else (0, ())
     linear = transformNode is None or bool(transformNode.IsTransformToWorldLinear())
     return _Place(voxels, size, ijkToRAS(volumeNode), transformNode, linear)
 
 
-def _inScene(node):
+def _inScene(node) -> bool:
     return node is not None and slicer.mrmlScene.IsNodePresent(node)

@@ -1,6 +1,7 @@
 """PyTorch comes from the PyTorch extension and is asked for when it is needed for the first time."""
 
 import importlib.util
+from types import ModuleType
 
 import numpy
 from slicer.i18n import tr as _
@@ -14,7 +15,7 @@ class DependencyError(RuntimeError):
     """PyTorch is not there; the message says what to do."""
 
 
-def torchInstalled():
+def torchInstalled() -> bool:
     """Whether PyTorch is installed; it is not imported."""
     try:
         spec = importlib.util.find_spec("torch")
@@ -23,7 +24,7 @@ def torchInstalled():
     return spec is not None and spec.origin is not None  # A folder that an uninstallation left has no origin.
 
 
-def ensureTorch():
+def ensureTorch() -> None:
     """Import PyTorch; the user is asked for permission to install it if it is missing.
 
     :raises DependencyError: if it cannot be had, does not work, or the user declined.
@@ -40,7 +41,7 @@ def ensureTorch():
     _checkNumPy(torch)
 
 
-def _checkNumPy(torch):
+def _checkNumPy(torch: ModuleType) -> None:
     """PyTorch 2.2 needs NumPy 1, which Slicer does not have; Intel builds for macOS find no later PyTorch."""
     try:
         torch.zeros(1).numpy()
@@ -53,7 +54,7 @@ def _checkNumPy(torch):
         ) from error
 
 
-def _importTorch():
+def _importTorch() -> ModuleType:
     try:
         import torch
 
@@ -68,7 +69,7 @@ def _importTorch():
     return torch
 
 
-def _installTorch():
+def _installTorch() -> ModuleType:
     try:
         import PyTorchUtils
     except ImportError as error:

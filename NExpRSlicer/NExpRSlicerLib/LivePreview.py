@@ -1,6 +1,9 @@
 """Live preview in the scene: watches the view and the volume, and draws the current slice super-resolved."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -11,16 +14,18 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from NExpRLib.memory import WORKING_BYTES_PER_PIXEL, available_memory, is_out_of_memory
-from NExpRLib.model_card import intensity_range, read_card
+from NExpRLib.model_card import intensity_range
+from NExpRLib.volumes.checks import check_values
+from NExpRLib.volumes.plan import Plan
 
-from .EncodedSlice import SliceContent, encodeSlice
-from .Models import modelKey, modelProblem
-from .PreviewGrid import NotShowable, sliceIndex, visibleGrid, wholeSliceGrid
+from .Models import ModelCache, cardOf, modelKey
+from .Parameters import NExpRSlicerParameterNode, Settings, settingsFromParameterNode
+from .PreviewGrid import NotShowable, PreviewGrid, sliceIndex, visibleGrid, wholeSliceGrid
 from .PreviewNode import PreviewNode
-from .Settings import settingsFromParameterNode
-from .SliceEncoder import SliceEncoder
+from .SliceEncoder import SliceContent, SliceEncoder, encodeSlice
 from .SliceViews import rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
 from .Volumes import geometryOf, ijkToWorld, volumeOf, volumeProblem
+from .Worker import Worker
 
 LARGEST_PREVIEW = 2**25  # pixels, drawn in about a second
 
@@ -32,7 +37,7 @@ class LivePreview(VTKObservationMixin):
     :ivar canRotate: whether rotateView() would make it show something.
     """
 
-    def __init__(self, worker, models, onChanged):
+    def __init__(self, worker: Worker, models: ModelCache, onChanged: Callable[[], None]):
         """
         :param onChanged: called when something changed in the scene that update() should look at.
         """
@@ -47,11 +52,11 @@ class LivePreview(VTKObservationMixin):
         self.canRotate = False
 
     @property
-    def encoding(self):
+    def encoding(self) -> bool:
         """Whether poll() should be called until a slice is encoded."""
         return self._encoder.pending
 
-    def update(self, parameterNode):
+    def update(self, parameterNode: NExpRSlicerParameterNode) -> None:
         """Bring the preview into line with the parameters and the scene."""
         self.canRotate = False
         if not parameterNode.livePreview or parameterNode.inputVolume is None:
@@ -71,20 +76,20 @@ class LivePreview(VTKObservationMixin):
                 raise
             self._showNothing(_("There is not enough memory to draw the slice."))
 
-    def poll(self, timeout=0):
+    def poll(self, timeout: float = 0) -> None:
         """Take over an encoded slice; update() draws it. See Worker.poll."""
         self._encoder.poll(timeout)
 
-    def rotateView(self, parameterNode):
+    def rotateView(self, parameterNode: NExpRSlicerParameterNode) -> None:
         """Turn the slice view to the plane that is refined."""
         inputVolume = parameterNode.inputVolume
-        plan = self._plan(parameterNode)[1]
+        plan = self._plan(parameterNode)[2]
         matrix = ijkToWorld(inputVolume)
         view = viewOf(inputVolume, matrix, plan.slice_axis)
         if view is not None:
             rotateToPlane(view[0], matrix, plan.slice_axis)
 
-    def stop(self):
+    def stop(self) -> None:
         """Leave nothing behind."""
         self.removeObservers()
         self._observed = []
@@ -95,19 +100,17 @@ class LivePreview(VTKObservationMixin):
         self.text = ""
         self.canRotate = False
 
-    def _plan(self, parameterNode):
+    def _plan(self, parameterNode: NExpRSlicerParameterNode) -> tuple[Settings, dict, Plan]:
+        """Settings, model card and plan."""
         problem = volumeProblem(parameterNode.inputVolume)
         if problem:
             raise ValueError(problem)
         geometry = geometryOf(parameterNode.inputVolume)
         settings = settingsFromParameterNode(parameterNode, geometry)
-        problem = modelProblem(settings)
-        if problem:
-            raise ValueError(problem)
-        return settings, settings.plan(geometry)
+        return settings, cardOf(settings), settings.plan(geometry)
 
-    def _update(self, parameterNode, inputVolume):
-        settings, plan = self._plan(parameterNode)
+    def _update(self, parameterNode: NExpRSlicerParameterNode, inputVolume: slicer.vtkMRMLScalarVolumeNode) -> str:
+        settings, card, plan = self._plan(parameterNode)
         matrix = ijkToWorld(inputVolume)
         view = viewOf(inputVolume, matrix, plan.slice_axis)
         if view is None:
@@ -118,8 +121,9 @@ class LivePreview(VTKObservationMixin):
         sizes = inputVolume.GetImageData().GetDimensions()
         xyToIJK = np.linalg.inv(matrix) @ xyToWorld(sliceNode)
         index = sliceIndex(xyToIJK, viewSize(sliceNode), plan.slice_axis, sizes[plan.slice_axis])
-        key = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), plan.slice_axis, index, modelKey(settings))
-        self._encoder.request(key, partial(self._content, inputVolume, settings, plan.slice_axis, index))
+        voxels = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime())
+        key = (*voxels, plan.slice_axis, index, modelKey(settings, card))
+        self._encoder.request(key, partial(self._content, inputVolume, settings, card, plan.slice_axis, index))
         if self._encoder.error is not None:
             raise ValueError(_encodingProblem(self._encoder.error))
         if self._encoder.key != key:
@@ -137,22 +141,33 @@ class LivePreview(VTKObservationMixin):
         self._node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom)
         return _describe(grid, index, sizes[plan.slice_axis], parameterNode, self._node.displayNode.GetWindow())
 
-    def _content(self, inputVolume, settings, sliceAxis, index):
-        from NExpRLib.volumes.checks import check_values
-
+    def _content(
+        self,
+        inputVolume: slicer.vtkMRMLScalarVolumeNode,
+        settings: Settings,
+        card: dict,
+        sliceAxis: int,
+        index: int,
+    ) -> SliceContent:
         volume = volumeOf(inputVolume)
         rangeKey = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), settings.model)
         if self._range[0] != rangeKey:
             try:
                 check_values(volume.pixels)
-                self._range = (rangeKey, intensity_range(read_card(settings.model), volume.pixels))
+                self._range = (rangeKey, intensity_range(card, volume.pixels))
             except ValueError as error:
                 self._range = (rangeKey, error)
         if isinstance(self._range[1], ValueError):
             raise self._range[1]
         return SliceContent(np.array(volume.slices(sliceAxis)[index]), self._range[1], settings)
 
-    def _draw(self, key, grid, compositeNode, parameterNode):
+    def _draw(
+        self,
+        key: tuple,
+        grid: PreviewGrid,
+        compositeNode: slicer.vtkMRMLSliceCompositeNode,
+        parameterNode: NExpRSlicerParameterNode,
+    ) -> None:
         consistent = parameterNode.dataConsistency and not parameterNode.liveZoom
         pixelsOf = (key, replace(grid, ijkToWorld=()), consistent, parameterNode.inferredDetail)
         drawn = (pixelsOf, compositeNode.GetID(), grid.ijkToWorld)
@@ -163,16 +178,16 @@ class LivePreview(VTKObservationMixin):
             self._node.move(grid.ijkToWorld)
         self._drawn = drawn
 
-    def _showNothing(self, text):
+    def _showNothing(self, text: str) -> None:
         self._hide()
         self._encoder.withdraw()  # The slice that was asked for may be gone.
         self.text = text
 
-    def _hide(self):
+    def _hide(self) -> None:
         self._node.hide()
         self._drawn = ()
 
-    def _observe(self, inputVolume):
+    def _observe(self, inputVolume: slicer.vtkMRMLScalarVolumeNode) -> None:
         """Follow the input volume, all slice views, and the display of the preview, which the user may change."""
         nodes = [inputVolume, *viewNodes(), *([self._node.displayNode] if self._node.present else [])]
         if nodes == self._observed:
@@ -193,7 +208,7 @@ class LivePreview(VTKObservationMixin):
         self._onChanged()
 
 
-def _encodingProblem(error):
+def _encodingProblem(error: Exception) -> str:
     if isinstance(error, ValueError):
         return str(error)
     if is_out_of_memory(error):
@@ -201,7 +216,7 @@ def _encodingProblem(error):
     return _("The slice could not be encoded ({error}).").format(error=error)
 
 
-def _checkSize(shape):
+def _checkSize(shape: tuple[int, int]) -> None:
     """Refuse a slice that would take seconds to draw after every step of the slider, or more memory than there is."""
     pixels = math.prod(shape)
     available = available_memory()
@@ -214,7 +229,9 @@ def _checkSize(shape):
         )
 
 
-def _describe(grid, index, slices, parameterNode, window):
+def _describe(
+    grid: PreviewGrid, index: int, slices: int, parameterNode: NExpRSlicerParameterNode, window: float
+) -> str:
     height, width = grid.rows.count, grid.columns.count
     if grid.transposed:
         height, width = width, height

@@ -1,32 +1,33 @@
 """Which trained model is used, and loading it once."""
 
+from __future__ import annotations
+
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from NExpRLib.model_card import model_names, read_card
+from NExpRLib.model_card import read_card
 
-from .Choices import ModelChoice
-from .Settings import Settings
+from .Parameters import Settings
+
+if TYPE_CHECKING:
+    from NExpRLib.model import Model
 
 
-def modelProblem(settings):
-    """Why the chosen model cannot be used; empty if it can."""
+def cardOf(settings: Settings) -> dict:
+    """Card of the chosen model.
+
+    :raises ValueError: if the model cannot be used, with the reason.
+    """
     if settings.model in ("", "."):
-        return _("Select the folder of a model, or a file in it.")
-    ofPackage = {choice.value for choice in ModelChoice} - {ModelChoice.FILE.value}
-    if settings.model in ofPackage and settings.model not in model_names():
-        return _("There is no model for this kind of image in the package: select another one.")
-    try:
-        read_card(settings.model)
-    except ValueError as error:
-        return str(error)
-    return ""
+        raise ValueError(_("Select the folder of a model, or a file in it."))
+    return read_card(settings.model)
 
 
-def modelKey(settings: Settings):
+def modelKey(settings: Settings, card: dict) -> tuple:
     """Identifies the weights and the device that they are loaded on; changes when the files of a model do."""
-    return settings.model, settings.device, read_card(settings.model).get("sha256")
+    return settings.model, settings.device, card.get("sha256")
 
 
 class ModelCache:
@@ -36,14 +37,14 @@ class ModelCache:
         self._key = None
         self._model = None
 
-    def get(self, settings):
-        """Loaded NExpRLib.model.Model.
+    def get(self, settings: Settings) -> Model:
+        """Loaded model.
 
         :raises ValueError: if the model or the device is not there.
         """
         from NExpRLib import load_model
 
-        key = modelKey(settings)
+        key = modelKey(settings, cardOf(settings))
         if key != self._key:
             self._key = self._model = None
             _leaveOneCoreFree()
@@ -53,7 +54,7 @@ class ModelCache:
 
 
 @lru_cache(maxsize=1)
-def _leaveOneCoreFree():
+def _leaveOneCoreFree() -> None:
     """PyTorch would use all cores; views and other modules need one. Of two cores, both are used."""
     import torch
 

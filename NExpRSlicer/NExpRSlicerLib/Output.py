@@ -1,23 +1,31 @@
 """What a result takes over from its input, and how it records where it is from."""
 
+from __future__ import annotations
+
 import slicer
 
 import NExpRLib
+from NExpRLib.volumes.plan import Plan
 
+from .Parameters import Settings
 from .Volumes import displayLike
 
 
-def outputName(inputVolume, plan):
+def outputName(inputVolume: slicer.vtkMRMLScalarVolumeNode, plan: Plan) -> str:
     """Name of a new output volume, for example "MRHead NExpR 2x"."""
     rows, columns = (f"{scale:.3g}" for scale in plan.scale)
     scale = f"{rows}x" if rows == columns else f"{rows}x{columns}"
     return slicer.mrmlScene.GenerateUniqueName(f"{inputVolume.GetName()} NExpR {scale}")
 
 
-def copyContext(inputVolume, outputVolume, transformNode):
+def copyContext(
+    inputVolume: slicer.vtkMRMLScalarVolumeNode,
+    outputVolume: slicer.vtkMRMLScalarVolumeNode,
+    transformNode: slicer.vtkMRMLTransformNode | None,
+) -> None:
     """Let the output appear like the input: display, units, place in the subject hierarchy.
 
-    :param transformNode: parent transform of the output, or None.
+    :param transformNode: parent transform of the output.
     """
     outputVolume.CreateDefaultDisplayNodes()
     if inputVolume.GetDisplayNode() is not None and outputVolume.GetDisplayNode() is not None:
@@ -33,19 +41,25 @@ def copyContext(inputVolume, outputVolume, transformNode):
             hierarchy.CreateItem(parentItem, outputVolume)
 
 
-def _isWithin(hierarchy, item, otherItem):
+def _isWithin(hierarchy: slicer.vtkMRMLSubjectHierarchyNode, item: int, otherItem: int) -> bool:
     """Whether an item is another one or lies below it, where moving that one to it would crash Slicer."""
     while item and item != otherItem:
         item = hierarchy.GetItemParent(item)
     return bool(item)
 
 
-def isResult(node):
+def isResult(node: slicer.vtkMRMLNode) -> bool:
     """Whether a node was made by this module."""
     return node.GetAttribute("NExpR.Version") is not None
 
 
-def recordProvenance(inputVolume, outputNode, settings, plan, card):
+def recordProvenance(
+    inputVolume: slicer.vtkMRMLScalarVolumeNode,
+    outputNode: slicer.vtkMRMLNode,
+    settings: Settings,
+    plan: Plan,
+    card: dict,
+) -> None:
     """Say in the attributes of a node how it was computed.
 
     :param card: of the model.

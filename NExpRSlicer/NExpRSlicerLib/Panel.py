@@ -1,17 +1,20 @@
 """What the panel says and allows, decided without Qt."""
 
+from __future__ import annotations
+
 import sys
 from dataclasses import dataclass
 
+import numpy as np
 from slicer.i18n import tr as _
 
 from NExpRLib.memory import memory_needed, readable_bytes
-from NExpRLib.model_card import read_card
+from NExpRLib.volumes.geometry import Geometry
+from NExpRLib.volumes.plan import Plan
 
-from .Choices import ModelChoice, TargetMode
-from .Models import modelProblem
+from .Models import cardOf
 from .Output import isResult
-from .Settings import settingsFromParameterNode
+from .Parameters import MODEL_FROM_FOLDER, NExpRSlicerParameterNode, TargetMode, settingsFromParameterNode
 
 
 @dataclass(frozen=True)
@@ -19,15 +22,15 @@ class VolumeFacts:
     """What the panel needs to know of the input.
 
     :ivar problem: why it cannot be super-resolved; empty if it can.
-    :ivar geometry: NExpRLib.volumes.geometry.Geometry, None if there is a problem.
-    :ivar voxelType: NumPy dtype, None if there is a problem.
+    :ivar geometry: None if there is a problem.
+    :ivar voxelType: None if there is a problem.
     :ivar frames: number of volumes of its sequence, or 1.
     :ivar hounsfield: whether its voxels are known to be CT numbers.
     """
 
     problem: str = ""
-    geometry: object = None
-    voxelType: object = None
+    geometry: Geometry | None = None
+    voxelType: np.dtype | None = None
     frames: int = 1
     hounsfield: bool = False
 
@@ -45,9 +48,9 @@ class PanelState:
     warning: str = ""
 
 
-def panelState(parameterNode, volume, freeMemory):
+def panelState(parameterNode: NExpRSlicerParameterNode, volume: VolumeFacts, freeMemory: int | None) -> PanelState:
     """
-    :param volume: VolumeFacts of the input.
+    :param volume: the input.
     :param freeMemory: bytes, or None if unknown.
     """
     if volume.problem:
@@ -59,20 +62,23 @@ def panelState(parameterNode, volume, freeMemory):
     except ValueError as error:
         return PanelState(problem=str(error), warning=str(error))
     sizeText, memory = _sizeText(plan, volume)
-    problem = _applyProblem(parameterNode, settings, plan)
+    problem, card = _targetProblem(parameterNode, plan), None
+    try:
+        card = cardOf(settings)
+    except ValueError as error:
+        problem = problem or str(error)
     warnings = [problem] if problem else []
-    trained = None if modelProblem(settings) else read_card(settings.model)["scales"][1]
-    if trained is not None and max(plan.scale) > trained + 0.01:
+    if card is not None and max(plan.scale) > card["scales"][1] + 0.01:
         warnings.append(
             _("The model was trained for scales up to {trained}: beyond, the image only gets smoother.").format(
-                trained=f"{trained:g}"
+                trained=f"{card['scales'][1]:g}"
             )
         )
     output = parameterNode.outputVolume
     if not problem and output is not None and output.GetImageData() is not None and not isResult(output):
         warnings.append(_("{name} will be overwritten: it is selected as output.").format(name=output.GetName()))
-    if volume.hounsfield and parameterNode.model in (ModelChoice.MRI, ModelChoice.MRI_FAST):
-        warnings.append(_("The volume holds CT numbers (Hounsfield units): the model CT is made for it."))
+    if volume.hounsfield and card is not None and card.get("modality") == "MR":
+        warnings.append(_("The volume holds CT numbers (Hounsfield units): select a model for CT."))
     # Apply is not disabled by it: nothing tells when memory becomes free, and Apply looks again.
     if freeMemory is not None and memory > freeMemory:
         warnings.append(
@@ -84,14 +90,14 @@ def panelState(parameterNode, volume, freeMemory):
     return PanelState(problem, sizeText, " ".join(warnings))
 
 
-def visibleWidgets(parameterNode):
+def visibleWidgets(parameterNode: NExpRSlicerParameterNode) -> dict[str, bool]:
     """Names of widgets that only make sense for some choices, and whether they are shown."""
-    fromFile = parameterNode.model == ModelChoice.FILE
+    fromFolder = parameterNode.model == MODEL_FROM_FOLDER
     byScale = parameterNode.targetMode == TargetMode.SCALE
     bySpacing = parameterNode.targetMode == TargetMode.SPACING
     return {
-        "modelPathLabel": fromFile,
-        "modelPathLineEdit": fromFile,
+        "modelPathLabel": fromFolder,
+        "modelPathLineEdit": fromFolder,
         "scaleLabel": byScale,
         "scaleSliderWidget": byScale,
         "spacingLabel": bySpacing,
@@ -99,7 +105,7 @@ def visibleWidgets(parameterNode):
     }
 
 
-def deviceText(device):
+def deviceText(device: str) -> str:
     """A line for users whose slices are encoded on the CPU; empty otherwise, or before PyTorch is loaded."""
     torch = sys.modules.get("torch")
     hasGPU = torch is not None and (torch.cuda.is_available() or torch.backends.mps.is_available())
@@ -108,7 +114,7 @@ def deviceText(device):
     return ""
 
 
-def progressText(done, total, remainingSeconds):
+def progressText(done: int, total: int, remainingSeconds: float | None) -> str:
     """Text for the progress bar."""
     if remainingSeconds is None:
         return _("Starting...")
@@ -118,15 +124,15 @@ def progressText(done, total, remainingSeconds):
     return text + ", " + _("about {seconds} s left").format(seconds=max(1, round(remainingSeconds)))
 
 
-def _applyProblem(parameterNode, settings, plan):
+def _targetProblem(parameterNode: NExpRSlicerParameterNode, plan: Plan) -> str:
     if parameterNode.outputVolume is not None and parameterNode.outputVolume is parameterNode.inputVolume:
         return _("The output volume is the input volume: select another one, or none for a new volume.")
     if all(abs(scale - 1) < 1e-9 for scale in plan.scale):
         return _("The result would have the pixels of the input: choose a finer target.")
-    return modelProblem(settings)
+    return ""
 
 
-def _sizeText(plan, volume):
+def _sizeText(plan: Plan, volume: VolumeFacts) -> tuple[str, int]:
     memory = memory_needed(plan, volume.voxelType, volume.frames)
     rows, columns = plan.plane_axes
     size, spacing = plan.geometry.size, plan.geometry.spacing

@@ -1,11 +1,14 @@
 """Where the preview's pixels lie: on the slice, and in space. Plain arithmetic on 4x4 arrays."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 from slicer.i18n import tr as _
 
 from NExpRLib.function.samples import Samples
+from NExpRLib.volumes.plan import Plan
 
 # Deviation over the whole view, in voxels of the input, up to which a view counts as parallel.
 _TOLERANCE = 0.25
@@ -17,7 +20,7 @@ class NotShowable(ValueError):
     :ivar rotatable: whether turning the view to the plane helps.
     """
 
-    def __init__(self, message, rotatable=False):
+    def __init__(self, message: str, rotatable: bool = False):
         super().__init__(message)
         self.rotatable = rotatable
 
@@ -26,7 +29,7 @@ class NotShowable(ValueError):
 class PreviewGrid:
     """Pixels of a preview.
 
-    :ivar rows, columns: NExpRLib.function.samples.Samples in pixels of the input slice.
+    :ivar rows, columns: in pixels of the input slice.
     :ivar transposed: whether the preview's rows run along the columns of the slice.
     :ivar ijkToWorld: of the preview as a volume of one slice, 16 numbers row by row.
     """
@@ -34,10 +37,10 @@ class PreviewGrid:
     rows: Samples
     columns: Samples
     transposed: bool
-    ijkToWorld: tuple
+    ijkToWorld: tuple[float, ...]
 
 
-def sliceIndex(xyToIJK, viewSize, sliceAxis, size):
+def sliceIndex(xyToIJK: np.ndarray, viewSize: tuple[int, int], sliceAxis: int, size: int) -> int:
     """Which slice of the volume a slice view shows.
 
     :param xyToIJK: 4x4 array from the view's pixels to the volume's voxel indices.
@@ -56,10 +59,9 @@ def sliceIndex(xyToIJK, viewSize, sliceAxis, size):
     return index
 
 
-def wholeSliceGrid(plan, ijkToWorld, index):
+def wholeSliceGrid(plan: Plan, ijkToWorld: np.ndarray, index: int) -> PreviewGrid:
     """The whole slice on the grid of the result.
 
-    :param plan: NExpRLib.volumes.plan.Plan.
     :param ijkToWorld: 4x4 array of the input.
     """
     row, column = plan.plane_axes
@@ -73,7 +75,9 @@ def wholeSliceGrid(plan, ijkToWorld, index):
     return PreviewGrid(plan.rows, plan.columns, False, tuple(matrix.ravel()))
 
 
-def visibleGrid(plan, sliceShape, xyToIJK, xyToWorld, viewSize):
+def visibleGrid(
+    plan: Plan, sliceShape: tuple[int, int], xyToIJK: np.ndarray, xyToWorld: np.ndarray, viewSize: tuple[int, int]
+) -> PreviewGrid:
     """The visible part of the slice on the pixels of the view.
 
     :param sliceShape: (rows, columns) of the input slice.
@@ -102,7 +106,7 @@ def visibleGrid(plan, sliceShape, xyToIJK, xyToWorld, viewSize):
     return PreviewGrid(rowRange, columnRange, swapped, tuple(matrix.ravel()))
 
 
-def _visible(offset, step, number, size):
+def _visible(offset: float, step: float, number: int, size: int) -> tuple[int, Samples]:
     """First view pixel that lies on the slice, and the Samples of those that do."""
     positions = Samples(offset, step, number).positions()
     inside = np.flatnonzero((positions >= -0.5) & (positions <= size - 0.5))

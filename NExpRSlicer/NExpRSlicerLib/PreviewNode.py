@@ -1,15 +1,19 @@
 """The volume that shows the preview: one slice, in the foreground of one slice view, not part of the user's data."""
 
+from __future__ import annotations
+
 import numpy as np
 import slicer
 
-from .DetailColors import createDetailColors
 from .Volumes import displayLike
 
 NAME = "NExpR preview"
 DETAIL_OPACITY = 0.6
 # Of the input's window. In 99 of 100 pixels of MRI and CT, detail is within 1 to 4 % of it, in both directions.
 DETAIL_WINDOW = 0.05
+_DETAIL_COLORS = 255  # odd, so that the middle is black
+_DARKER = (0.1, 0.6, 1.0)
+_BRIGHTER = (1.0, 0.6, 0.1)
 
 
 class PreviewNode:
@@ -24,20 +28,22 @@ class PreviewNode:
         self._display = None  # (time stamp of the input's display, inferred detail, window and level) last taken over
 
     @property
-    def present(self):
+    def present(self) -> bool:
         """Whether the volume is in the scene."""
         return self._node is not None and slicer.mrmlScene.IsNodePresent(self._node) and self.displayNode is not None
 
     @property
-    def displayNode(self):
+    def displayNode(self) -> slicer.vtkMRMLScalarVolumeDisplayNode:
         """Display node of the volume."""
         return self._node.GetDisplayNode()
 
-    def isShownIn(self, compositeNode):
+    def isShownIn(self, compositeNode: slicer.vtkMRMLSliceCompositeNode) -> bool:
         """Whether the volume is the foreground of a slice view."""
         return self.present and compositeNode.GetForegroundVolumeID() == self._node.GetID()
 
-    def show(self, compositeNode, pixels, ijkToWorld):
+    def show(
+        self, compositeNode: slicer.vtkMRMLSliceCompositeNode, pixels: np.ndarray, ijkToWorld: tuple[float, ...]
+    ) -> None:
         """Put pixels (rows, columns) into the foreground of a slice view."""
         self._ensureNode()
         matrix = np.reshape(ijkToWorld, (4, 4))
@@ -46,11 +52,13 @@ class PreviewNode:
             slicer.util.updateVolumeFromArray(self._node, pixels[None])
         self._setForeground(compositeNode)
 
-    def move(self, ijkToWorld):
+    def move(self, ijkToWorld: tuple[float, ...]) -> None:
         """Show the same pixels elsewhere."""
         self._node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(np.reshape(ijkToWorld, (4, 4))))
 
-    def showLike(self, inputVolume, inferredDetail, ofScreen=False):
+    def showLike(
+        self, inputVolume: slicer.vtkMRMLScalarVolumeNode, inferredDetail: bool, ofScreen: bool = False
+    ) -> None:
         """Take over the display of the input volume, or set a symmetric color scale for inferred detail.
 
         If the user changed the window of the preview, the input volume follows.
@@ -85,7 +93,7 @@ class PreviewNode:
         display.SetInterpolate(inputDisplay.GetInterpolate() and not ofScreen)
         self._display = (inputDisplay.GetMTime(), inferredDetail, (display.GetWindow(), display.GetLevel()))
 
-    def hide(self):
+    def hide(self) -> None:
         """Give the slice view back its foreground; the volume is kept for the next slice."""
         compositeNode, self._compositeNode = self._compositeNode, None
         if compositeNode is None or not slicer.mrmlScene.IsNodePresent(compositeNode):
@@ -101,7 +109,7 @@ class PreviewNode:
         _setOpacity(compositeNode, opacity)
         compositeNode.SetCompositing(compositing)
 
-    def remove(self):
+    def remove(self) -> None:
         """Leave the scene as if there had been no preview."""
         self.hide()
         node, self._node, self._display, self._opacity = self._node, None, None, None
@@ -119,7 +127,7 @@ class PreviewNode:
         if colors is not None and slicer.mrmlScene.IsNodePresent(colors):
             slicer.mrmlScene.RemoveNode(colors)
 
-    def _ensureNode(self):
+    def _ensureNode(self) -> None:
         if self.present:
             return
         self.remove()
@@ -132,7 +140,7 @@ class PreviewNode:
         self._node.SetAndObserveDisplayNodeID(display.GetID())
         self._display = None
 
-    def _setDetailColors(self, display, inputWindow):
+    def _setDetailColors(self, display: slicer.vtkMRMLScalarVolumeDisplayNode, inputWindow: float) -> None:
         """Black where nothing was added, whatever the mapping of the input's intensities."""
         display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseDataScalarRange)  # not direct mapping
         display.SetInvertDisplayScalarRange(False)
@@ -141,13 +149,13 @@ class PreviewNode:
         display.SetWindowLevel(DETAIL_WINDOW * inputWindow, 0)
         display.SetAndObserveColorNodeID(self._detailColorNodeID())
 
-    def _detailColorNodeID(self):
+    def _detailColorNodeID(self) -> str:
         if self._detailColors is None or not slicer.mrmlScene.IsNodePresent(self._detailColors):
-            self._detailColors = createDetailColors()
+            self._detailColors = _createDetailColors()
             _addOwn(self._detailColors)
         return self._detailColors.GetID()
 
-    def _setForeground(self, compositeNode):
+    def _setForeground(self, compositeNode: slicer.vtkMRMLSliceCompositeNode) -> None:
         if compositeNode is self._compositeNode and compositeNode.GetForegroundVolumeID() == self._node.GetID():
             return
         self.hide()  # Also where the user chose another foreground: its opacity is not that of the preview.
@@ -164,13 +172,27 @@ class PreviewNode:
             _setOpacity(compositeNode, self._opacity)
 
 
-def _isInSceneView(node):
+def _createDetailColors() -> slicer.vtkMRMLColorTableNode:
+    """Color table from blue (darker) through black (nothing added) to orange (brighter), not in the scene yet."""
+    colors = slicer.vtkMRMLColorTableNode()
+    colors.SetName("NExpR inferred detail")
+    colors.SetTypeToUser()
+    colors.SetNumberOfColors(_DETAIL_COLORS)
+    middle = _DETAIL_COLORS // 2
+    for index in range(_DETAIL_COLORS):
+        strength = (index - middle) / middle
+        full = _BRIGHTER if strength > 0 else _DARKER
+        colors.SetColor(index, f"{strength:+.0%}", *(component * abs(strength) for component in full))
+    return colors
+
+
+def _isInSceneView(node: slicer.vtkMRMLNode) -> bool:
     """Whether a scene view was stored while the node was in the scene."""
     browserNodes = slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode")
     return any(browserNode.GetSequenceNode(node) is not None for browserNode in browserNodes)
 
 
-def _setOpacity(compositeNode, opacity):
+def _setOpacity(compositeNode: slicer.vtkMRMLSliceCompositeNode, opacity: float) -> None:
     """Of the foreground of this slice view only: those that are linked with it would follow."""
     if compositeNode.GetForegroundOpacity() == opacity:
         return  # Unlinking fires events even if nothing changes.
@@ -180,7 +202,7 @@ def _setOpacity(compositeNode, opacity):
     compositeNode.SetLinkedControl(linked)
 
 
-def _addOwn(node):
+def _addOwn(node: slicer.vtkMRMLNode) -> None:
     """Add a node to the scene that is no data of the user."""
     # Before it is added, so that no list of nodes ever shows it.
     node.SetHideFromEditors(True)

@@ -1,9 +1,15 @@
 """Volumes that are one frame of a sequence."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 import slicer
 
+Sequence = tuple["slicer.vtkMRMLSequenceBrowserNode", "slicer.vtkMRMLSequenceNode"]
 
-def sequenceOf(volumeNode):
+
+def sequenceOf(volumeNode: slicer.vtkMRMLVolumeNode) -> Sequence | None:
     """(browser node, sequence node) that replay frames through this volume node, or None."""
     for browserNode in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode"):
         sequenceNode = browserNode.GetSequenceNode(volumeNode)
@@ -12,19 +18,19 @@ def sequenceOf(volumeNode):
     return None
 
 
-def framesOf(sequence):
+def framesOf(sequence: Sequence) -> list[slicer.vtkMRMLVolumeNode]:
     """Volume nodes of all frames; they are not in the scene."""
     _browserNode, sequenceNode = sequence
     return [sequenceNode.GetNthDataNode(index) for index in range(sequenceNode.GetNumberOfDataNodes())]
 
 
-def indexValuesOf(sequence):
+def indexValuesOf(sequence: Sequence) -> list[str]:
     """Index values of all frames, such as times."""
     _browserNode, sequenceNode = sequence
     return [sequenceNode.GetNthIndexValue(index) for index in range(sequenceNode.GetNumberOfDataNodes())]
 
 
-def currentFrame(sequence, indexValues):
+def currentFrame(sequence: Sequence, indexValues: list[str]) -> int:
     """Which of the frames with these index values is shown; the first if none of them is."""
     browserNode, sequenceNode = sequence
     if sequenceNode.GetNumberOfDataNodes() == 0:
@@ -35,7 +41,9 @@ def currentFrame(sequence, indexValues):
     return indexValues.index(shownValue) if shownValue in indexValues else 0
 
 
-def addSequence(sequence, frames, proxyNode):
+def addSequence(
+    sequence: Sequence, frames: Iterable[tuple[str, slicer.vtkMRMLVolumeNode]], proxyNode: slicer.vtkMRMLVolumeNode
+) -> slicer.vtkMRMLSequenceNode:
     """Add frames as a sequence that is replayed in step with the input, through the proxy node.
 
     If the proxy node already shows a sequence, its frames are replaced.

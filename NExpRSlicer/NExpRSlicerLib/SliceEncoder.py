@@ -1,7 +1,65 @@
-"""Which slice is encoded when: one at a time, the newest request wins."""
+"""Encoding slices for the preview: one at a time, the newest request wins. Knows neither MRML nor Qt."""
+
+from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
+
+import numpy as np
+
+from NExpRLib.function.explicit_image import ExplicitImage
+from NExpRLib.kspace import band_limited, enforce_data_consistency
+
+from .Models import ModelCache
+from .Parameters import Settings
+from .PreviewGrid import PreviewGrid
+from .Worker import Worker
+
+
+@dataclass
+class SliceContent:
+    """What is needed to encode a slice.
+
+    :ivar pixels: array (rows, columns), a copy.
+    :ivar intensityRange: of the whole volume, so that the preview equals the result.
+    """
+
+    pixels: np.ndarray
+    intensityRange: tuple[float, float]
+    settings: Settings
+
+
+@dataclass
+class EncodedSlice:
+    """A slice as an explicit function, ready to be drawn at any size."""
+
+    pixels: np.ndarray
+    image: ExplicitImage
+
+    def draw(self, grid: PreviewGrid, dataConsistency: bool = False, inferredDetail: bool = False) -> np.ndarray:
+        """Pixels of a preview.
+
+        :param dataConsistency: keep the measured spatial frequencies; for grids over the whole slice.
+        :param inferredDetail: draw what the network added to the band-limited input.
+        :return: float32 array (rows, columns) of the preview.
+        """
+        values = self.image.rasterize(rows=grid.rows, columns=grid.columns)
+        if dataConsistency:
+            values = enforce_data_consistency(values, self.pixels, (grid.rows.first, grid.columns.first))
+        if inferredDetail:
+            values = values - band_limited(self.pixels, grid.rows.positions(), grid.columns.positions())
+        return np.ascontiguousarray(values.T if grid.transposed else values)
+
+
+def encodeSlice(models: ModelCache, content: SliceContent) -> EncodedSlice:
+    """Run the network."""
+    image = models.get(content.settings).represent(content.pixels, content.intensityRange)
+    # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
+    pixels = None if image.pixels is None else image.pixels.cpu()
+    image = replace(image, patches=image.patches.cpu(), pixels=pixels)
+    return EncodedSlice(content.pixels.astype(np.float32), image)
 
 
 class SliceEncoder:
@@ -11,7 +69,7 @@ class SliceEncoder:
     :ivar value: what encode returned for it.
     """
 
-    def __init__(self, worker, encode):
+    def __init__(self, worker: Worker, encode: Callable[[SliceContent], EncodedSlice]):
         """
         :param encode: encode(content) is called in the worker's thread.
         """
@@ -21,21 +79,21 @@ class SliceEncoder:
         self.release()
 
     @property
-    def error(self):
+    def error(self) -> Exception | None:
         """Why the slice that was requested last could not be encoded, or None."""
         return self._failure[1] if self._failure and self._failure[0] == self._newest else None
 
     @property
-    def pending(self):
+    def pending(self) -> bool:
         """Whether a slice is being encoded or waits for it."""
         return self._inFlight is not None or self._wanted is not None
 
     @property
-    def waiting(self):
+    def waiting(self) -> bool:
         """Whether the worker is busy with something else than a slice."""
         return self._wanted is not None and self._inFlight is None
 
-    def request(self, key, readContent):
+    def request(self, key: tuple, readContent: Callable[[], SliceContent]) -> None:
         """Ask for a slice; it replaces requests that were not started.
 
         :param readContent: called in the main thread when encoding starts; returns the content to encode, or raises
@@ -46,21 +104,21 @@ class SliceEncoder:
         self._wanted = None if known else (key, readContent)
         self._start()
 
-    def poll(self, timeout=0):
+    def poll(self, timeout: float = 0) -> None:
         """Take over what was encoded, and start what was requested meanwhile; see Worker.poll."""
         self._worker.poll(timeout)
         self._start()
 
-    def withdraw(self):
+    def withdraw(self) -> None:
         """Give up a request that was not started."""
         self._wanted = None
 
-    def release(self):
+    def release(self) -> None:
         """Forget all slices; one that is being encoded is dropped when it is done."""
         self._newest = self._wanted = self._failure = None
         self.key = self.value = None
 
-    def _start(self):
+    def _start(self) -> None:
         if self._wanted is None or self._worker.busy:
             return
         (key, readContent), self._wanted = self._wanted, None
@@ -72,7 +130,7 @@ class SliceEncoder:
         self._inFlight = key
         self._worker.submit(partial(self._encode, content), partial(self._onDone, key))
 
-    def _onDone(self, key, value, error):
+    def _onDone(self, key: tuple, value: EncodedSlice | None, error: Exception | None) -> None:
         self._inFlight = None
         if key != self._newest:
             return

@@ -1,10 +1,14 @@
 """Which slice views show a volume, which of them in the plane that is refined, and where."""
 
+from __future__ import annotations
+
 import numpy as np
 import slicer
 
 
-def viewOf(volumeNode, ijkToWorld, sliceAxis):
+def viewOf(
+    volumeNode: slicer.vtkMRMLVolumeNode, ijkToWorld: np.ndarray, sliceAxis: int
+) -> tuple[slicer.vtkMRMLSliceNode, slicer.vtkMRMLSliceCompositeNode] | None:
     """The slice node whose view is closest to the plane, among those that show the volume in the background.
 
     :param ijkToWorld: 4x4 array of the volume.
@@ -21,7 +25,7 @@ def viewOf(volumeNode, ijkToWorld, sliceAxis):
     return max(views, key=lambda view: abs(normal @ _normal(view[0])), default=None)
 
 
-def showInstead(volumeNode, outputVolume):
+def showInstead(volumeNode: slicer.vtkMRMLVolumeNode, outputVolume: slicer.vtkMRMLVolumeNode) -> bool:
     """Show another volume where a volume is shown, in the background or the foreground of slice views.
 
     :return: whether it was shown anywhere.
@@ -35,18 +39,18 @@ def showInstead(volumeNode, outputVolume):
     return shown
 
 
-def viewNodes():
+def viewNodes() -> list[slicer.vtkMRMLNode]:
     """All slice nodes and slice composite nodes."""
     classNames = ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode")
     return [node for className in classNames for node in slicer.util.getNodesByClass(className)]
 
 
-def xyToWorld(sliceNode):
+def xyToWorld(sliceNode: slicer.vtkMRMLSliceNode) -> np.ndarray:
     """4x4 array from the view's pixels to world coordinates."""
     return slicer.util.arrayFromVTKMatrix(sliceNode.GetXYToRAS())
 
 
-def rotateToPlane(sliceNode, ijkToWorld, sliceAxis):
+def rotateToPlane(sliceNode: slicer.vtkMRMLSliceNode, ijkToWorld: np.ndarray, sliceAxis: int) -> None:
     """Turn a slice view so that it is parallel to the plane across a volume axis; its own axes stay perpendicular."""
     first, second = (axis for axis in range(3) if axis != sliceAxis)
     axes = np.eye(4)
@@ -58,16 +62,16 @@ def rotateToPlane(sliceNode, ijkToWorld, sliceAxis):
     sliceNode.RotateToAxes(slicer.util.vtkMatrixFromArray(axes), sliceAxis)
 
 
-def showsSlab(sliceNode, ijkToWorld, sliceAxis):
+def showsSlab(sliceNode: slicer.vtkMRMLSliceNode, ijkToWorld: np.ndarray, sliceAxis: int) -> bool:
     """Whether a slice view combines more than one slice of a volume, as maximum intensity projections do."""
     thickness = sliceNode.GetSlabReconstructionThickness()
-    return sliceNode.GetSlabReconstructionEnabled() and thickness > np.linalg.norm(ijkToWorld[:3, sliceAxis])
+    return bool(sliceNode.GetSlabReconstructionEnabled()) and thickness > np.linalg.norm(ijkToWorld[:3, sliceAxis])
 
 
-def viewSize(sliceNode):
+def viewSize(sliceNode: slicer.vtkMRMLSliceNode) -> tuple[int, int]:
     """(width, height) in pixels."""
     return tuple(sliceNode.GetDimensions()[:2])
 
 
-def _normal(sliceNode):
+def _normal(sliceNode: slicer.vtkMRMLSliceNode) -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, 2]

@@ -1,5 +1,7 @@
 """MRML volumes as arrays and geometries of NExpRLib, and the other way round. All geometry is in RAS."""
 
+from __future__ import annotations
+
 import numpy as np
 import slicer
 import vtk
@@ -10,7 +12,7 @@ from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.volume import Volume
 
 
-def volumeProblem(volumeNode):
+def volumeProblem(volumeNode: object) -> str:
     """Why a node cannot be super-resolved and what to do instead; empty if it can."""
     if volumeNode is None:
         return _("Select an input volume.")
@@ -45,7 +47,7 @@ def volumeProblem(volumeNode):
     return ""
 
 
-def defaultVolume():
+def defaultVolume() -> slicer.vtkMRMLScalarVolumeNode | None:
     """The volume that was loaded last if it can be super-resolved, or the first that can; None if none can."""
     selectionNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSelectionNode")
     active = slicer.mrmlScene.GetNodeByID(selectionNode.GetActiveVolumeID() or "") if selectionNode else None
@@ -53,33 +55,33 @@ def defaultVolume():
     return next((node for node in volumeNodes if not volumeProblem(node)), None)
 
 
-def voxelTypeOf(volumeNode):
+def voxelTypeOf(volumeNode: slicer.vtkMRMLVolumeNode) -> np.dtype:
     """NumPy dtype of the voxels."""
     return vtk_to_numpy(volumeNode.GetImageData().GetPointData().GetScalars()).dtype
 
 
-def inHounsfieldUnits(volumeNode):
+def inHounsfieldUnits(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> bool:
     """Whether the voxels are known to be CT numbers, as those of volumes loaded from DICOM are."""
     units = volumeNode.GetVoxelValueUnits()
     return units is not None and units.GetCodeValue() == "[hnsf'U]"
 
 
-def geometryOf(volumeNode):
-    """NExpRLib.volumes.geometry.Geometry of a volume node, in RAS, without parent transforms."""
+def geometryOf(volumeNode: slicer.vtkMRMLVolumeNode) -> Geometry:
+    """Geometry of a volume node, in RAS, without parent transforms."""
     matrix = ijkToRAS(volumeNode)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     size = volumeNode.GetImageData().GetDimensions()
     return Geometry(tuple(size), tuple(spacing.tolist()), tuple(matrix[:3, 3].tolist()), matrix[:3, :3] / spacing)
 
 
-def ijkToRAS(volumeNode):
+def ijkToRAS(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
     """4x4 array from voxel indices to the volume's own coordinates, without parent transforms."""
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
-def ijkToWorld(volumeNode):
+def ijkToWorld(volumeNode: slicer.vtkMRMLVolumeNode) -> np.ndarray:
     """4x4 array from voxel indices to world coordinates, parent transforms included.
 
     :raises ValueError: if a parent transform is not linear, or not invertible.
@@ -97,17 +99,17 @@ def ijkToWorld(volumeNode):
     return matrix
 
 
-def _spansSpace(matrix):
+def _spansSpace(matrix: np.ndarray) -> bool:
     """Whether a 4x4 array can be inverted; what it moves to does not matter."""
     return bool(np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix[:3, :3]) == 3)
 
 
-def volumeOf(volumeNode):
-    """NExpRLib.volumes.volume.Volume of a volume node, its voxels not copied."""
+def volumeOf(volumeNode: slicer.vtkMRMLVolumeNode) -> Volume:
+    """A volume node as NExpRLib sees it, its voxels not copied."""
     return Volume(slicer.util.arrayFromVolume(volumeNode), geometryOf(volumeNode))
 
 
-def displayLike(volumeNode, display):
+def displayLike(volumeNode: slicer.vtkMRMLVolumeNode, display: slicer.vtkMRMLVolumeDisplayNode) -> None:
     """Let a volume appear as the display node of another volume says."""
     ownDisplay = volumeNode.GetDisplayNode()
     with slicer.util.NodeModify(ownDisplay):
@@ -119,7 +121,7 @@ def displayLike(volumeNode, display):
         ownDisplay.SetAndObserveColorNodeID(display.GetColorNodeID())
 
 
-def matrixOf(geometry):
+def matrixOf(geometry: Geometry) -> np.ndarray:
     """4x4 array from voxel indices to coordinates; the inverse of geometryOf."""
     matrix = np.eye(4)
     matrix[:3, :3] = geometry.direction * geometry.spacing
@@ -127,7 +129,7 @@ def matrixOf(geometry):
     return matrix
 
 
-def setVolume(volumeNode, pixels, matrix):
+def setVolume(volumeNode: slicer.vtkMRMLVolumeNode, pixels: np.ndarray, matrix: np.ndarray) -> None:
     """Store voxels (k, j, i), and the 4x4 array from their indices to coordinates, in a volume node."""
     with slicer.util.NodeModify(volumeNode):
         volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))

@@ -1,7 +1,10 @@
 """One persistent thread for what takes long. It runs functions that touch neither MRML nor Qt."""
 
+from __future__ import annotations
+
 import queue
 import threading
+from collections.abc import Callable
 
 
 class Worker:
@@ -11,10 +14,10 @@ class Worker:
         self._thread = self._tasks = self._results = self._onDone = None
 
     @property
-    def busy(self):
+    def busy(self) -> bool:
         return self._onDone is not None
 
-    def submit(self, function, onDone):
+    def submit(self, function: Callable[[], object], onDone: Callable[[object, Exception | None], None]) -> None:
         """Start function() in the thread; poll() then calls onDone(value, error).
 
         :raises RuntimeError: while another function is running.
@@ -29,7 +32,7 @@ class Worker:
         self._onDone = onDone
         self._tasks.put(function)
 
-    def poll(self, timeout=0):
+    def poll(self, timeout: float = 0) -> None:
         """Deliver the result if there is one.
 
         :param timeout: seconds to wait for it. Slicer's main thread may keep Python's global lock while it is in Qt's
@@ -44,7 +47,7 @@ class Worker:
         onDone, self._onDone = self._onDone, None
         onDone(value, error)
 
-    def stop(self, timeout=5):
+    def stop(self, timeout: float = 5) -> None:
         """End the thread after the function that it runs; its result is dropped.
 
         :param timeout: seconds to wait for the end, so that the application does not exit under a running thread.
@@ -55,7 +58,7 @@ class Worker:
         self._thread = self._tasks = self._results = self._onDone = None
 
 
-def _loop(tasks, results):
+def _loop(tasks: queue.SimpleQueue, results: queue.SimpleQueue) -> None:
     while (function := tasks.get()) is not None:
         try:
             results.put((function(), None))

@@ -14,7 +14,7 @@ import torch
 
 from NExpRLib import ExplicitImage, load_model
 from NExpRLib.function.interpolant import SKIPS
-from NExpRLib.model_card import model_names
+from NExpRLib.model_card import model_cards, model_names, read_card
 
 from ..conftest import TINY, write_model
 
@@ -52,6 +52,21 @@ def test_folder_with_the_name_of_a_model_in_the_package(tiny_model_folder, tmp_p
     assert load_model("mri", "cpu").card["name"] == "mri"
     for path in ("./mri", Path("mri")):
         assert load_model(path, "cpu").card["name"] == "tiny"
+
+
+def test_cards_are_offered_in_their_order():
+    modalities = {name: card["modality"] for name, card in model_cards().items()}
+    assert list(modalities.items()) == [("mri", "MR"), ("mri-fast", "MR"), ("ct", "CT")]
+
+
+def test_card_that_changes_is_read_again(tiny_model_folder, tmp_path):
+    shutil.copytree(tiny_model_folder, tmp_path / "model")
+    path = tmp_path / "model" / "card.json"
+    card = read_card(tmp_path / "model")
+    assert read_card(tmp_path / "model") is card, "read once"
+    path.write_text(json.dumps({**card, "scales": [1, 3]}))
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    assert read_card(tmp_path / "model")["scales"] == [1, 3]
 
 
 def test_unknown_model_names_those_present():

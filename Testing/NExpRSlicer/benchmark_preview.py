@@ -16,9 +16,9 @@ from . import conftest  # noqa: F401  (makes the module importable)
 
 def main(model="mri"):
     import slicer
-    from NExpRSlicerLib.EncodedSlice import EncodedSlice
     from NExpRSlicerLib.PreviewGrid import wholeSliceGrid
     from NExpRSlicerLib.PreviewNode import PreviewNode
+    from NExpRSlicerLib.SliceEncoder import EncodedSlice
 
     from NExpRLib import load_model
     from NExpRLib.volumes.geometry import Geometry

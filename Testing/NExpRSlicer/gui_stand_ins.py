@@ -27,7 +27,8 @@ class Widget:
         self.text = self.toolTip = self.currentPath = ""
         self.enabled = self.visible = True
         self.value = self.maximum = 0
-        self.clicked, self.validInputChanged = Signal(), Signal()
+        self.currentIndex, self.items = -1, []
+        self.clicked, self.validInputChanged, self.activated = Signal(), Signal(), Signal()
 
     def setVisible(self, visible):
         assert isinstance(visible, bool)
@@ -47,6 +48,23 @@ class Widget:
 
     def setMRMLScene(self, scene):
         self.scene = scene
+
+    def connect(self, signal, slot):
+        getattr(self, signal.split("(")[0]).connect(slot)
+
+    def addItem(self, text, data):
+        self.items.append((text, data))
+
+    def itemData(self, index):
+        return self.items[index][1]
+
+    def findData(self, data):
+        return next((index for index, item in enumerate(self.items) if item[1] == data), -1)
+
+    def choose(self, text):
+        """As the user does in a combo box."""
+        self.currentIndex = [item[0] for item in self.items].index(text)
+        self.activated.emit(self.currentIndex)
 
     def property(self, name):
         return self.parameterName if name == "SlicerParameterName" else None

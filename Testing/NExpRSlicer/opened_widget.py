@@ -4,7 +4,7 @@ import time
 
 import slicer
 import slicer.util
-from NExpRSlicerLib.Choices import ModelChoice
+from NExpRSlicerLib.Parameters import MODEL_FROM_FOLDER
 
 import NExpRSlicer
 
@@ -18,7 +18,7 @@ def opened(scene, model):
     widget.setup()
     widget.enter()
     parameters = widget.logic.getParameterNode()
-    parameters.model, parameters.modelPath = ModelChoice.FILE, model
+    parameters.model, parameters.modelPath = MODEL_FROM_FOLDER, model
     process_events()
     return widget
 

@@ -3,9 +3,9 @@
 import numpy as np
 import slicer
 import slicer.util
-from NExpRSlicerLib.Choices import ModelChoice
 from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache
+from NExpRSlicerLib.Parameters import MODEL_FROM_FOLDER
 from NExpRSlicerLib.Worker import Worker
 
 from NExpRLib import load_model
@@ -50,7 +50,7 @@ class Stage:
         self.pixels = smooth_pixels(shape)
         self.volume = add_volume(self.pixels, matrix_of(direction, origin=(0, 0, 0)))
         self.parameters = NExpRSlicerLogic().getParameterNode()
-        self.parameters.model, self.parameters.modelPath = ModelChoice.FILE, model
+        self.parameters.model, self.parameters.modelPath = MODEL_FROM_FOLDER, model
         self.parameters.inputVolume = self.volume
         self.parameters.livePreview = True
         self.model = load_model(model, "cpu")

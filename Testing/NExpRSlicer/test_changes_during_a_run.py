@@ -10,8 +10,8 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import slicer
 import slicer.util
 from NExpRSlicerLib.Apply import ApplyRun
-from NExpRSlicerLib.Settings import Settings
-from NExpRSlicerLib.UpsamplingJob import Cancelled
+from NExpRSlicerLib.BackgroundRun import Cancelled
+from NExpRSlicerLib.Parameters import Settings
 
 from .volumes import add_volume, matrix_of, matrix_of_node, scene_content, smooth_pixels
 
@@ -223,7 +223,7 @@ def test_cancelled_job_ends_after_the_slice_in_work(scene, logic, tiny_model_fol
 
 def test_remaining_time_is_that_of_the_slices_left(scene, logic, tiny_model_folder, volume, monkeypatch):
     clock = iter([100.0, 110.0, 120.0, 130.0])
-    monkeypatch.setattr("NExpRSlicerLib.UpsamplingJob.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("NExpRSlicerLib.BackgroundRun.time.monotonic", lambda: next(clock))
     calls = []
     logic.process(volume, scale=2, model=tiny_model_folder, progress=lambda *state: calls.append(state[2]))
     assert calls == [20, 10, 0]

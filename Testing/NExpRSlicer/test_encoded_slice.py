@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from NExpRSlicerLib.EncodedSlice import SliceContent, encodeSlice
-from NExpRSlicerLib.Models import ModelCache, modelKey
+from NExpRSlicerLib.Models import ModelCache, cardOf, modelKey
+from NExpRSlicerLib.Parameters import Settings
 from NExpRSlicerLib.PreviewGrid import PreviewGrid
-from NExpRSlicerLib.Settings import Settings
+from NExpRSlicerLib.SliceEncoder import SliceContent, encodeSlice
 
 from NExpRLib import load_model
 from NExpRLib.function.samples import Samples
@@ -116,5 +116,5 @@ def test_one_core_is_left_to_slicer(settings, threads, left):
 
 
 def test_model_is_loaded_again_on_another_device(settings):
-    keys = {modelKey(replace(settings, device=device)) for device in ("auto", "cpu", "cuda")}
+    keys = {modelKey(replace(settings, device=device), cardOf(settings)) for device in ("auto", "cpu", "cuda")}
     assert len(keys) == 3

@@ -10,7 +10,7 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import SimpleITK as sitk
 import slicer
 import slicer.util
-from NExpRSlicerLib.Choices import Plane, TargetMode
+from NExpRSlicerLib.Parameters import Plane, TargetMode
 
 from NExpRSlicer import NExpRSlicerLogic
 
@@ -336,7 +336,7 @@ def test_lack_of_memory_is_said(stage, monkeypatch):
     def fails(*_arguments):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 6080233472 bytes.")
 
-    monkeypatch.setattr("NExpRSlicerLib.EncodedSlice.EncodedSlice.draw", fails)
+    monkeypatch.setattr("NExpRSlicerLib.SliceEncoder.EncodedSlice.draw", fails)
     stage.parameters.scale = 3
     stage.settle()
     assert "not enough memory" in stage.preview.text
@@ -385,7 +385,7 @@ def test_volume_with_voxels_that_are_not_finite_elsewhere(stage, monkeypatch):
     stage.settle()
     assert "NaN" in stage.preview.text
     with monkeypatch.context() as patched:
-        patched.setattr("NExpRLib.volumes.checks.check_values", None)  # It goes through all voxels: once is enough.
+        patched.setattr("NExpRSlicerLib.LivePreview.check_values", None)  # It goes through all voxels: once is enough.
         stage.center(stage.volume, 1)
         stage.settle()
     assert "NaN" in stage.preview.text

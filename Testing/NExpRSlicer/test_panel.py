@@ -5,9 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from NExpRSlicerLib.Choices import Device, ModelChoice, Plane, TargetMode
 from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
-from NExpRSlicerLib.Settings import Settings, settingsFromParameterNode
+from NExpRSlicerLib.Parameters import (
+    MODEL_FROM_FOLDER,
+    Device,
+    Plane,
+    Settings,
+    TargetMode,
+    settingsFromParameterNode,
+)
 
 from NExpRLib.volumes.geometry import Geometry
 
@@ -17,7 +23,7 @@ def parameters(tiny_model_folder):
     return types.SimpleNamespace(
         inputVolume=object(),
         outputVolume=None,
-        model=ModelChoice.FILE,
+        model=MODEL_FROM_FOLDER,
         modelPath=tiny_model_folder,
         targetMode=TargetMode.SCALE,
         scale=2.0,
@@ -50,10 +56,10 @@ def test_sequences_multiply_the_memory(parameters, volume):
 
 def test_ct_numbers_ask_for_the_ct_model(parameters, volume):
     ct = VolumeFacts("", volume.geometry, volume.voxelType, hounsfield=True)
-    for parameters.model in (ModelChoice.MRI, ModelChoice.MRI_FAST):
+    for parameters.model in ("mri", "mri-fast"):
         assert "CT" in panelState(parameters, ct, None).warning
         assert "CT" not in panelState(parameters, volume, None).warning
-    parameters.model = ModelChoice.CT
+    parameters.model = "ct"
     assert "Hounsfield" not in panelState(parameters, ct, None).warning
 
 
@@ -137,7 +143,7 @@ def test_problem_of_the_volume_is_shown(parameters):
 def test_only_the_widgets_of_the_choice_are_shown(parameters):
     shown = {name for name, visible in visibleWidgets(parameters).items() if visible}
     assert shown == {"modelPathLabel", "modelPathLineEdit", "scaleLabel", "scaleSliderWidget"}
-    parameters.model, parameters.targetMode = ModelChoice.CT, TargetMode.SPACING
+    parameters.model, parameters.targetMode = "ct", TargetMode.SPACING
     assert {n for n, v in visibleWidgets(parameters).items() if v} == {"spacingLabel", "spacingSpinBox"}
 
 
@@ -155,7 +161,7 @@ def test_progress(state, text):
 
 
 def test_all_choices_of_the_panel_reach_the_run(parameters, volume):
-    parameters.model, parameters.plane, parameters.device = ModelChoice.CT, Plane.SAGITTAL, Device.CPU
+    parameters.model, parameters.plane, parameters.device = "ct", Plane.SAGITTAL, Device.CPU
     parameters.dataConsistency, parameters.scale = True, 2.5
     settings = settingsFromParameterNode(parameters, volume.geometry)
     assert settings == Settings(2.5, None, "sagittal", "ct", "cpu", dataConsistency=True)

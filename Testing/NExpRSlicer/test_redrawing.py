@@ -12,7 +12,7 @@ from NExpRLib import load_model
 pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import slicer
 import slicer.util
-from NExpRSlicerLib.Choices import Plane
+from NExpRSlicerLib.Parameters import Plane
 
 from .stage import Stage
 from .volumes import matrix_of_node

@@ -185,8 +185,27 @@ def test_choices_of_another_version_are_forgotten(widget):
         node.SetParameter(name, "FROM_THE_FUTURE")
     node.SetParameter("scale", "3.5")
     parameters = widget.logic.getParameterNode()
-    assert (parameters.model.name, parameters.plane.name, parameters.device.name) == ("MRI", "AUTO", "AUTO")
+    assert (parameters.model, parameters.plane.name, parameters.device.name) == ("mri", "AUTO", "AUTO")
     assert (parameters.targetMode.name, parameters.scale) == ("SCALE", 3.5)
+
+
+@pytest.mark.parametrize(
+    ("stored", "model"), [("MRI", "mri"), ("MRI_FAST", "mri-fast"), ("CT", "ct"), ("FILE", "file")]
+)
+def test_models_of_scenes_of_earlier_versions_are_known(widget, stored, model):
+    widget._parameterNode.parameterNode.SetParameter("model", stored)
+    assert widget.logic.getParameterNode().model == model
+
+
+def test_models_are_listed_by_their_cards(widget):
+    combo = widget.ui.modelComboBox
+    assert [text for text, _name in combo.items] == ["MRI", "MRI, fast", "CT", "From folder or file"]
+    assert combo.items[combo.currentIndex][0] == "From folder or file"
+    combo.choose("CT")
+    assert widget._parameterNode.model == "ct"
+    widget._parameterNode.model = "mri-fast"
+    process_events()
+    assert combo.items[combo.currentIndex][0] == "MRI, fast"
 
 
 def test_reload_twice(widget, scene, tiny_model_folder):

@@ -34,8 +34,7 @@ widget.enter()
 volume = volumes.add_volume(volumes.smooth_pixels((2, 8, 9)), volumes.matrix_of("axial"))
 widget._parameterNode.inputVolume = volume
 widget._parameterNode.modelPath = sys.argv[1]
-import NExpRSlicerLib.Choices as Choices
-widget._parameterNode.model = Choices.ModelChoice.FILE
+widget._parameterNode.model = "file"
 gui_stand_ins.process_events(3)
 """
 

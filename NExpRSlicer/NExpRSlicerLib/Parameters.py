@@ -1,0 +1,161 @@
+"""The module's parameters: choices for people, how the scene stores them, and the plain values that they stand for."""
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from slicer import vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+from NExpRLib.model_card import model_names
+from NExpRLib.volumes.geometry import Geometry, slice_axis
+from NExpRLib.volumes.plan import Plan, plan_upsampling
+
+# As model: the one in modelPath.
+MODEL_FROM_FOLDER = "file"
+
+
+class TargetMode(enum.Enum):
+    SCALE = "scale"
+    SPACING = "spacing"
+    SQUARE_PIXELS = "square pixels"
+
+    def label(self) -> str:
+        labels = {
+            TargetMode.SCALE: _("Scale factor"),
+            TargetMode.SPACING: _("Pixel spacing"),
+            TargetMode.SQUARE_PIXELS: _("Make in-plane isotropic"),
+        }
+        return labels[self]
+
+
+class Plane(enum.Enum):
+    AUTO = "auto"
+    AXIAL = "axial"
+    SAGITTAL = "sagittal"
+    CORONAL = "coronal"
+
+    def label(self) -> str:
+        labels = {
+            Plane.AUTO: _("Acquisition plane"),
+            Plane.AXIAL: _("Axial"),
+            Plane.SAGITTAL: _("Sagittal"),
+            Plane.CORONAL: _("Coronal"),
+        }
+        return labels[self]
+
+
+class Device(enum.Enum):
+    AUTO = "auto"
+    CUDA = "cuda"
+    MPS = "mps"
+    CPU = "cpu"
+
+    def label(self) -> str:
+        labels = {
+            Device.AUTO: _("Fastest available"),
+            Device.CUDA: _("NVIDIA or AMD GPU (CUDA)"),
+            Device.MPS: _("Apple GPU (MPS)"),
+            Device.CPU: _("CPU"),
+        }
+        return labels[self]
+
+
+@parameterNodeWrapper
+class NExpRSlicerParameterNode:
+    """
+    The parameters needed by the module.
+
+    inputVolume - The volume to super-resolve.
+    outputVolume - The super-resolved volume. If none is chosen, a new volume is created.
+    model - Name of a trained model in the package, or MODEL_FROM_FOLDER.
+    modelPath - Folder or file of the model, if model is MODEL_FROM_FOLDER.
+    targetMode - How the output grid is named.
+    scale - Number of output pixels per input pixel along rows and columns, if targetMode is SCALE.
+    spacing - Output pixel spacing in mm, if targetMode is SPACING.
+    plane - The plane that is refined; the direction across it is left as it is.
+    device - Where slices are encoded.
+    dataConsistency - Keep the measured spatial frequencies of each slice exactly.
+    livePreview - Show the current slice super-resolved in its slice view.
+    liveZoom - Compute the visible part of the slice for every screen pixel.
+    inferredDetail - Show what the network added instead of the result.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    outputVolume: vtkMRMLScalarVolumeNode
+    model: str = "mri"
+    modelPath: Path = Path()
+    targetMode: TargetMode = TargetMode.SCALE
+    scale: Annotated[float, WithinRange(1, 8)] = 2
+    spacing: Annotated[float, WithinRange(0.01, 10)] = 0.5
+    plane: Plane = Plane.AUTO
+    device: Device = Device.AUTO
+    dataConsistency: bool = False
+    livePreview: bool = False
+    liveZoom: bool = False
+    inferredDetail: bool = False
+
+
+def forgetUnknownChoices(node) -> None:
+    """Unset choices that only another version of the module knows: reading the node would fail.
+
+    :param node: vtkMRMLScriptedModuleNode.
+    """
+    for name, choices in {"targetMode": TargetMode, "plane": Plane, "device": Device}.items():
+        if node.HasParameter(name) and node.GetParameter(name) not in choices.__members__:
+            node.UnsetParameter(name)
+    stored = node.GetParameter("model")
+    model = stored.lower().replace("_", "-")  # Versions before 0.2 stored MRI_FAST for mri-fast.
+    if model not in (*model_names(), MODEL_FROM_FOLDER):
+        node.UnsetParameter("model")
+    elif model != stored:
+        node.SetParameter("model", model)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is computed, as plain values: the common language of panel, preview and Apply.
+
+    :ivar scale: factor for rows and columns, or None.
+    :ivar spacing: pixel spacing in mm, or None. Exactly one of scale and spacing is given.
+    :ivar plane: auto, axial, sagittal or coronal.
+    :ivar model: name of a model in the package, or path of a model's folder or of a file in it.
+    :ivar device: auto, cuda, mps or cpu.
+    """
+
+    scale: float | None = None
+    spacing: float | None = None
+    plane: str = "auto"
+    model: str = "mri"
+    device: str = "auto"
+    dataConsistency: bool = False
+
+    def plan(self, geometry: Geometry) -> Plan:
+        """Plan for a volume, see NExpRLib.volumes.plan.plan_upsampling.
+
+        :raises ValueError: if there is none, with the reason.
+        """
+        return plan_upsampling(geometry, scale=self.scale, spacing=self.spacing, plane=self.plane)
+
+
+def settingsFromParameterNode(parameterNode: NExpRSlicerParameterNode, geometry: Geometry) -> Settings:
+    """Settings that the user chose for a volume of this geometry."""
+    scale = spacing = None
+    if parameterNode.targetMode == TargetMode.SCALE:
+        scale = parameterNode.scale
+    elif parameterNode.targetMode == TargetMode.SPACING:
+        spacing = parameterNode.spacing
+    else:
+        across = slice_axis(geometry, parameterNode.plane.value)
+        spacing = min(s for axis, s in enumerate(geometry.spacing) if axis != across)
+    fromFolder = parameterNode.model == MODEL_FROM_FOLDER
+    return Settings(
+        scale=scale,
+        spacing=spacing,
+        plane=parameterNode.plane.value,
+        model=str(parameterNode.modelPath) if fromFolder else parameterNode.model,
+        device=parameterNode.device.value,
+        dataConsistency=parameterNode.dataConsistency,
+    )
