@@ -5,7 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from NExpRLib.function.samples import GRIDS
@@ -13,10 +12,16 @@ from NExpRLib.volumes.geometry import PLANES
 from NExpRLib.volumes.plan import plan_upsampling
 from NExpRLib.volumes.volume import Volume, geometry_of
 
-from ..files.nifti_orientation import displacement_from_sform
-from ..files.volume_files import check_output, extension_of, find_volumes, read_volume, volumes_at, write_volume
-
-_LARGEST_NIFTI = 32767
+from ..files.sidecar import notes_of
+from ..files.volume_files import (
+    check_format,
+    check_output,
+    extension_of,
+    find_volumes,
+    read_volume,
+    volumes_at,
+    write_volume,
+)
 
 
 def add_arguments(parser):
@@ -79,26 +84,17 @@ def _upsample(source, output, arguments, model, like):
         grid=arguments.grid,
     )
     upsampling = Upsampling(volume, plan, data_consistency=arguments.data_consistency)
-    if max(plan.geometry.size) > _LARGEST_NIFTI and extension_of(output).startswith(".nii"):
-        raise ValueError(f"NIfTI holds at most {_LARGEST_NIFTI} voxels along an axis: write .nrrd or .mha instead.")
-    axes = plan.geometry.direction
-    if np.abs(axes.T @ axes - np.eye(len(axes))).max() > 1e-3 and extension_of(output).startswith(".nii"):
-        raise ValueError(
-            f"The axes of {source} are not perpendicular, which the NIfTI written here cannot hold: "
-            "write .nrrd or .mha instead."
-        )
+    grid = plan.geometry
+    check_format(output, grid.size, grid.spacing, grid.origin, grid.direction)
     print(f"{source}: {_describe(volume.geometry)} -> {_describe(plan.geometry)}")
-    if (displacement := displacement_from_sform(image)) > 0.5 * min(volume.geometry.spacing):
-        print(
-            f"Note: the orientations in the file (sform and qform or pixdim) differ by up to {displacement:.3g} mm. "
-            "What 3D Slicer reads counts here, and the result has no other."
-        )
+    for note in notes_of(image):
+        print(f"Note: {note}")
     highest, trained = max(plan.scale), model.card["scales"][1]
     if highest > trained + 0.05:
         print(f"Note: {highest:.2f}x is above the {trained:g}x that the model was trained for.")
     with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}", disable=None) as bar:
         result = upsampling.run(model, progress=lambda fraction: bar.update(100 * fraction - bar.n))
-    write_volume(result.to_image(), output)
+    write_volume(result.to_image(), output, image)
     print(f"Written: {output}")
 
 

@@ -2,37 +2,46 @@
 
 import contextlib
 import os
+import re
+import signal
 import sys
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
 from NExpRLib.memory import is_out_of_memory
 
-from .integrity import damage, is_dicom, is_dicom_image
-from .nifti_orientation import loses_position
+from . import metaimage, nrrd
+from .dicom import DicomSeries, dicom_series, read_series
+from .dicom_headers import is_dicom
+from .nifti import read_nifti, what_nifti_lacks, write_nifti
+from .sidecar import add_note, read_sidecar, set_sidecar, sidecar_of
 
-EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz", ".mgh", ".mgz")
+EXTENSIONS = (*_NIFTI, ".nrrd", ".nhdr", ".mha", ".mhd")
 WRITTEN_EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha")
-_PAIRS = (".hdr", ".img", ".hdr.gz", ".img.gz")
-_POSITION_LOST = (
-    "it is a 2D NIfTI image with a position in 3D, which would be lost: convert it to a volume of one slice first"
-)
+_SECOND_OF_PAIR = (".img", ".img.gz")
+_LONGEST_NAME = 255  # bytes
 
 
 @dataclass(frozen=True)
 class VolumeSource:
-    """A volume on disk: one file, or the sorted files of a DICOM series.
+    """A volume on disk: one file, or one volume of a DICOM series.
 
     :ivar name: without extension, for naming what is made from it.
-    :ivar damaged: DICOM images in the same folder that cannot be parsed, and may belong to the series.
+    :ivar files: what it is read from.
+    :ivar series: the DICOM series, ``None`` for other files.
+    :ivar part: which of the volumes of the series.
+    :ivar image: the image, where it had to be read to find it.
     """
 
     name: str
     files: tuple
-    damaged: tuple = ()
+    series: DicomSeries | None = None
+    part: int = 0
+    image: sitk.Image | None = field(default=None, compare=False, repr=False)
 
     def __str__(self):
         return str(self.files[0]) if len(self.files) == 1 else f"{Path(self.files[0]).parent} ({self.name})"
@@ -45,36 +54,86 @@ def extension_of(path):
 
 
 def find_volumes(path):
-    """Volumes at ``path``: a file, a folder of a DICOM series, or a folder with any number of both.
+    """Volumes at ``path``: a file, or a folder with any number of files and DICOM series.
 
     :raises ValueError: if nothing is there.
     """
+    return _find(path)[0]
+
+
+def volumes_at(path):
+    """At least one of :func:`find_volumes`; prints what was passed over.
+
+    :raises ValueError: if there is none.
+    """
+    sources, left_out = _find(path)
+    folders = Path(path).iterdir() if Path(path).is_dir() else ()
+    subfolders = sorted(p.name for p in folders if p.is_dir() and not p.name.startswith("."))
+    if not sources:
+        hint = "; subfolders are not searched: name one of them" if subfolders else ""
+        raise ValueError(f"There is no volume in {path}{hint}{left_out and f' ({left_out})'}.")
+    if left_out:
+        print(f"Note: {left_out}.")
+    if subfolders:
+        print(f"Note: subfolders are not searched: {', '.join(subfolders)}.")
+    return sources
+
+
+def _find(path):
+    """Volumes at ``path``, and what is left out."""
     if not str(path):
         raise ValueError("The name of the input is empty.")
     path = Path(path)
     _check_name(path)
     if path.is_file():
-        return [VolumeSource(_stem(path), (str(path),))]
+        _check_readable(path)
+        if not is_dicom(path):
+            return [VolumeSource(_stem(path), (str(path),))], ""
+        return _dicom_sources(path, [path])
     if not path.is_dir():
         raise ValueError(f"There is no file or folder {path}.")
-    files = sorted(p for p in path.iterdir() if not p.is_dir() and extension_of(p) and not p.name.startswith("."))
-    return [VolumeSource(_stem(p), (str(p),)) for p in files] + _dicom_series(path)
+    entries = sorted(p for p in path.iterdir() if not p.is_dir() and not p.name.startswith("."))
+    odd = [p for p in entries if not (p.is_file() and os.access(p, os.R_OK))]
+    dicom = [p for p in entries if p not in odd and is_dicom(p)]
+    files = [p for p in entries if p not in dicom and extension_of(p)]
+    files = [p for p in files if extension_of(p) not in _SECOND_OF_PAIR or not _first_of_pair(p).is_file()]
+    sources = [VolumeSource(_stem(p), (str(p),)) for p in files]
+    odd = [p for p in odd if not extension_of(p)]
+    if odd and dicom:  # It may belong to any series, so nothing of them is used.
+        return [*sources, VolumeSource(path.resolve().name, (str(odd[0]),))], ""
+    found, left_out = _dicom_sources(path, dicom)
+    return [*sources, *found], left_out
 
 
-def volumes_at(path):
-    """At least one of :func:`find_volumes`; prints which subfolders were passed over.
+def _first_of_pair(path):
+    return path.with_name(_stem(path) + extension_of(path).replace(".img", ".hdr"))
 
-    :raises ValueError: if there is none.
-    """
-    sources = find_volumes(path)
-    folders = Path(path).iterdir() if Path(path).is_dir() else ()
-    subfolders = sorted(p.name for p in folders if p.is_dir() and not p.name.startswith("."))
-    if not sources:
-        hint = "; subfolders are not searched: name one of them" if subfolders else ""
-        raise ValueError(f"There is no volume in {path}{hint}.")
-    if subfolders:
-        print(f"Note: subfolders are not searched: {', '.join(subfolders)}.")
-    return sources
+
+def _dicom_sources(path, files):
+    """Volumes of DICOM files, and what is left out."""
+    found, left_out = dicom_series(files)
+    sources = []
+    for series in found:
+        images = []
+        if not series.problem:
+            try:
+                images = read_series(series)
+            except ValueError as error:
+                series = replace(series, problem=str(error).removesuffix("."))
+        name = (path.resolve().name if path.is_dir() else _stem(path)) if len(found) == 1 else series.name
+        paths = tuple(file.path for file in series.files)
+        for part, (suffix, image) in enumerate(images or [("", None)]):
+            more = suffix if len(images) > 1 else ""
+            # Of several series only one is in memory at a time.
+            sources.append(VolumeSource(name + more, paths, series, part, image if len(found) == 1 else None))
+    return sources, left_out
+
+
+def _check_readable(path):
+    if not os.path.isfile(path):
+        raise ValueError(f"{path} cannot be read: it is a link that leads nowhere, or no regular file.")
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"{path} cannot be read: you have no permission to read it.")
 
 
 def _check_name(path):
@@ -88,28 +147,11 @@ def _check_name(path):
         raise ValueError(f"The name {ascii(str(path))} is not valid UTF-8: rename the file or folder first.") from None
 
 
-def _dicom_series(folder):
-    entries = sorted(folder.iterdir())
-    files = [path for path in entries if path.is_file() and not extension_of(path)]
-    odd = [path for path in entries if not (path.is_file() or path.is_dir())]
-    if odd and any(is_dicom(path) for path in files):
-        # ITK would list the files before it only. This cannot be read, so nothing of the series is used.
-        return [VolumeSource(folder.resolve().name, (str(odd[0]),))]
-    with _quiet_itk():
-        reader = sitk.ImageSeriesReader
-        names = {uid: reader.GetGDCMSeriesFileNames(str(folder), uid) for uid in reader.GetGDCMSeriesIDs(str(folder))}
-    listed = {Path(file).name for files in names.values() for file in files}
-    damaged = tuple(str(path) for path in files if path.name not in listed and is_dicom_image(path))
-    if not names:
-        return [VolumeSource(_stem(Path(file)), (file,), damaged) for file in damaged]
-    if len(names) == 1:
-        names = {folder.resolve().name: files for files in names.values()}
-    return [VolumeSource(name, tuple(files), damaged) for name, files in names.items()]
-
-
 def read_volume(source):
     """Read a :class:`VolumeSource`, or the single volume at a path, as a SimpleITK image.
 
+    :return: image of 2, 3 or 4 dimensions. What is known of it beyond voxels and grid is in its metadata, see
+        :mod:`.sidecar`.
     :raises ValueError: if it is unreadable, or a DICOM series whose slices are no rectangular grid.
     """
     if not isinstance(source, VolumeSource):
@@ -117,123 +159,74 @@ def read_volume(source):
         if len(sources) != 1:
             raise ValueError(f"{source} holds {len(sources)} volumes where one is needed.")
         (source,) = sources
-    if source.damaged:
-        # It is in no series: the volume would lose its first or last slice without a word.
-        raise ValueError(f"{source.damaged[0]} cannot be read: it is damaged or incomplete. Repair the series first.")
     for file in source.files:
         _check_name(file)
-        if not os.path.isfile(file):
-            raise ValueError(f"{file} cannot be read: it is a link that leads nowhere, or no regular file.")
-        if not os.access(file, os.R_OK):
-            raise ValueError(f"{file} cannot be read: you have no permission to read it.")
-    if source.files[0].lower().endswith(_PAIRS):
-        raise ValueError(f"{source} is one of a pair of files (.hdr and .img): convert them to a .nii file first.")
+        _check_readable(file)
+    if source.image is not None:
+        return source.image
+    if source.series is not None:
+        return read_series(source.series)[source.part][1]
+    (file,) = source.files
+    extension = extension_of(file)
+    if not extension:
+        raise ValueError(
+            f"{file} cannot be read: it is no NIfTI, NRRD, MetaImage, MGH or DICOM file. Convert it to NIfTI first."
+        )
     try:
-        with _quiet_itk():
-            image = sitk.ReadImage(source.files[0]) if len(source.files) == 1 else _read_series(source)
+        return read_nifti(file) if extension in _NIFTI else _read_with_itk(file, extension)
+    except ValueError as error:
+        raise ValueError(f"{file} cannot be read: {str(error).removesuffix('.')}.") from error
     except RuntimeError as error:
         if is_out_of_memory(error):
-            raise MemoryError(f"{source} does not fit into memory.") from error
-        raise ValueError(f"{source} cannot be read: {_reason(str(error))}.") from error
-    if len(source.files) == 1 and not extension_of(source.files[0]) and _is_dicom_of_frames(image):
-        # ITK stacks them whatever their position, time or scaling.
-        raise ValueError(
-            f"{source} holds several DICOM frames, whose positions and intensities cannot be checked here: "
-            "convert it to NIfTI first, for example with dcm2niix."
-        )
-    for file in source.files:
-        if problem := damage(file):
-            raise ValueError(f"{file} cannot be read: {problem}.")
-    if loses_position(image):
-        raise ValueError(f"{source} cannot be read: {_POSITION_LOST}.")
+            raise MemoryError(f"{file} does not fit into memory.") from error
+        what = "MetaImage" if extension.startswith(".mh") else "NRRD"
+        raise ValueError(f"{file} cannot be read: it is damaged, incomplete, or no {what}.") from error
+
+
+def _read_with_itk(file, extension):
+    checked = metaimage.checked if extension.startswith(".mh") else nrrd.checked
+    with checked(file) as (readable, notes), _quiet_itk(), _deadly_signals():
+        image = sitk.ReadImage(readable)
+    for note in notes:
+        add_note(image, note)
+    if facts := read_sidecar(file[: len(file) - len(extension)] + ".json"):
+        set_sidecar(image, {**sidecar_of(image), **facts})
     return image
 
 
-def _is_dicom_of_frames(image):
-    rows = "0028|0010"  # a tag of every DICOM image
-    return image.HasMetaDataKey(rows) and image.GetDimension() == 3 and image.GetDepth() > 1
-
-
-def _reason(error):
-    """Why a file cannot be read, from the words of ITK."""
-    if "No orthonormal definition" in error:
-        return "its axes are not at right angles to each other: resample it onto a grid whose axes are"
-    if "Bad direction" in error:
-        return _POSITION_LOST
-    return "it is damaged, incomplete, or no NIfTI, NRRD, MetaImage or DICOM"
-
-
-def _read_series(source):
-    """The slices of a DICOM series as a volume; ITK stacks them whatever their positions and orientations are."""
-    reader = sitk.ImageFileReader()
-    slices = []
-    for file in source.files:
-        reader.SetFileName(file)
-        reader.ReadImageInformation()
-        grid = reader.GetSize(), reader.GetSpacing()[:2], reader.GetDirection(), reader.GetOrigin()
-        slices.append((reader.GetPixelID(), *grid))
-    pixel_types, sizes, spacings, directions, positions = zip(*slices)
-    if len(set(sizes)) > 1 or np.ptp(spacings, axis=0).max() > 1e-3 or np.ptp(directions, axis=0).max() > 1e-3:
-        raise ValueError(
-            f"The slices of {source} differ in size, pixel spacing or orientation, as those of a localizer do. "
-            "Split the series first."
-        )
-    _check_positions(source, np.array(positions), np.reshape(directions[0], (3, 3))[:, 2])
-    # ITK would round all slices to the type of the first; each may have a rescale slope of its own.
-    return sitk.ReadImage(source.files, sitk.sitkFloat64 if len(set(pixel_types)) > 1 else sitk.sitkUnknown)
-
-
-def _check_positions(source, positions, normal):
-    gaps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
-    if gaps.max() - gaps.min() > 0.01 * gaps.max() + 0.01 or gaps.min() == 0:
-        raise ValueError(
-            f"The slices of {source} lie {gaps.min():.3g} to {gaps.max():.3g} mm apart: "
-            "slices are missing or doubled. Split or repair the series first."
-        )
-    from_first = positions - positions[0]
-    sideways = np.linalg.norm(from_first - np.outer(from_first @ normal, normal), axis=1).max()
-    if sideways > 0.1 + 1e-3 * np.linalg.norm(from_first[-1]):
-        raise ValueError(
-            f"The slices of {source} are shifted sideways by up to {sideways:.3g} mm (gantry tilt). "
-            "Resample the series to a rectangular grid first."
-        )
-
-
-def write_volume(image, path):
+def write_volume(image, path, like=None):
     """Write an image; the file appears under its name only when it is complete.
 
+    :param like: image as it was read; what its metadata keeps of a NIfTI header goes into a NIfTI file.
     :raises ValueError: if the folder cannot be written to, the disk is full, or the format cannot hold the image.
     """
     path = Path(path)
+    geometry = image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()
+    check_format(path, *geometry)
     with atomic_output(path) as temporary:
         try:
+            if extension_of(path).startswith(".nii"):
+                write_nifti(image, temporary, image if like is None else like)
+                return
             with _quiet_itk():
                 sitk.WriteImage(image, str(temporary), useCompression=True)
-                written = sitk.ImageFileReader()
-                written.SetFileName(str(temporary))
-                written.ReadImageInformation()
-            complete = not damage(temporary)  # ITK overlooks some write errors.
+            with (metaimage if extension_of(path) == ".mha" else nrrd).checked(str(temporary)):
+                return  # ITK overlooks some write errors.
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise MemoryError(f"There is not enough memory to write {path}.") from error
-            complete = False
-        if not complete:
-            raise ValueError(f"{path} cannot be written: the disk is full or the folder not writable.")
-        if not _same_place(image, written):
-            raise ValueError(f"{path} would lie elsewhere: its format cannot hold the position of this volume.")
+        except (ValueError, TypeError):
+            pass
+        raise ValueError(f"{path} cannot be written: the disk is full or the folder not writable.")
 
 
-def _same_place(image, other):
-    """Whether the corners of both images lie at the same points, to a hundredth of a voxel."""
-    if image.GetSize() != other.GetSize():
-        return False
-    dimension, size = image.GetDimension(), np.array(image.GetSize())
-    corners = np.array(list(np.ndindex(*[2] * dimension))) * (size - 1)
-    places = []
-    for each in (image, other):
-        steps = np.reshape(each.GetDirection(), (dimension, dimension)) * each.GetSpacing()
-        places.append(corners @ steps.T + each.GetOrigin())
-    return np.abs(places[0] - places[1]).max() < 0.01 * min(image.GetSpacing())
+def check_format(path, size, spacing, origin, direction):
+    """Refuse a result that the format of its file cannot hold.
+
+    :raises ValueError: with what is missing.
+    """
+    if extension_of(path).startswith(".nii") and (problem := what_nifti_lacks(size, spacing, origin, direction)):
+        raise ValueError(f"{path} cannot be written: {problem}: write .nrrd or .mha instead.")
 
 
 @contextlib.contextmanager
@@ -241,7 +234,9 @@ def atomic_output(path):
     """A temporary path beside ``path`` that is renamed to it on success and removed otherwise."""
     path = Path(path)
     extension = extension_of(path) or path.suffix
-    temporary = path.with_name(f".{path.name.removesuffix(extension)}.{os.getpid()}.part{extension}")
+    start = f".{path.name.removesuffix(extension)[:50]}."
+    _remove_left_overs(path.parent, start, f".part{extension}")
+    temporary = path.with_name(f"{start}{os.getpid()}.part{extension}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -252,6 +247,27 @@ def atomic_output(path):
             temporary.unlink()
 
 
+def _remove_left_overs(folder, start, end):
+    """Remove what runs that were killed have left of an output."""
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(folder):
+            process = re.fullmatch(re.escape(start) + r"(\d+)" + re.escape(end), entry)
+            if process and not _runs(int(process.group(1))):
+                os.unlink(os.path.join(folder, entry))
+
+
+def _runs(process):
+    if sys.platform == "win32":  # where asking could end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass
+    return True
+
+
 def check_output(path):
     """Refuse, before any work, an output path that cannot be written.
 
@@ -259,6 +275,10 @@ def check_output(path):
     """
     path = Path(path)
     _check_name(path)
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise ValueError(
+            f"The name of the output is too long ({len(os.fsencode(path.name))} bytes): {path.name[:60]}..."
+        )
     if path.is_dir():
         raise ValueError(f"The output {path} is a folder: choose another name.")
     if path.exists() and not os.access(path, os.W_OK):
@@ -273,6 +293,24 @@ def check_output(path):
 
 def _stem(path):
     return path.name[: len(path.name) - len(extension_of(path))] or path.name
+
+
+@contextlib.contextmanager
+def _deadly_signals():
+    """While ITK reads, Python does not get to its signal handlers: the system's end the program at once."""
+    numbers = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, signal.SIG_DFL)
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
 
 
 @contextlib.contextmanager

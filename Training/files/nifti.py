@@ -1,0 +1,390 @@
+"""NIfTI files (and FreeSurfer's .mgz), read and written by nibabel's rules for headers, affines and types.
+
+A NIfTI file may hold two orientations, sform and qform. The one that ITK, and with it 3D Slicer, takes counts: the
+sform where it is the scanner's (code 1) or alone, otherwise the qform. Coordinates are LPS here, as in SimpleITK, and
+RAS in the file.
+"""
+
+import contextlib
+import gzip
+import io
+import itertools
+import math
+import warnings
+import zlib
+
+import numpy as np
+import SimpleITK as sitk
+
+from .sidecar import add_note, read_sidecar, set_sidecar
+
+_LPS = np.diag([-1.0, -1.0, 1.0])
+_MILLIMETERS = {1: 1000.0, 3: 0.001}  # meters, micrometers
+_SHEAR = 1.1e-3
+# What a result keeps of the header of its input: names of header fields.
+_KEPT = ("qform_code", "sform_code", "xyzt_units", "descrip", "cal_min", "cal_max", "toffset")
+_INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
+
+
+def read_nifti(path):
+    """Read a file as a SimpleITK image: 2D, 3D or 4D, scaled intensities, integers where those are.
+
+    :param path: ``.nii``, ``.nii.gz``, either file of a pair ``.hdr``/``.img``, ``.mgh`` or ``.mgz``.
+    :return: image; a BIDS sidecar beside the file, what is kept of the header, and notes are in its metadata.
+    :raises ValueError: with what is wrong; the sentence is about "it".
+    """
+    path = str(path)
+    with warnings.catch_warnings(), _quiet_nibabel():
+        warnings.simplefilter("ignore")
+        header, stored = _mgh(path) if path.lower().endswith((".mgh", ".mgz")) else _nifti(path)
+        affine, notes = (header.get_affine(), []) if hasattr(header, "get_affine") else _affine(header, stored.shape)
+    stored = _without_single_axes(stored)
+    if stored.ndim > 4:
+        raise ValueError(
+            f"its voxels hold vectors ({' x '.join(str(n) for n in stored.shape)} numbers): extract one component first"
+        )
+    image = _image(_intensities(header, stored), affine, stored.ndim, notes)
+    for name in _KEPT:
+        if hasattr(header, "keys") and name in header.keys():
+            value = header[name].item()
+            image.SetMetaData(name, value.decode(errors="replace") if isinstance(value, bytes) else f"{value:.9g}")
+    if stored.ndim == 4:
+        step = float(header["pixdim"][4]) if "pixdim" in header.keys() else 1.0
+        image.SetMetaData("pixdim[4]", f"{step if math.isfinite(step) else 1.0:.9g}")
+    if facts := read_sidecar(_stem(path) + ".json"):
+        set_sidecar(image, facts)
+    for note in notes:
+        add_note(image, note)
+    return image
+
+
+def write_nifti(image, path, like):
+    """Write a SimpleITK image of 2, 3 or 4 dimensions, with what the metadata of another keeps of a NIfTI header."""
+    import nibabel
+
+    def kept(name, default=0.0):
+        try:
+            return float(like.GetMetaData(name)) if like.HasMetaDataKey(name) else default
+        except ValueError:
+            return default
+
+    header = nibabel.Nifti1Header()
+    voxels = sitk.GetArrayViewFromImage(image).T
+    header.set_data_dtype(voxels.dtype)
+    header.set_data_shape(voxels.shape)
+    units = int(kept("xyzt_units", 2))
+    millimeters = _MILLIMETERS.get(units & 7, 1.0)
+    affine = _affine_of(image)
+    affine[:3] /= millimeters
+    known = like.HasMetaDataKey("qform_code")
+    qform, sform = (int(kept(name)) if known else 1 for name in ("qform_code", "sform_code"))
+    header.set_qform(affine, qform)
+    header.set_sform(affine, sform)
+    if not (qform or sform):
+        header["pixdim"][1:4] = np.linalg.norm(affine[:3, :3], axis=0)
+    header["xyzt_units"] = units
+    if voxels.ndim == 4:
+        header["pixdim"][4] = kept("pixdim[4]", 1.0)
+    for name in ("cal_min", "cal_max", "toffset"):
+        header[name] = kept(name)
+    if like.HasMetaDataKey("descrip"):
+        header["descrip"] = like.GetMetaData("descrip").encode()[:79]
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    header["scl_slope"], header["scl_inter"] = 1, 0
+    opened = gzip.open(path, "wb", compresslevel=4) if str(path).lower().endswith(".gz") else open(path, "wb")
+    with opened as file:
+        file.write(header.binaryblock)
+        file.write(b"\0" * 4)
+        for volume in voxels.T.reshape(-1, *voxels.T.shape[-2:]):  # slice by slice: no second copy of everything
+            file.write(np.ascontiguousarray(volume).data)
+
+
+def what_nifti_lacks(size, spacing, origin, direction):
+    """Why NIfTI cannot hold a grid, empty if it can: the file has single precision and right angles."""
+    if max(size) > 32767:
+        return "NIfTI holds at most 32767 voxels along an axis"
+    axes = np.reshape(direction, (len(spacing), len(spacing)))[:3, :3]
+    if np.abs(axes.T @ axes - np.eye(len(axes))).max() > _SHEAR:
+        return "the axes of the volume are not at right angles, which NIfTI cannot hold"
+    steps = axes * spacing[:3]
+    exact = np.column_stack([steps, origin[:3]])
+    stored = exact.astype(np.float32).astype(np.float64)
+    reach = np.array([*size[:3], 1])
+    if (np.abs(stored - exact) @ reach).max() > 0.01 * min(spacing[:3]):
+        return "NIfTI has single precision, too little for the position of this volume"
+    return ""
+
+
+def _nifti(path):
+    """Header and stored numbers (x, y, z, ...) of a NIfTI file."""
+    import nibabel
+
+    lower = path.lower()
+    first, second = path, path
+    for ending, other in ((".hdr", ".img"), (".img", ".hdr")):
+        for gz in ("", ".gz"):
+            if lower.endswith(ending + gz):
+                stem = path[: len(path) - len(ending + gz)]
+                both = {ending: path, other: _existing(stem, other)}
+                first, second = both[".hdr"], both[".img"]
+    content = _content(first)
+    start = content[:544]
+    sizes = {int.from_bytes(start[:4], order): order for order in ("little", "big")}
+    kind = nibabel.Nifti1Header if 348 in sizes else nibabel.Nifti2Header if 540 in sizes else None
+    length = 348 if 348 in sizes else 540
+    if kind is None or len(start) < length:
+        raise ValueError("it is damaged, incomplete, or no NIfTI")
+    header = kind(start[:length], endianness={"little": "<", "big": ">"}[sizes[length]], check=False)
+    magic = header["magic"].item()[:2]
+    if magic not in (b"n+", b"ni"):
+        raise ValueError(
+            "it is of the old format Analyze 7.5, which does not say where left is: convert it to NIfTI first"
+        )
+    dimensions = header["dim"].astype(int).tolist()
+    if not 1 <= dimensions[0] <= 7 or any(n < 1 for n in dimensions[1 : 1 + dimensions[0]]):
+        raise ValueError(f"its header makes no sense (dim = {dimensions})")
+    shape = tuple(dimensions[1 : 1 + dimensions[0]])
+    try:
+        dtype = header.get_data_dtype()
+    except Exception:
+        raise ValueError(f"its header makes no sense (datatype = {header['datatype']})") from None
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        what = {"c": "complex numbers: upsample their magnitude", "V": "colors: upsample one channel at a time"}
+        raise ValueError(f"its voxels are {what.get(dtype.kind, f'of the type {dtype}, which is not supported')}")
+    offset = float(header["vox_offset"])
+    if magic == b"ni":
+        if first == second:
+            raise ValueError("its voxels should be in another file (.img), but it is no pair of .hdr and .img")
+        content = _content(second)
+    elif not offset >= length:
+        offset = math.nan
+    if not 0 <= offset < 2**53 or offset != int(offset):
+        raise ValueError(f"its header makes no sense (vox_offset = {header['vox_offset']})")
+    if len(content) < int(offset) + math.prod(shape) * dtype.itemsize:
+        raise ValueError("it is damaged or incomplete")
+    stored = np.frombuffer(content, dtype, math.prod(shape), int(offset)).reshape(shape, order="F")
+    return header, stored
+
+
+def _mgh(path):
+    import nibabel
+
+    try:
+        content = _content(path)
+        holder = nibabel.FileHolder(fileobj=io.BytesIO(content))
+        image = nibabel.MGHImage.from_file_map({"image": holder})
+        return image.header, np.asarray(image.dataobj)
+    except MemoryError:
+        raise
+    except Exception:  # nibabel raises whatever its parts raise when bytes make no sense.
+        raise ValueError("it is damaged, incomplete, or no MGH") from None
+
+
+def _content(path):
+    """All bytes of a file, decompressed, with its checksum verified."""
+    try:
+        if path.lower().endswith((".gz", ".mgz")):
+            with gzip.open(path, "rb") as file:
+                return file.read()
+        return np.memmap(path, np.uint8, "r").data if _has_bytes(path) else b""
+    except (EOFError, OSError, zlib.error):
+        raise ValueError("it is damaged or incomplete") from None
+
+
+def _has_bytes(path):
+    with open(path, "rb") as file:
+        return bool(file.read(1))
+
+
+def _existing(stem, ending):
+    """The other file of a pair."""
+    for candidate in (ending, ending.upper(), ending + ".gz"):
+        with contextlib.suppress(OSError), open(stem + candidate, "rb"):
+            return stem + candidate
+    raise ValueError(f"the other file of the pair is missing ({ending})")
+
+
+def _stem(path):
+    for ending in (".nii.gz", ".hdr.gz", ".img.gz", ".nii", ".hdr", ".img", ".mgh", ".mgz"):
+        if path.lower().endswith(ending):
+            return path[: len(path) - len(ending)]
+    return path
+
+
+def _intensities(header, stored):
+    slope, inter = header.get_slope_inter() if hasattr(header, "get_slope_inter") else (None, None)
+    slope, inter = 1.0 if slope is None else float(slope), float(inter or 0.0)
+    if not (math.isfinite(slope) and math.isfinite(inter)):
+        raise ValueError(f"its scaling makes no sense (scl_slope = {slope:g}, scl_inter = {inter:g})")
+    native = stored.dtype.newbyteorder("=")
+    if native.kind == "f" and native.itemsize == 2:
+        native = np.dtype(np.float32)
+    if (slope, inter) == (1.0, 0.0):
+        return stored.astype(native, copy=False)
+    if native.kind in "iu" and slope == int(slope) and inter == int(inter) and max(abs(slope), abs(inter)) < 2**31:
+        low, high = (int(value) * int(slope) + int(inter) for value in (stored.min(), stored.max()))
+        low, high = min(low, high), max(low, high)
+        for dtype in _INTEGERS:
+            if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+                return (stored.astype(np.int64) * int(slope) + int(inter)).astype(dtype)
+    single = native == np.float32 or native.itemsize <= 2
+    return (stored * np.float64(slope) + inter).astype(np.float32 if single else np.float64)
+
+
+def _without_single_axes(stored):
+    """Without trailing axes of size 1 beyond the third."""
+    while stored.ndim > 3 and stored.shape[-1] == 1:
+        stored = stored[..., 0]
+    return stored.reshape(-1, 1) if stored.ndim == 1 else stored
+
+
+def _affine(header, shape):
+    """Where voxels lie (4 x 4, RAS, mm), and notes for the user.
+
+    :raises ValueError: where the header does not say it.
+    """
+    notes = []
+    millimeters = _MILLIMETERS.get(int(header["xyzt_units"]) & 7, 1.0)
+    pixdim = header["pixdim"][1:4].astype(np.float64)
+    pixdim[len(shape) :] = np.where(pixdim[len(shape) :] > 0, pixdim[len(shape) :], 1)
+    sizes = (*shape[:3], 1, 1)[:3]
+    qform, sform = (_scaled(each, millimeters) for each in (_qform(header, pixdim), _sform(header)))
+    q_code, s_code = int(header["qform_code"]), int(header["sform_code"])
+    if s_code and sform is None and not (q_code and qform is not None):
+        raise ValueError("its orientation makes no sense (sform)")
+    if q_code and qform is None and not (s_code and sform is not None):
+        raise ValueError("its orientation or voxel size makes no sense (qform, pixdim)")
+    if not (q_code or s_code):
+        if not (np.isfinite(pixdim).all() and (pixdim != 0).all()):
+            raise ValueError("it does not say how large its voxels are (pixdim)")
+        notes.append("The file does not say how the volume is oriented (qform_code and sform_code are 0).")
+        return np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.diag([*np.abs(pixdim) * millimeters, 1]), notes
+    right_angled = None
+    if s_code and sform is not None:
+        right_angled = _right_angled(sform, sizes)
+        moved = _displacement(sform, right_angled, sizes)
+        if moved >= 0.1 * _spacing(sform).min():
+            notes.append(
+                f"The axes of the volume are not quite at right angles: the nearest that are move it by up to {moved:.3g} mm."
+            )
+    if q_code and qform is not None and right_angled is not None:
+        moved = _displacement(qform, sform, sizes)
+        if moved > 0.5 * min(_spacing(qform).min(), _spacing(sform).min()):
+            notes.append(
+                f"The two orientations in the file (sform and qform) differ by up to {moved:.3g} mm. What 3D Slicer reads "
+                "counts here, and the result has no other."
+            )
+    if right_angled is not None and (s_code == 1 or not q_code or qform is None):
+        return right_angled, notes
+    return qform, notes
+
+
+def _scaled(affine, factor):
+    if affine is not None:
+        affine[:3] *= factor
+    return affine
+
+
+def _qform(header, pixdim):
+    """The affine of the qform, ``None`` where it makes no sense."""
+    from nibabel.quaternions import fillpositive, quat2mat
+
+    vector = np.array([header[f"quatern_{name}"] for name in "bcd"], dtype=np.float64)
+    offset = np.array([header[f"qoffset_{name}"] for name in "xyz"], dtype=np.float64)
+    if not (np.isfinite([*vector, *offset, *pixdim]).all() and (pixdim > 0).all()):
+        return None
+    try:
+        rotation = quat2mat(fillpositive(vector, w2_thresh=-1e-4))
+    except ValueError:
+        return None
+    affine = np.eye(4)
+    left_handed = header["pixdim"][0] < 0
+    affine[:3, :3] = rotation * pixdim * ([1, 1, -1] if left_handed else 1)
+    affine[:3, 3] = offset
+    return affine
+
+
+def _sform(header):
+    """The affine of the sform, ``None`` where it makes no sense."""
+    affine = np.eye(4)
+    affine[:3] = [header[f"srow_{name}"] for name in "xyz"]
+    if not np.isfinite(affine).all() or min(lengths := _spacing(affine)) <= 0:
+        return None
+    return affine if abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-3 else None
+
+
+def _spacing(affine):
+    return np.linalg.norm(affine[:3, :3], axis=0)
+
+
+def _right_angled(affine, sizes):
+    """The nearest affine whose axes are at right angles, the middle of the volume staying where it is.
+
+    :raises ValueError: where none is near.
+    """
+    spacing = _spacing(affine)
+    axes = affine[:3, :3] / spacing
+    # Axes along which there is one voxel only may point anywhere: nothing lies along them.
+    count = [axis for axis in range(3) if sizes[axis] > 1]
+    cosines = np.abs(axes.T @ axes - np.eye(3))
+    if cosines.max() > _SHEAR and cosines[np.ix_(count, count)].max(initial=0) > _SHEAR:
+        raise ValueError(
+            "its axes are not at right angles to each other, as after gantry tilt: resample it onto a grid whose axes are"
+        )
+    u, _, v = np.linalg.svd(axes)
+    result = np.eye(4)
+    result[:3, :3] = (u @ v) * spacing
+    middle = (np.array(sizes) - 1) / 2
+    result[:3, 3] = affine[:3, 3] + (affine[:3, :3] - result[:3, :3]) @ middle
+    return result
+
+
+def _displacement(affine, other, sizes):
+    """Largest distance in mm between the corners of two volumes."""
+    corners = np.array([[*corner, 1] for corner in itertools.product(*[(0, n - 1) for n in sizes])])
+    return float(np.linalg.norm(corners @ (affine - other).T, axis=1).max())
+
+
+def _image(voxels, affine, dimension, notes):
+    """SimpleITK image of voxels (x, y, ...) whose affine is RAS."""
+    steps, origin = _LPS @ affine[:3, :3], _LPS @ affine[:3, 3]
+    spacing = np.linalg.norm(steps, axis=0)
+    axes = steps / spacing
+    if dimension == 2:
+        in_plane = np.abs(axes[2, :2]).max() < 1e-4 and np.abs(axes[:2, 2]).max() < 1e-4 and abs(origin[2]) < 1e-4
+        if not in_plane:  # A 2D image would lose where it lies: a volume of one slice does not.
+            voxels, dimension = voxels[..., None], 3
+    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T), isVector=False)
+    space = min(dimension, 3)
+    direction = np.eye(dimension)
+    direction[:space, :space] = axes[:space, :space]
+    more = [1.0] * (dimension - space)
+    image.SetSpacing([*spacing[:space].tolist(), *more])
+    image.SetOrigin([*origin[:space].tolist(), *[0.0] * (dimension - space)])
+    image.SetDirection(direction.ravel().tolist())
+    return image
+
+
+def _affine_of(image):
+    """4 x 4, RAS, of a SimpleITK image of any dimension."""
+    dimension = image.GetDimension()
+    space = min(dimension, 3)
+    affine = np.eye(4)
+    axes = np.reshape(image.GetDirection(), (dimension, dimension))[:space, :space]
+    affine[:space, :space] = axes * image.GetSpacing()[:space]
+    affine[:space, 3] = image.GetOrigin()[:space]
+    affine[:3] = _LPS @ affine[:3]
+    return affine
+
+
+@contextlib.contextmanager
+def _quiet_nibabel():
+    import logging
+
+    logger = logging.getLogger("nibabel.global")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,75 @@
+"""NRRD files, checked before ITK reads them: ITK ignores the end of compressed voxels and takes any header."""
+
+import contextlib
+import math
+import re
+import zlib
+
+_CHUNK = 1 << 22
+_LONGEST_HEADER = 1 << 20
+
+
+@contextlib.contextmanager
+def checked(path):
+    """The path of a NRRD file whose header makes sense and whose compressed voxels are all there, and notes.
+
+    :raises ValueError: with what is wrong; the sentence is about "it".
+    """
+    fields, start = _header(path)
+    sizes = fields.get("sizes", "").split()
+    if not all(size.isdigit() and 0 < int(size) < 2**31 for size in sizes) or fields.get("dimension") != str(
+        len(sizes)
+    ):
+        raise ValueError(f"its header makes no sense (sizes = {fields.get('sizes')})")
+    lengths = _lengths(fields)
+    if not all(length > 0 and math.isfinite(length) for length in lengths):
+        said = fields.get("spacings") or fields.get("space directions")
+        raise ValueError(f"it does not say how large its voxels are (spacings or space directions: {said})")
+    notes = [] if lengths else ["The file does not say how large its voxels are: they are taken for 1 mm."]
+    if fields.get("encoding") in ("gzip", "gz") and not ("data file" in fields or "datafile" in fields):
+        with open(path, "rb") as file:
+            file.seek(start)
+            _check_stream(file)
+    yield path, notes
+
+
+def _lengths(fields):
+    """Lengths of voxels along the axes that have one."""
+    with contextlib.suppress(ValueError):
+        if "space directions" in fields:
+            vectors = re.findall(r"\(([^)]*)\)", fields["space directions"])
+            return [math.hypot(*(float(x) for x in vector.split(","))) for vector in vectors]
+        if "spacings" in fields:
+            values = [float(value) for value in fields["spacings"].split()]
+            # Axes that are no space (time, channels) have no spacing.
+            return [
+                abs(v) for v, n in zip(values, range(len(values))) if not (math.isnan(v) and n in (0, len(values) - 1))
+            ]
+        return []
+    return [math.nan]
+
+
+def _header(path):
+    """The fields of a header, and where it ends."""
+    fields = {}
+    with open(path, "rb") as file:
+        if not file.readline(64).startswith(b"NRRD"):
+            raise ValueError("it is damaged, incomplete, or no NRRD")
+        while file.tell() < _LONGEST_HEADER and (line := file.readline(1 << 16).strip()):
+            key, colon, value = line.decode("latin-1").partition(":")
+            if colon and not line.startswith(b"#"):
+                fields[key.strip().lower()] = value.strip()
+        return fields, file.tell()
+
+
+def _check_stream(file):
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        while not stream.eof and (chunk := file.read(_CHUNK)):
+            while chunk:
+                stream.decompress(chunk, 1 << 24)
+                chunk = stream.unconsumed_tail
+    except zlib.error:
+        raise ValueError("it is damaged or incomplete") from None
+    if not stream.eof:
+        raise ValueError("it is damaged or incomplete")
