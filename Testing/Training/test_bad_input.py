@@ -125,30 +125,6 @@ def test_file_without_permission(refused, volume, output, tmp_path):
     assert "no permission" in refused(path, output, "--scale", 2)
 
 
-@pytest.mark.parametrize("extension", [".hdr", ".img"])
-def test_pairs_of_files(refused, volume, output, tmp_path, extension):
-    sitk.WriteImage(volume, tmp_path / "in.hdr")
-    assert "convert them to a .nii file" in refused(tmp_path / f"in{extension}", output, "--scale", 2)
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        {"qform_code": 1, "qoffset_z": 12.5},
-        {"qform_code": 1, "quatern_b": 0.7},
-        {"sform_code": 1, "srow_x": [-1, 0, 0, 20], "srow_y": [0, -0.8, 0.6, -30], "srow_z": [0, 0.6, 0.8, 0]},
-        {"sform_code": 1, "srow_x": [-1, 0, 0, 20], "srow_y": [0, 0, 1, -30], "srow_z": [0, 1, 0, 0]},
-    ],
-    ids=["shifted", "turned", "tilted", "coronal"],
-)
-def test_2d_nifti_with_a_position_in_3d(refused, output, tmp_path, header):
-    image = nibabel.Nifti1Image(np.random.default_rng(0).random((12, 10), dtype=np.float32), None)
-    for name, value in header.items():
-        image.header[name] = value
-    nibabel.save(image, tmp_path / "in.nii")
-    assert "would be lost" in refused(tmp_path / "in.nii", output, "--scale", 2)
-
-
 def test_nifti_with_sheared_axes(refused, output, tmp_path):
     affine = np.eye(4)
     affine[0, 1] = 0.3
@@ -218,13 +194,6 @@ def test_nifti_of_the_other_byte_order(upsample, tmp_path):
     pixels[3, 3, 1] = np.nan
     nibabel.save(nibabel.Nifti1Image(pixels, np.eye(4), nibabel.Nifti1Header(endianness=">")), tmp_path / "in.nii")
     assert "NaN" in upsample(tmp_path / "in.nii", tmp_path / "out.nii", "--scale", 2)[2]
-
-
-def test_2d_nifti_turned_about_its_second_axis(refused, output, tmp_path):
-    image = nibabel.Nifti1Image(np.random.default_rng(0).random((12, 10), dtype=np.float32), None)
-    image.header["qform_code"], image.header["quatern_c"] = 1, 0.7
-    nibabel.save(image, tmp_path / "in.nii")
-    assert "would be lost" in refused(tmp_path / "in.nii", output, "--scale", 2)
 
 
 def test_orientations_that_differ_by_a_voxel_are_said(upsample, volume, tmp_path):

@@ -29,7 +29,7 @@ def test_extension(name, extension):
 @pytest.mark.parametrize("compressed", [True, False])
 def test_complete_files(volume, tmp_path, extension, pixel_type, compressed):
     sitk.WriteImage(sitk.Cast(volume, pixel_type), tmp_path / f"in{extension}", compressed)
-    assert damage(tmp_path / f"in{extension}") == ""
+    assert read_volume(tmp_path / f"in{extension}").GetSize() == volume.GetSize()
 
 
 @pytest.mark.parametrize("extension", [".nii", ".nii.gz", ".mha", ".nrrd"])
@@ -54,7 +54,8 @@ def test_nifti_in_several_gzip_members(volume, tmp_path):
     path.write_bytes(gzip.compress(content[:700]) + gzip.compress(content[700:]))
     assert np.array_equal(sitk.GetArrayFromImage(read_volume(path)), sitk.GetArrayFromImage(volume))
     path.write_bytes(gzip.compress(content[:700]))
-    assert "incomplete" in damage(path)
+    with pytest.raises(ValueError, match="incomplete"):
+        read_volume(path)
 
 
 def test_volumes_of_a_folder(volume, tmp_path):
@@ -142,29 +143,21 @@ def test_lack_of_memory_is_not_taken_for_damage(volume, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["volume.nrrd"]
 
 
-@pytest.mark.parametrize("pixel_type", [np.float32, np.float64])
-def test_non_finite_voxels_of_either_precision_are_found(tmp_path, pixel_type):
-    """Most floating-point NIfTI files are of single precision."""
-    pixels = np.random.default_rng(0).random((3, 12, 10)).astype(pixel_type)
-    pixels[2, 11, 9] = np.nan
-    sitk.WriteImage(sitk.GetImageFromArray(pixels), tmp_path / "in.nii.gz")
-    assert "NaN or infinite" in damage(tmp_path / "in.nii.gz")
-
-
 def test_both_names_of_a_compressed_nrrd(volume, tmp_path):
     sitk.WriteImage(volume, tmp_path / "in.nrrd", True)
     content = (tmp_path / "in.nrrd").read_bytes().replace(b"encoding: gzip", b"encoding: gz")
     (tmp_path / "in.nrrd").write_bytes(content)
     assert np.array_equal(sitk.GetArrayFromImage(read_volume(tmp_path / "in.nrrd")), sitk.GetArrayFromImage(volume))
     (tmp_path / "in.nrrd").write_bytes(content[:-2])
-    assert "incomplete" in damage(tmp_path / "in.nrrd")
+    with pytest.raises(ValueError, match="incomplete"):
+        read_volume(tmp_path / "in.nrrd")
 
 
 def test_position_that_a_format_cannot_hold(volume, tmp_path):
     """NIfTI has single precision: six kilometers from the origin, a voxel of 1 um moves by a quarter of itself."""
     volume.SetSpacing((0.001, 0.001, 0.004))
     volume.SetOrigin((6000.00022, 0, 0))
-    with pytest.raises(ValueError, match="would lie elsewhere"):
+    with pytest.raises(ValueError, match="single precision"):
         write_volume(volume, tmp_path / "out.nii.gz")
     assert not list(tmp_path.iterdir())
     write_volume(volume, tmp_path / "out.nrrd")

@@ -14,6 +14,7 @@ from NExpRLib.volumes.volume import Volume, geometry_of
 
 from ..files.sidecar import notes_of
 from ..files.volume_files import (
+    WRITTEN_EXTENSIONS,
     check_format,
     check_output,
     extension_of,
@@ -142,8 +143,11 @@ def _identity(path):
 
 
 def _written_extension(source):
-    extension = extension_of(source.files[0]) if len(source.files) == 1 else ".nii.gz"
-    return {"": ".nii.gz", ".mhd": ".mha", ".nhdr": ".nrrd"}.get(extension, extension)
+    """That of the source where it is written; otherwise that of the nearest format that is."""
+    extension = extension_of(source.files[0]) if source.series is None else ""
+    return {".mhd": ".mha", ".nhdr": ".nrrd"}.get(
+        extension, extension if extension in WRITTEN_EXTENSIONS else ".nii.gz"
+    )
 
 
 def _describe(geometry):

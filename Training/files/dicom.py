@@ -85,8 +85,8 @@ def _name(files, taken):
 def read_series(series):
     """Convert a series.
 
-    :return: list of ``(suffix, image)``: what distinguishes a volume from the others of the series (``_e2``, ``_ph``, or
-        nothing), and a SimpleITK image, 3D, or 4D where the same slices were measured several times.
+    :return: list of ``(suffix, image)``: what distinguishes a volume from the others of the series (``_e2``, ``_ph``,
+        or nothing), and a SimpleITK image, 3D, or 4D where the same slices were measured several times.
     :raises ValueError: for slices that make no volume, and without dcm2niix.
     """
     if series.problem:
@@ -110,7 +110,7 @@ def _converted(files):
         factor, scaling = _prepare(files, stacks, inputs)
         said = _run_dcm2niix(inputs, outputs, scaling)
         found = [path for path in sorted(outputs.glob("*.nii")) if not _NOT_VOLUMES.search(path.stem)]
-        parts = [_part(path, stacks, factor) for path in found]
+        parts = [_part(path, files, stacks, factor) for path in found]
     if not parts:
         raise ValueError(f"dcm2niix makes nothing of it{said}")
     if stacks:
@@ -134,12 +134,17 @@ class _Part:
     first: int = 0
 
 
-def _part(path, stacks, factor):
+def _part(path, files, stacks, factor):
     suffix = path.stem[1:]
     image = read_nifti(path)
     if not stacks or stacks == [None]:
         if stacks:
             add_note(image, "The image does not say where it lies or how it is oriented.")
+            rows, columns = files[0].frames[0].spacing
+            size = image.GetDimension()
+            image.SetSpacing((columns, rows, *[files[0].thickness or 1.0] * (size - 2)))
+            image.SetOrigin([0.0] * size)
+            image.SetDirection(np.eye(size).ravel().tolist())
         return _Part(suffix, image)
     columns, rows, count = (*image.GetSize(), 1)[:3]
     dimension = image.GetDimension()
@@ -210,15 +215,15 @@ def _keep_facts(image, files, stack):
     if stack is not None and stack.deviation > 0.01 * stack.spacing[2]:
         add_note(
             image,
-            f"The positions of the slices are rounded or jitter: they lie up to {stack.deviation:.2g} mm from an even grid "
-            f"of {stack.spacing[2]:.5g} mm, which is used.",
+            f"The positions of the slices are rounded or jitter: they lie up to {stack.deviation:.2g} mm from an even "
+            f"grid of {stack.spacing[2]:.5g} mm, which is used.",
         )
 
 
 def _straight(image, stack):
     """The image, its slices shifted to a right-angled grid where they are tilted.
 
-    dcm2niix does this as well, but puts some of its results elsewhere (1.0.20260724: by 10 mm at a tilt of -12 degrees).
+    dcm2niix does this as well, but some of its results lie elsewhere (1.0.20260724: 10 mm, at a tilt of -12 degrees).
     """
     if stack is None or not stack.tilted:
         return image
@@ -255,18 +260,22 @@ def _straight(image, stack):
 def _prepare(files, stacks, folder):
     """Put the files of a series where dcm2niix finds them, under names of our own: linked, or copied and mended.
 
-    dcm2niix splits series whose orientations or positions jitter, and takes small slopes for equal ones.
+    dcm2niix splits series whose orientations, positions or study times differ a little, and takes small slopes for
+    equal ones.
 
     :return: factor by which the intensities of its result are to be multiplied, and dcm2niix's option of scaling.
     """
     slopes = [abs(file.scaling[0]) for file in files]
     scaled = len({file.scaling for file in files}) > 1 and max(slopes) > 0
-    factor = max(slopes) if scaled else 1.0
-    mended = scaled or any(stack is not None and not stack.exact for stack in stacks)
+    # A power of two: no digit is lost.
+    factor = 2.0 ** round(np.log2(max(slopes))) if scaled and not 1e-3 < max(slopes) < 1e3 else 1.0
+    jitter = any(stack is not None and not stack.exact for stack in stacks)
+    mended = scaled or jitter or len({file.study for file in files}) > 1
     for index, file in enumerate(files):
         target = folder / f"{index:06d}.dcm"
         if mended and len(file.frames) == 1 and file.frames[0].position:
-            _mended(file, next(stack for stack in stacks if index in stack.files), factor).save_as(target)
+            stack = next(stack for stack in stacks if index in stack.files)
+            _mended(file, stack, factor, files[0].study).save_as(target)
         else:
             _link(file.path, target)
     # "n": by the slope of every DICOM header rather than by Philips' own; it would ignore that slopes differ.
@@ -274,7 +283,7 @@ def _prepare(files, stacks, folder):
     return factor, "y" if scaled or several else "n"
 
 
-def _mended(file, stack, factor):
+def _mended(file, stack, factor, study):
     import pydicom
 
     with warnings.catch_warnings():
@@ -288,6 +297,7 @@ def _mended(file, stack, factor):
         header.ImagePositionPatient = [f"{x:.10g}" for x in position]
         header.ImageOrientationPatient = [f"{x:.10g}" for x in (*across, *down)]
         header.pop("GantryDetectorTilt", None)
+    header.StudyDate, header.StudyTime = study
     slope, intercept = file.scaling
     header.RescaleSlope, header.RescaleIntercept = f"{slope / factor:.10g}", f"{intercept / factor:.10g}"
     for private in ((0x2005, 0x100D), (0x2005, 0x100E)):  # Philips: another scaling, which dcm2niix would prefer

@@ -25,6 +25,9 @@ _READ = (
     "NumberOfFrames",
     "PixelSpacing",
     "ImagerPixelSpacing",
+    "NominalScannedPixelSpacing",
+    "StudyDate",
+    "StudyTime",
     "SliceThickness",
     "SpacingBetweenSlices",
     "ImagePositionPatient",
@@ -70,6 +73,7 @@ class DicomFile:
     :ivar left_out: why no volume can be made of it although it is whole (``RT Structure Set Storage``).
     :ivar damage: what is wrong with it.
     :ivar mosaic: whether its slices are tiled in one picture.
+    :ivar study: date and time of the study.
     :ivar scaling: slope and intercept of its intensities.
     :ivar padding: intensity that marks pixels without data.
     :ivar thickness, slice_spacing: of slices, mm, as announced.
@@ -85,6 +89,7 @@ class DicomFile:
     frames: tuple = ()
     kind: tuple = ()
     mosaic: bool = False
+    study: tuple = ()
     scaling: tuple = (1.0, 0.0)
     padding: float | None = None
     thickness: float | None = None
@@ -133,7 +138,7 @@ def _facts(path, header):
         return DicomFile(**known, left_out=_NOT_VOLUMES["DICOMDIR"])
     pixels = next((name for name in _PIXELS if name in header), None)
     if pixels is None or not header.get("Rows") or not header.get("Columns"):
-        if sop_class.startswith(_IMAGE_CLASSES) and modality in ("", "MR", "CT", "PT"):
+        if sop_class.removesuffix(".1") in _IMAGE_CLASSES and modality in ("", "MR", "CT", "PT"):
             return DicomFile(**known, damage="it is an image without pixels")
         return DicomFile(**known, left_out=_name_of_class(header, sop_class))
     if not series:
@@ -177,6 +182,7 @@ def _facts(path, header):
         frames=frames,
         kind=(_number(header, "EchoTime"), str(echo), *(part for part in image_type if part in "PRI")),
         mosaic=mosaic,
+        study=(str(header.get("StudyDate") or ""), str(header.get("StudyTime") or "")),
         scaling=(slope, intercept),
         padding=None if padding is None else padding * slope + intercept,
         thickness=_number(header, "SliceThickness"),
@@ -197,7 +203,8 @@ def _frame(header, own=None, shared=None):
     measures = group("PixelMeasuresSequence")
     spacing = _numbers(measures, "PixelSpacing", 2)
     if spacing is None and own is None:
-        spacing = _numbers(header, "ImagerPixelSpacing", 2)
+        others = (_numbers(header, name, 2) for name in ("ImagerPixelSpacing", "NominalScannedPixelSpacing"))
+        spacing = next(filter(None, others), None)
     position = _numbers(group("PlanePositionSequence"), "ImagePositionPatient", 3)
     orientation = _numbers(group("PlaneOrientationSequence"), "ImageOrientationPatient", 6)
     if spacing is None or min(spacing) <= 0:

@@ -212,10 +212,12 @@ def _stem(path):
 
 
 def _intensities(header, stored):
-    slope, inter = header.get_slope_inter() if hasattr(header, "get_slope_inter") else (None, None)
+    try:
+        slope, inter = header.get_slope_inter() if hasattr(header, "get_slope_inter") else (None, None)
+    except Exception:
+        said = f"scl_slope = {header['scl_slope']}, scl_inter = {header['scl_inter']}"
+        raise ValueError(f"its scaling makes no sense ({said})") from None
     slope, inter = 1.0 if slope is None else float(slope), float(inter or 0.0)
-    if not (math.isfinite(slope) and math.isfinite(inter)):
-        raise ValueError(f"its scaling makes no sense (scl_slope = {slope:g}, scl_inter = {inter:g})")
     native = stored.dtype.newbyteorder("=")
     if native.kind == "f" and native.itemsize == 2:
         native = np.dtype(np.float32)
@@ -265,14 +267,15 @@ def _affine(header, shape):
         moved = _displacement(sform, right_angled, sizes)
         if moved >= 0.1 * _spacing(sform).min():
             notes.append(
-                f"The axes of the volume are not quite at right angles: the nearest that are move it by up to {moved:.3g} mm."
+                "The axes of the volume are not quite at right angles: the nearest that are move it by up to "
+                f"{moved:.3g} mm."
             )
     if q_code and qform is not None and right_angled is not None:
         moved = _displacement(qform, sform, sizes)
         if moved > 0.5 * min(_spacing(qform).min(), _spacing(sform).min()):
             notes.append(
-                f"The two orientations in the file (sform and qform) differ by up to {moved:.3g} mm. What 3D Slicer reads "
-                "counts here, and the result has no other."
+                f"The two orientations in the file (sform and qform) differ by up to {moved:.3g} mm. What 3D Slicer "
+                "reads counts here, and the result has no other."
             )
     if right_angled is not None and (s_code == 1 or not q_code or qform is None):
         return right_angled, notes
@@ -329,7 +332,8 @@ def _right_angled(affine, sizes):
     cosines = np.abs(axes.T @ axes - np.eye(3))
     if cosines.max() > _SHEAR and cosines[np.ix_(count, count)].max(initial=0) > _SHEAR:
         raise ValueError(
-            "its axes are not at right angles to each other, as after gantry tilt: resample it onto a grid whose axes are"
+            "its axes are not at right angles to each other, as after gantry tilt: resample it onto a grid whose axes "
+            "are"
         )
     u, _, v = np.linalg.svd(axes)
     result = np.eye(4)

@@ -26,7 +26,8 @@ class SliceStack:
     :ivar step: from one slice to the next, mm.
     :ivar tilted: whether that is shifted sideways, as by a tilted CT gantry, instead of along the third axis.
     :ivar deviation: largest distance of a slice from its place, mm.
-    :ivar exact: whether all slices have one orientation, lie upright on each other and in all volumes at the same places.
+    :ivar exact: whether all slices have one orientation, lie upright on each other, and at the same places in all
+        volumes.
     """
 
     files: tuple

@@ -155,7 +155,9 @@ def read_volume(source):
     :raises ValueError: if it is unreadable, or a DICOM series whose slices are no rectangular grid.
     """
     if not isinstance(source, VolumeSource):
-        sources = find_volumes(source)
+        sources, left_out = _find(source)
+        if left_out and not sources:
+            raise ValueError(f"There is no volume in {source} ({left_out}).")
         if len(sources) != 1:
             raise ValueError(f"{source} holds {len(sources)} volumes where one is needed.")
         (source,) = sources

@@ -1,0 +1,277 @@
+"""NIfTI files against nibabel: voxels, where they lie, what is kept, and what cannot be read."""
+
+import gzip
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from NExpRTraining.files.sidecar import notes_of, sidecar_of
+from NExpRTraining.files.volume_files import read_volume, write_volume
+
+TURN = np.linalg.qr(np.array([[0.9, 0.2, -0.1], [-0.3, 0.8, 0.4], [0.1, -0.2, 1.0]]))[0]
+
+
+def pixels(shape=(7, 9, 5), dtype=np.float32):
+    return (1000 * np.random.default_rng(0).random(shape)).astype(dtype)
+
+
+def affine_of(axes=TURN, spacing=(0.8, 1.1, 3.0), origin=(12.5, -30.25, 7.0)):
+    affine = np.eye(4)
+    affine[:3, :3] = axes * spacing
+    affine[:3, 3] = origin
+    return affine
+
+
+def written(path, data=None, sform=None, qform=None, codes=(1, 1), header=None, kind=nibabel.Nifti1Image):
+    image = kind(pixels() if data is None else data, None, header)
+    image.set_sform(affine_of() if sform is None else sform, codes[0])
+    image.set_qform(affine_of() if qform is None else qform, codes[1], strip_shears=True)
+    nibabel.save(image, path)
+    return path
+
+
+def agrees(image, path, affine=None):
+    """Whether an image has the voxels of a file, at their place by nibabel's affine."""
+    truth = nibabel.load(path)
+    affine = truth.affine if affine is None else affine
+    size = image.GetSize()
+    for index in np.ndindex(*[2] * 3):
+        index = [i * (n - 1) for i, n in zip(index, size)]
+        place = np.array(image.TransformIndexToPhysicalPoint(index + [0] * (len(size) - 3))[:3]) * (-1, -1, 1)
+        assert place == pytest.approx((affine @ [*index, 1])[:3], abs=1e-4)
+    voxels = sitk.GetArrayFromImage(image).T
+    assert np.allclose(voxels, truth.get_fdata().reshape(voxels.shape), rtol=1e-6)
+    return True
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.hdr", "a.img", "a.mgz", "a.mgh", "b.nii", "A.NII.GZ"])
+def test_formats(tmp_path, name):
+    kinds = {"a.hdr": nibabel.Nifti1Pair, "a.img": nibabel.Nifti1Pair, "b.nii": nibabel.Nifti2Image}
+    path = tmp_path / name
+    if name.startswith("a.mg"):
+        nibabel.save(nibabel.MGHImage(pixels(), affine_of()), path)
+    else:
+        written(path, kind=kinds.get(name, nibabel.Nifti1Image))
+    assert agrees(read_volume(path), path)
+
+
+def test_both_files_of_a_pair_are_one_volume(upsample, tmp_path):
+    (tmp_path / "in").mkdir()
+    written(tmp_path / "in" / "a.img", kind=nibabel.Nifti1Pair)
+    assert upsample(tmp_path / "in", tmp_path / "out", "--scale", 2)[0] == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.nii.gz"]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "f4", "f8", "i8", ">i2", ">f4"])
+def test_types(tmp_path, dtype):
+    header = nibabel.Nifti1Header(endianness=">" if dtype.startswith(">") else "<")
+    header.set_data_dtype(dtype)
+    path = written(tmp_path / "a.nii", pixels(dtype=np.dtype(dtype)) // 5, header=header)
+    image = read_volume(path)
+    assert agrees(image, path)
+    assert sitk.GetArrayFromImage(image).dtype == np.dtype(dtype).newbyteorder("=")
+
+
+@pytest.mark.parametrize(
+    ("slope", "inter", "dtype"),
+    [(1, -1024, np.int16), (2, 0, np.uint16), (-3, 0, np.int32), (0.1, -7, np.float32), (1e-8, 0, np.float32)],
+)
+def test_scaling(tmp_path, slope, inter, dtype):
+    """Whole numbers stay whole: the same volume as NRRD has them."""
+    stored = np.linspace(0, 32767, 315).reshape(7, 9, 5).astype(np.int16)
+    image = nibabel.Nifti1Image(stored, affine_of())
+    image.header.set_slope_inter(slope, inter)
+    nibabel.save(image, tmp_path / "a.nii")
+    read = read_volume(tmp_path / "a.nii")
+    assert agrees(read, tmp_path / "a.nii")
+    assert sitk.GetArrayFromImage(read).dtype == dtype
+
+
+OTHER = affine_of(np.eye(3), origin=(-5.0, 40.0, -60.0))
+
+
+@pytest.mark.parametrize(
+    ("sform", "qform", "counts"),
+    [
+        (1, 0, "s"),
+        (2, 0, "s"),
+        (0, 1, "q"),
+        (0, 2, "q"),
+        (1, 1, "s"),
+        (1, 2, "s"),
+        (2, 1, "q"),
+        (4, 2, "q"),
+        (2, 2, "q"),
+    ],
+)
+def test_which_orientation_counts(tmp_path, sform, qform, counts):
+    """The one that ITK, and 3D Slicer, takes."""
+    path = written(tmp_path / "a.nii", sform=affine_of(), qform=OTHER, codes=(sform, qform))
+    image = read_volume(path)
+    assert agrees(image, path, affine_of() if counts == "s" else OTHER)
+    itk = sitk.ReadImage(path)
+    assert image.GetOrigin() == pytest.approx(itk.GetOrigin(), abs=1e-4)
+    assert image.GetDirection() == pytest.approx(itk.GetDirection(), abs=1e-5)
+    assert any("differ by up to" in note for note in notes_of(image)) == bool(sform and qform)
+
+
+def test_no_orientation_is_said_and_stays_none(upsample, tmp_path):
+    image = nibabel.Nifti1Image(pixels(), None)
+    image.header["pixdim"][1:4] = 0.8, 1.1, 3
+    nibabel.save(image, tmp_path / "a.nii")
+    status, out, _ = upsample(tmp_path / "a.nii", tmp_path / "out.nii.gz", "--scale", 2)
+    assert (status, "does not say how the volume is oriented" in out) == (0, True)
+    header = nibabel.load(tmp_path / "out.nii.gz").header
+    assert (int(header["qform_code"]), int(header["sform_code"])) == (0, 0)
+    assert header.get_zooms() == pytest.approx((0.4, 0.55, 3))
+
+
+def test_codes_description_and_units_are_kept(upsample, tmp_path):
+    header = nibabel.Nifti1Header()
+    header["descrip"], header["cal_max"] = b"TE=30;TR=2000", 900
+    header.set_xyzt_units("micron", "sec")
+    written(tmp_path / "a.nii", header=header, codes=(4, 0))
+    assert upsample(tmp_path / "a.nii", tmp_path / "out.nii.gz", "--scale", 2)[0] == 0
+    result = nibabel.load(tmp_path / "out.nii.gz")
+    assert (int(result.header["sform_code"]), int(result.header["qform_code"])) == (4, 0)
+    assert result.header["descrip"].item().rstrip(b"\0") == b"TE=30;TR=2000"
+    assert result.header.get_xyzt_units() == ("micron", "sec")
+    assert result.header["cal_max"] == 900
+    refined = affine_of() @ np.diag([0.5, 0.5, 1, 1]) + np.pad(
+        (affine_of()[:3, :2].sum(1) * -0.25)[:, None], ((0, 1), (3, 0))
+    )
+    assert np.allclose(result.affine, refined, atol=1e-4)
+
+
+@pytest.mark.parametrize("shear", [1e-6, 1e-4, 1e-3, 3e-3, 0.1])
+@pytest.mark.parametrize("codes", [(2, 0), (1, 1), (2, 1)])
+def test_shear(tmp_path, shear, codes):
+    affine = affine_of(np.array([[1, shear, 0], [0, 1, shear], [0, 0, 1]]), (1.5, 1.5, 1.5))
+    path = written(tmp_path / "a.nii", pixels((30, 30, 3)), affine, affine, codes)
+    if shear > 1e-3:
+        with pytest.raises(ValueError, match="not at right angles"):
+            read_volume(path)
+        return
+    image = read_volume(path)
+    axes = np.reshape(image.GetDirection(), (3, 3))
+    assert np.allclose(axes.T @ axes, np.eye(3), atol=1e-6)
+    corners = [[i * 29, j * 29, k * 2] for i in (0, 1) for j in (0, 1) for k in (0, 1)]
+    places = [np.array(image.TransformIndexToPhysicalPoint(c)) * (-1, -1, 1) for c in corners]
+    assert np.abs(places - (np.array([[*c, 1] for c in corners]) @ affine.T)[:, :3]).max() < 40 * shear + 1e-4
+
+
+def test_shear_from_a_tenth_of_a_voxel_is_said(tmp_path):
+    affine = affine_of(np.array([[1, 1e-3, 0], [0, 1, 0], [0, 0, 1]]), (1, 1, 3))
+    large = written(tmp_path / "a.nii", pixels((500, 500, 2)), affine, affine, (1, 0))
+    small = written(tmp_path / "b.nii", pixels((20, 20, 2)), affine, affine, (1, 0))
+    assert any("not quite at right angles" in note for note in notes_of(read_volume(large)))
+    assert not notes_of(read_volume(small))
+
+
+@pytest.mark.parametrize("qform", [{}, {"qform_code": 1, "qoffset_z": 12.5}, {"qform_code": 1, "quatern_b": 0.7}])
+def test_2d_files_keep_their_place(upsample, tmp_path, qform):
+    image = nibabel.Nifti1Image(pixels((12, 10)), None)
+    for name, value in qform.items():
+        image.header[name] = value
+    nibabel.save(image, tmp_path / "in.nii")
+    assert upsample(tmp_path / "in.nii", tmp_path / "out.nii", "--scale", 2)[0] == 0
+    before, after = nibabel.load(tmp_path / "in.nii"), nibabel.load(tmp_path / "out.nii")
+    if qform:
+        corner = before.header.get_qform() @ [-0.5, -0.5, 0, 1]
+        assert after.affine @ [-0.5, -0.5, 0, 1] == pytest.approx(corner, abs=1e-4)
+    else:
+        assert len(after.shape) == 2
+
+
+def test_bids_sidecar_is_read(tmp_path):
+    path = written(tmp_path / "a.nii.gz")
+    (tmp_path / "a.json").write_text('{"Modality": "MR", "SliceThickness": 2.5}')
+    assert sidecar_of(read_volume(path)) == {"Modality": "MR", "SliceThickness": 2.5}
+    (tmp_path / "a.json").write_text("{")
+    assert sidecar_of(read_volume(path)) == {}
+
+
+def changed(path, **fields):
+    """A NIfTI file whose header fields are set past nibabel's checks."""
+    content = bytearray(written(path, codes=(0, 0)).read_bytes())
+    header = np.frombuffer(content[:348], nibabel.Nifti1Header.template_dtype).copy()
+    for name, value in fields.items():
+        header[name] = value
+    content[:348] = header.tobytes()
+    path.write_bytes(content)
+    return path
+
+
+BROKEN = {
+    "pixdim 0": ({"pixdim": [1, 0, 1, 1, 0, 0, 0, 0]}, "how large its voxels are"),
+    "pixdim NaN": ({"pixdim": [1, 1, np.nan, 1, 0, 0, 0, 0]}, "how large its voxels are"),
+    "pixdim infinite": ({"pixdim": [1, 1, np.inf, 1, 0, 0, 0, 0]}, "how large its voxels are"),
+    "qform with pixdim 0": ({"pixdim": [1, 0, 1, 1, 0, 0, 0, 0], "qform_code": 1}, "pixdim"),
+    "qform that turns nothing": ({"qform_code": 1, "quatern_b": 7}, "qform"),
+    "sform of zeros": ({"sform_code": 1, "srow_x": [0] * 4, "srow_y": [0] * 4}, "sform"),
+    "sform NaN": ({"sform_code": 1, "srow_x": [np.nan] * 4}, "sform"),
+    "vox_offset infinite": ({"vox_offset": np.inf}, "vox_offset"),
+    "vox_offset beyond": ({"vox_offset": 1e6}, "incomplete"),
+    "vox_offset negative": ({"vox_offset": -4}, "vox_offset"),
+    "no dimensions": ({"dim": [0] * 8}, "dim"),
+    "negative size": ({"dim": [3, 7, -9, 5, 1, 1, 1, 1]}, "dim"),
+    "huge": ({"dim": [3, 32767, 32767, 32767, 1, 1, 1, 1]}, "incomplete"),
+    "unknown type": ({"datatype": 77}, "datatype"),
+    "colors": ({"datatype": 128}, "colors"),
+    "complex": ({"datatype": 32}, "magnitude"),
+    "Analyze": ({"magic": b"\0\0\0\0"}, "Analyze"),
+    "lone file of a pair": ({"magic": b"ni1"}, "pair"),
+    "scaling infinite": ({"scl_slope": 2, "scl_inter": np.inf}, "scal"),
+}
+
+
+@pytest.mark.parametrize(("fields", "said"), BROKEN.values(), ids=BROKEN)
+def test_headers_that_make_no_sense(refused, tmp_path, fields, said):
+    path = changed(tmp_path / "in.nii", **fields)
+    assert said in refused(path, tmp_path / "out.nrrd", "--scale", 2)
+
+
+def test_vectors_are_refused(refused, tmp_path):
+    written(tmp_path / "in.nii", pixels((7, 9, 5, 1, 3)))
+    assert "vectors" in refused(tmp_path / "in.nii", tmp_path / "out.nrrd", "--scale", 2)
+
+
+def test_missing_half_of_a_pair(refused, tmp_path):
+    written(tmp_path / "in.img", kind=nibabel.Nifti1Pair)
+    (tmp_path / "in.img").unlink()
+    assert "pair is missing" in refused(tmp_path / "in.hdr", tmp_path / "out.nrrd", "--scale", 2)
+
+
+def test_checksum_of_compressed_files(refused, tmp_path):
+    content = bytearray(gzip.compress(written(tmp_path / "a.nii").read_bytes()))
+    content[-6] ^= 1
+    (tmp_path / "in.nii.gz").write_bytes(content)
+    assert "damaged" in refused(tmp_path / "in.nii.gz", tmp_path / "out.nrrd", "--scale", 2)
+
+
+@pytest.mark.parametrize("extension", [".nii", ".nii.gz", ".nrrd", ".mha"])
+@pytest.mark.parametrize("dimension", [2, 3, 4])
+def test_what_is_written_is_read_again(tmp_path, extension, dimension):
+    shape = (3, 5, 6, 7)[-dimension:]
+    image = sitk.GetImageFromArray(pixels(shape, np.int16), isVector=False)
+    image.SetSpacing((0.5, 0.75, 3, 2)[:dimension])
+    write_volume(image, tmp_path / f"a{extension}")
+    again = read_volume(tmp_path / f"a{extension}")
+    assert np.array_equal(sitk.GetArrayFromImage(again), sitk.GetArrayFromImage(image))
+    assert again.GetSpacing()[:3] == pytest.approx(image.GetSpacing()[:3])
+    assert again.GetDirection() == pytest.approx(image.GetDirection())
+
+
+@pytest.mark.parametrize("extension", [".nii.gz", ".nrrd", ".mha"])
+def test_the_same_volume_in_every_format(tmp_path, extension):
+    image = sitk.GetImageFromArray(pixels((5, 9, 7), np.int16))
+    image.SetSpacing((0.8, 1.1, 3.0))
+    image.SetOrigin((1.5, -2.25, 3))
+    image.SetDirection(TURN.ravel().tolist())
+    sitk.WriteImage(image, tmp_path / f"a{extension}")
+    read = read_volume(tmp_path / f"a{extension}")
+    assert np.array_equal(sitk.GetArrayFromImage(read), sitk.GetArrayFromImage(image))
+    for index in ((0, 0, 0), (6, 8, 4)):
+        place = read.TransformIndexToPhysicalPoint(index)
+        assert place == pytest.approx(image.TransformIndexToPhysicalPoint(index), abs=1e-3)
