@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
+# No notice that there is a newer pip.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test clean
 
 demo: $(VENV)/.demo-installed
 	$(BIN)/nexpr demo
+	@echo "To use nexpr in this terminal: . $(BIN)/activate"
 
 test: $(VENV)/.test-installed
 	@echo "Checking style with ruff."
