@@ -2,19 +2,21 @@
 
 import argparse
 import importlib
-import importlib.metadata
 import os
 import signal
 import sys
 
+from NExpRLib import __version__
+
 COMMANDS = {
     "upsample": "super-resolve volumes",
     "demo": "restore a real brain MRI that comes with nilearn, with a figure and a table",
-    "evaluate": "measure a model on volumes, or train and compare all methods",
+    "evaluate": "measure a model on volumes",
+    "compare": "train all methods and compare them",
     "prepare": "turn a folder of volumes into slices for training",
     "benchmark": "measure the speed on this machine, beside other methods",
     "models": "list, show, verify and export models",
-    "train": "train a model (options of Lightning's command line, see --help)",
+    "train": "train a network (options of Lightning's command line, see --help)",
 }
 
 
@@ -35,10 +37,9 @@ def main(argv=None):
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         if argv[:1] == ["train"]:
-            from .commands.train import train
+            from .commands.train import run
 
-            for checkpoint in train(argv[1:]):
-                print(f"Checkpoint: {checkpoint}")
+            run(argv[1:])
         else:
             arguments = _parse(argv)
             _check_model(getattr(arguments, "model", None))
@@ -71,13 +72,6 @@ def _check_model(model):
             )
 
 
-def _version():
-    try:
-        return importlib.metadata.version("nexpr")
-    except importlib.metadata.PackageNotFoundError:
-        return "of a folder that is not installed"
-
-
 def _fail(message, status):
     print(f"nexpr: error: {' '.join(message.split())}", file=sys.stderr)
     return status
@@ -85,7 +79,7 @@ def _fail(message, status):
 
 def _parse(argv):
     parser = _Parser(prog="nexpr", description="Explicit super-resolution of MRI and CT. For research use only.")
-    parser.add_argument("--version", action="version", version=f"nexpr {_version()}")
+    parser.add_argument("--version", action="version", version=f"nexpr {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary)

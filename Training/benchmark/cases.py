@@ -34,7 +34,7 @@ _PRECISIONS = ("auto", "float32")  # what users get, and what it is compared wit
 
 
 @dataclass(frozen=True)
-class Plan:
+class Workload:
     """What is measured, and for how long.
 
     :ivar rescale: :class:`RescaleCase`, in the order of their output pixels.
@@ -59,7 +59,7 @@ class Plan:
         return 1 + len(self.rescale) + len(self.encode) + len(_PRECISIONS)
 
 
-FULL = Plan(
+FULL = Workload(
     rescale=(
         *(RescaleCase.whole_slice(64, scale) for scale in (2, 3.14159, 4, 8, 16)),
         RescaleCase.whole_slice(256, 4),
@@ -71,7 +71,7 @@ FULL = Plan(
     fewer_slices=(10, 50),
     effort=Effort(rounds=5, turn=0.1, budget=3),
 )
-QUICK = Plan(
+QUICK = Workload(
     rescale=(
         *(RescaleCase.whole_slice(8, scale) for scale in (2, 3.14159, 4)),
         RescaleCase.view(16, (27, 48)),
@@ -84,23 +84,23 @@ QUICK = Plan(
 )
 
 
-def measure(plan, device, model, announce):
+def measure(workload, device, model, announce):
     """Measure everything on a device.
 
     :param model: name or folder of a model.
     :param announce: called as ``announce(step, method)`` before every measurement.
-    :return: list of :class:`~.benchmark_report.Row`.
+    :return: list of :class:`~.report.Row`.
     """
     models = {precision: load_model(model, device.type, precision) for precision in _PRECISIONS}
     # The large volume comes first: if it does not fit into memory, that is said at once.
-    large_volume = _large_volume(plan, device, model, announce)
+    large_volume = _large_volume(workload, device, model, announce)
     with torch.inference_mode():
-        rows = measure_rescaling(plan, device, models["auto"], announce)
-        rows += _encode(plan, device, models, announce)
-    return rows + _volume(plan, device, models, announce) + large_volume
+        rows = measure_rescaling(workload, device, models["auto"], announce)
+        rows += _encode(workload, device, models, announce)
+    return rows + _volume(workload, device, models, announce) + large_volume
 
 
-def notes(plan):
+def notes(workload):
     """What the reader of each section has to know: ``{section: text}``."""
     texts = {
         "rescale": "The slice is encoded already; the result is a tensor on the device, for the view a NumPy array. "
@@ -108,7 +108,7 @@ def notes(plan):
         "weights; theirs is the query alone. SimpleITK prefilters in every call. "
         "Methods are called again and again and find in the caches what they read; a copy is measured so, too, and of "
         "results that are new. "
-        f"A dash: not measured, a call would take more than {plan.longest:g} s or half of the free memory. "
+        f"A dash: not measured, a call would take more than {workload.longest:g} s or half of the free memory. "
         "Other programs that run meanwhile slow long calls more than short ones: compare on a quiet machine.",
         "encode": "From a float32 NumPy slice to the explicit function. For a volume, multiply by its slices.",
         "volume": f"int16 volumes at scale {_VOLUME_SCALE}, from SimpleITK image to SimpleITK image. For the "
@@ -116,72 +116,73 @@ def notes(plan):
         "memory": "Main memory at the peak of a process of its own, minus what was in use before, the input among it, "
         "and minus the result. Fewer residual blocks take as much memory. Not measured on Windows.",
     }
-    if plan is QUICK:
+    if workload is QUICK:
         trial = "A trial run on tiny images: it shows that all of it works here, not how fast. "
         texts = {section: trial + text for section, text in texts.items()}
     return texts
 
 
-def measure_rescaling(plan, device, model, announce):
+def measure_rescaling(workload, device, model, announce):
     """Rows of all methods; what takes too long or too much memory is left out, but never NExpR."""
     methods = rescale_methods(model, device)
     seconds_per_pixel = dict.fromkeys(methods, 0)
     rows = []
-    for case in plan.rescale:
+    for case in workload.rescale:
         step = f"{device.type}: {case.name}"
         calls = {}
         for name, prepare in methods.items():
-            too_long = seconds_per_pixel[name] * case.pixels > plan.longest
+            too_long = seconds_per_pixel[name] * case.pixels > workload.longest
             too_large = BYTES_PER_PIXEL.get(name, 0) * case.pixels > (available_memory() or math.inf) / 2
             if name == NEXPR or not (too_long or too_large):
                 announce(step, f"preparing {name}")
                 calls[name] = synchronized(prepare(case), device)
-        measured = in_turns(calls, plan.effort, announce=partial(announce, step))
+        measured = in_turns(calls, workload.effort, announce=partial(announce, step))
         rescale, copy_of_new = (synchronized(call, device) for call in rescale_then_copy(model, case))
-        measured |= in_turns({COPY_OF_NEW: copy_of_new}, plan.effort, before={COPY_OF_NEW: rescale})
+        measured |= in_turns({COPY_OF_NEW: copy_of_new}, workload.effort, before={COPY_OF_NEW: rescale})
         if device.type == "cuda":
             # In no turn with others: they may drop from the rasterizer's cache what the captured kernels read.
             replay = {REPLAYED: synchronized(replayed(model, case), device)}
-            measured[REPLAYED] = in_turns(replay, plan.effort)[REPLAYED].per(REPLAYS)
+            measured[REPLAYED] = in_turns(replay, workload.effort)[REPLAYED].per(REPLAYS)
         seconds_per_pixel |= {name: m.median / case.pixels for name, m in measured.items()}
         rows += _rows("rescale", device, case.name, measured, reference=NEXPR, output_pixels=case.pixels)
     return rows
 
 
-def _encode(plan, device, models, announce):
+def _encode(workload, device, models, announce):
     network = copy.deepcopy(models["float32"].network).to(memory_format=torch.contiguous_format)
     rows = []
-    for size in plan.encode:
+    for size in workload.encode:
         pixels = np.random.default_rng(0).random((size, size), dtype=np.float32)
         calls = {_PLAIN_CALL: partial(network, torch.from_numpy(pixels)[None, None].to(device))}
         for precision, model in models.items():
             calls[f"represent, {precision}"] = partial(model.represent, pixels, (0.0, 1.0))
         calls = {name: synchronized(call, device) for name, call in calls.items()}
-        measured = in_turns(calls, plan.effort, announce=partial(announce, f"{device.type}: encoding {size}²"))
+        measured = in_turns(calls, workload.effort, announce=partial(announce, f"{device.type}: encoding {size}²"))
         rows += _rows("encode", device, f"{size}²", measured, reference=_PLAIN_CALL)
     return rows
 
 
-def _volume(plan, device, models, announce):
-    volume = as_volume(noise(plan.volume))
-    name = " x ".join(map(str, plan.volume))
+def _volume(workload, device, models, announce):
+    volume = as_volume(noise(workload.volume))
+    name = " x ".join(map(str, workload.volume))
     rows = []
     for precision, model in models.items():
         call = {precision: partial(upsample, volume, _VOLUME_SCALE, model=model)}
-        measured = in_turns(call, plan.effort, announce=partial(announce, f"{device.type}: volume, {precision}"))
-        per_slice = {precision: measured[precision].per(plan.volume[0])}
+        measured = in_turns(call, workload.effort, announce=partial(announce, f"{device.type}: volume, {precision}"))
+        per_slice = {precision: measured[precision].per(workload.volume[0])}
         rows += _rows("volume", device, name, measured) + _rows("volume", device, f"{name}, per slice", per_slice)
     return rows
 
 
-def _large_volume(plan, device, model, announce):
-    name, precision = " x ".join(map(str, plan.large_volume)), "auto"
+def _large_volume(workload, device, model, announce):
+    name, precision = " x ".join(map(str, workload.large_volume)), "auto"
     announce(f"{device.type}: large volume", precision)
     threads = torch.get_num_threads()
-    cost = volume_cost(model, precision, device.type, threads, plan.large_volume, plan.fewer_slices, _VOLUME_SCALE)
+    shapes = workload.large_volume, workload.fewer_slices
+    cost = volume_cost(model, precision, device.type, threads, *shapes, _VOLUME_SCALE)
     rows = []
     for count, seconds in sorted(cost["seconds"]):
-        case = " x ".join(map(str, (count, *plan.large_volume[1:]))) + ", per slice"
+        case = " x ".join(map(str, (count, *workload.large_volume[1:]))) + ", per slice"
         rows += _rows("volume", device, case, {precision: Measured(tuple(seconds)).per(count)})
     if cost["extra"] is not None:
         rows += _rows("memory", device, name, {precision: Measured((cost["extra"],))})

@@ -3,7 +3,7 @@
 import csv
 from dataclasses import dataclass
 
-from ..evaluation.markdown import markdown_table, three_digits
+from ..markdown import markdown_table, three_digits
 from .timing import Measured
 
 _COLUMNS = (

@@ -14,14 +14,13 @@ from NExpRLib.model_card import read_card
 
 from ..data.degradation import degrade
 from ..evaluation.metrics import measure
-from ..evaluation.restorers import NExpR, classical_methods, load_restorer
+from ..evaluation.restorers import CLASSICAL, NExpR, classical_methods, load_restorer
 from .data_sets import fingerprint, prepared_file, slices_to_restore, training_subjects
 from .lpips import load_lpips
 from .store import Store
-from .trained import is_fixed_scale, training_run
+from .trained import training_run
 
 HOW = "float32 without TF32, consistency before rounding"  # Measurements of another kind are not reused.
-CLASSICAL = ("Zero-filling", "Bicubic", "Cubic B-spline")
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Comparison:
 
     def restores(self, name, scale):
         """Whether a method has a network for a scale."""
-        if name in CLASSICAL or not is_fixed_scale(self.protocol.methods[name]):
+        if name in CLASSICAL or not self.protocol.methods[name].trained.fixed_scale:
             return True
         scales = self.protocol.methods[name].scales
         return scale in (self.protocol.fixed_scales if scales is None else scales)
@@ -86,7 +85,7 @@ class Comparison:
         """The training run of a method, or of a variant of it with other options."""
         method = self.protocol.methods[name]
         data_file = self._training_file(training_set)
-        scale = int(scale) if is_fixed_scale(method) else None
+        scale = int(scale) if method.trained.fixed_scale else None
         label = f"{name} {variant}" if variant else name
         return training_run(
             self.protocol, self.output, label, method, training_set, data_file, self.device.type, scale, options

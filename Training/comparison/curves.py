@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..evaluation.restorers import CLASSICAL
 from ..files.volume_files import atomic_output
-from .comparison import CLASSICAL, Case
+from .comparison import Case
 from .store import file_name
 from .tables import mean_of
 
@@ -98,10 +99,10 @@ def frequency_figure(comparison, networks):
     for (name, training_set), network in networks.items():
         axis = axes[methods.index(name), training_sets.index(training_set)]
         config = network.config
-        numbers = np.arange(1, config.frequencies + 1)
-        axis.plot(numbers, numbers * config.frequency_step, "_", color="0.4", markersize=16, label="at the start")
+        indices = np.arange(1, config.frequencies + 1)
+        axis.plot(indices, indices * config.frequency_step, "_", color="0.4", markersize=16, label="at the start")
         for values, marker, label in zip(network.frequencies(), "o^", ("along rows (w)", "along columns (n)")):
-            axis.plot(numbers, values.detach().numpy()[1:], marker, markersize=5, alpha=0.8, label=label)
+            axis.plot(indices, values.detach().numpy()[1:], marker, markersize=5, alpha=0.8, label=label)
         axis.axhline(np.pi, color="0.7", linestyle=":", label="Nyquist of the input")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set(xlabel="Index of the frequency", ylabel="Radians per input pixel", ylim=(0, None))

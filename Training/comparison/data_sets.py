@@ -1,16 +1,15 @@
 """The slices of a comparison: prepared once where they are volumes, then read."""
 
-import argparse
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from ..commands import prepare
-from ..data.items import read_slices
+from ..data.prepare import prepare
+from ..data.prepared import read_slices
 from ..files.volume_files import atomic_output
 from .made_data import make_slices
 
@@ -41,23 +40,21 @@ def prepared_file(name, data_set, part, data_folder, output):
         return source
     path = output / "data" / f"{part}-{name}.npz"
     record = path.with_suffix(".json")
-    tables = [Path(option) for option in data_set.prepare if Path(option).is_file()]
+    options = asdict(data_set.prepare)
+    tables = [Path(options[option]) for option in ("subjects", "effective_resolution") if options[option]]
+    tables = [table for table in tables if table.is_file()]
     files = [*sorted(p for p in source.rglob("*") if p.is_file()), *tables]
-    found = [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files]
-    recipe = json.dumps([data_set.data, data_set.prepare, found])
+    state = [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files]
+    recipe = json.dumps([data_set.data, options, state])
     if path.is_file() and record.is_file() and record.read_text(encoding="utf-8") == recipe:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     if data_set.data in ("made T1", "made T2"):
         make_slices(path, data_set.data.removeprefix("made "), part)
     else:
-        parser = argparse.ArgumentParser(prog=f"prepare of {name}", exit_on_error=False)
-        prepare.add_arguments(parser)
-        try:
-            options = parser.parse_args([str(source), "-o", str(path), *data_set.prepare])
-        except argparse.ArgumentError as error:
-            raise ValueError(f"The options to prepare {name} are wrong: {error}.") from error
-        prepare.run(options)
+        found = prepare(source, path, data_set.prepare)
+        print(f"Prepared {name}: {sum(len(volume.slices) for volume in found.kept)} slices, shown in {found.sheet}")
+        found.check_complete()
     with atomic_output(record) as temporary:
         temporary.write_text(recipe, encoding="utf-8")
     return path

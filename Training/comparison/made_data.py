@@ -6,7 +6,8 @@ Every "patient" is the same brain in other slices and another contrast: nothing 
 import numpy as np
 import SimpleITK as sitk
 
-from ..commands.prepare import PreparedVolume, write_slices
+from ..data.brain_template import template_slices
+from ..data.prepared import PreparedVolume, write_slices
 from ..evaluation.metrics import normalized_slices
 
 SUBJECTS = {"training": ("A", "B", "C"), "test": ("D", "E", "F")}
@@ -19,8 +20,6 @@ def make_slices(path, contrast, part):
     :param contrast: ``T1``, or ``T2`` where bright and dark tissue change places.
     :param part: ``training`` (subjects A, B, and C for validation) or ``test`` (D, E, F).
     """
-    from ..commands.demo import template_slices
-
     slices = normalized_slices(sitk.GetArrayFromImage(template_slices()))
     top, left = ((n - size) // 2 for n, size in zip(slices.shape[1:], SIZE))
     slices = slices[:, top : top + SIZE[0], left : left + SIZE[1]]

@@ -4,14 +4,14 @@ from datetime import date
 from pathlib import Path
 
 from ..files.volume_files import atomic_output
+from ..methods import Kind
 from .comparison import Case, Comparison
+from .complexity import complexity_table, measure_times
 from .curves import arbitrary_scale_figure, arbitrary_scale_rows, frequency_figure, rescale_time_figure, study_figure
 from .differences import TEXT
 from .panels import panel_figure
 from .protocol import read_protocol
 from .tables import average_table, fixed_scale_table, paired_test_table, patient_file, study_table
-from .timing import complexity_table, measure_times
-from .trained import is_nexpr
 
 PAGE = "RESULTS.md"
 
@@ -137,9 +137,9 @@ def complexity(comparison):
 def frequencies(comparison):
     """Figs. 9 and 10."""
     sections, networks = [], {}
-    for name in comparison.protocol.methods:
+    for name, method in comparison.protocol.methods.items():
         for test_set, setting in comparison.protocol.test_sets.items():
-            if is_nexpr(comparison.protocol.methods[name]) and (name, setting.trained_on) not in networks:
+            if method.trained.kind is Kind.NEXPR and (name, setting.trained_on) not in networks:
                 networks[name, setting.trained_on] = comparison.restorer(name, Case(test_set, 4))[1]().network
     if networks:
         figure = frequency_figure(comparison, networks)

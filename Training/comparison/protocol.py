@@ -1,13 +1,17 @@
 """The configuration of a comparison: which methods, trained and tested on which data, in which experiments."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from ..configs import config_path
 from ..data.degradation import DEGRADATIONS
+from ..data.prepare import Preparation
+from ..methods import METHODS, method_of
 
 
 @dataclass
@@ -16,12 +20,12 @@ class TrainingSet:
 
     :ivar data: ``.npz`` of ``nexpr prepare``; or a folder of volumes, which is prepared first; or ``made T1`` or
         ``made T2``, see :mod:`~NExpRTraining.comparison.made_data`. Relative to the folder of the data.
-    :ivar prepare: options of ``nexpr prepare`` for a folder of volumes.
+    :ivar prepare: how a folder of volumes is prepared.
     """
 
     data: str
     degradation: str = "kspace"
-    prepare: list[str] = field(default_factory=list)
+    prepare: Preparation = field(default_factory=Preparation)
 
 
 @dataclass
@@ -34,14 +38,15 @@ class TestSet:
 
     data: str
     trained_on: str
-    prepare: list[str] = field(default_factory=list)
+    prepare: Preparation = field(default_factory=Preparation)
 
 
 @dataclass
-class Method:
-    """A method with a network.
+class MethodSetting:
+    """How a method takes part.
 
-    :ivar config: configuration of ``nexpr train``, relative to this file; the network is trained where it is missing.
+    :ivar config: configuration of ``nexpr train``, relative to this file; by default, the method's own
+        (:data:`~NExpRTraining.methods.METHODS`). The network is trained where it is missing.
     :ivar options: of ``nexpr train`` beside those of all methods, e.g. ``data.crop_size: 32``.
     :ivar scales: of a fixed-scale method, those that a network is trained for; all fixed scales, if left out.
     :ivar models: instead of a configuration, the name or folder of a model for each training set.
@@ -51,6 +56,14 @@ class Method:
     options: dict[str, Any] = field(default_factory=dict)
     scales: list[int] | None = None
     models: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def trained(self):
+        """The :class:`~NExpRTraining.methods.Method` whose network it is."""
+        name = method_of(read_config(self.config)["model"].get("init_args", {}) if self.config else {})
+        if name not in METHODS:
+            raise ValueError(f"The configuration {self.config} names no method that there is: {name}.")
+        return METHODS[name]
 
 
 @dataclass
@@ -112,7 +125,7 @@ class Protocol:
     images: int
     training_sets: dict[str, TrainingSet]
     test_sets: dict[str, TestSet]
-    methods: dict[str, Method]
+    methods: dict[str, MethodSetting]
     note: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     slices_per_volume: int | None = None
@@ -142,10 +155,23 @@ def read_protocol(path):
         raise ValueError(f"The configuration {path} is not understood: {error}") from error
     for problem in _problems(protocol):
         raise ValueError(f"{path}: {problem}")
-    for method in protocol.methods.values():
+    for name, method in protocol.methods.items():
         if method.config:
             method.config = str(Path(path).parent / method.config)
+        elif not method.models:
+            method.config = str(config_path(METHODS[name].config))
     return protocol
+
+
+def read_config(path):
+    """Content of a configuration of ``nexpr train``.
+
+    :raises ValueError: if it cannot be read.
+    """
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"The configuration {path} cannot be read: {error.strerror}.") from error
 
 
 def _problems(protocol):
@@ -157,13 +183,13 @@ def _problems(protocol):
             yield f"{name} is to be restored by networks trained on {test_set.trained_on}, which is no training set."
     for name, method in protocol.methods.items():
         missing = set(protocol.training_sets) - set(method.models)
-        if not method.config and missing:
+        if not method.config and missing and (method.models or name not in METHODS):
             yield f"{name} needs a config, or a model for {', '.join(sorted(missing))}."
     scales = protocol.arbitrary_scales
     if scales and not 1 <= scales.lowest <= scales.highest <= scales.input_scale:
         yield "the arbitrary scales must lie between 1 and the input scale: beyond it, there is no truth."
     for study in (protocol.frequency_study, protocol.patch_study):
-        if study and study.method in protocol.methods and not protocol.methods[study.method].config:
+        if study and study.method in protocol.methods and protocol.methods[study.method].models:
             yield f"a study trains variants of {study.method}, which has no config but a ready model."
         if study and (study.method not in protocol.methods or study.test_set not in protocol.test_sets):
             yield f"a study names the method {study.method} and the test set {study.test_set}: one is not listed."

@@ -4,8 +4,8 @@ import csv
 
 import numpy as np
 
-from ..evaluation.markdown import markdown_table
 from ..files.volume_files import atomic_output
+from ..markdown import markdown_table, of_metric
 from .comparison import Case
 from .statistics import paired_test, patient_means
 from .store import file_name
@@ -20,11 +20,6 @@ def write_table(folder, name, header, rows):
     with atomic_output(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
     return markdown_table(header, rows)
-
-
-def number(metric, value):
-    """A value of a metric as text; PSNR and consistency are in dB."""
-    return f"{value:.2f}" if metric in ("PSNR", "Consistency") else f"{value:.4f}"
 
 
 def mean_of(rows, metric):
@@ -42,7 +37,7 @@ def fixed_scale_table(comparison, test_set, trained_on=None):
         for scale in scales:
             if comparison.restores(method, scale):
                 measured = comparison.rows(method, Case(test_set, scale, trained_on=trained_on))
-                cells += [number(metric, mean_of(measured, metric)) for metric in comparison.metrics]
+                cells += [of_metric(metric, mean_of(measured, metric)) for metric in comparison.metrics]
             else:
                 cells += ["-"] * len(comparison.metrics)
         rows.append([method, *cells])
@@ -83,7 +78,7 @@ def average_table(comparison, curves):
             continue
         means = [[np.mean([mean_of(r, m) for r in by.values()]) for m in comparison.metrics] for by in per_set]
         groups = [*means, np.mean(means, axis=0)] if len(means) > 1 else means
-        rows.append([method, *(number(m, value) for group in groups for m, value in zip(comparison.metrics, group))])
+        rows.append([method, *(of_metric(m, value) for group in groups for m, value in zip(comparison.metrics, group))])
     names = [*test_sets, "all"] if len(test_sets) > 1 else test_sets
     header = ["Method", *(f"{name} {metric}" for name in names for metric in comparison.metrics)]
     return write_table(comparison.results, "averages", header, rows)
@@ -112,6 +107,6 @@ def study_table(comparison, study, name, header, variants):
     for cells, variant, options in variants:
         measured = comparison.rows(study.method, case, variant, {**study.options, **options})
         means = [mean_of(measured, metric) for metric in comparison.metrics]
-        rows.append([*cells, *(number(metric, mean) for metric, mean in zip(comparison.metrics, means))])
+        rows.append([*cells, *(of_metric(metric, mean) for metric, mean in zip(comparison.metrics, means))])
         values.append(means[0])
     return write_table(comparison.results, name, [*header, *comparison.metrics], rows), values

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 
 from ..files.volume_files import atomic_output
 from .data_sets import fingerprint
+from .protocol import read_config
 from .store import file_name
 
 # Of Lightning's checkpoints, what a network is loaded from.
 KEPT = ("pytorch-lightning_version", "global_step", "hyper_parameters", "datamodule_hyper_parameters", "state_dict")
-NEXPR_CLASS = "NExpRTraining"
-FIXED_SCALE_CLASSES = ("FixedScaleTraining", "SRGANTraining")
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,7 @@ class TrainingRun:
     @property
     def origin(self):
         """What the trained network depends on, as JSON can hold it."""
-        config = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        return {"config": config, "options": self.options, "data": fingerprint(self.data)}
+        return {"config": read_config(self.config), "options": self.options, "data": fingerprint(self.data)}
 
     @property
     def checkpoint(self):
@@ -61,10 +58,10 @@ class TrainingRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_output(record) as temporary:
             temporary.write_text(recipe, encoding="utf-8")
-        from ..commands.train import train
+        from ..modules.run import train
 
         print(f"Training {self.folder}: {self.options['trainer.max_steps']} steps", flush=True)
-        train(self.arguments())
+        train(self.configuration())
         state = torch.load(self.folder / "last.ckpt", map_location="cpu", weights_only=True)
         if state["global_step"] < self.options["trainer.max_steps"]:
             raise ValueError(f"The training in {self.folder} was stopped: run the command again to continue it.")
@@ -73,17 +70,30 @@ class TrainingRun:
         for name in ("last.ckpt", "best.ckpt"):
             (self.folder / name).unlink(missing_ok=True)
 
-    def arguments(self):
-        """Of ``nexpr train``."""
+    def configuration(self):
+        """Of ``nexpr train``, whole: the method's, with the options."""
         folder = str(self.folder)
-        arguments = ["--config", str(self.config), "--data.data", str(self.data)]
-        arguments += ["--trainer.accelerator", self.accelerator, "--trainer.devices", "1"]
-        for name, value in self.options.items():
-            arguments += [f"--{name}", value if isinstance(value, str) else json.dumps(value)]
-        arguments += ["--last.dirpath", folder, "--best.dirpath", folder, "--trainer.default_root_dir", folder]
-        arguments += ["--trainer.enable_model_summary", "false"]
         last = self.folder / "last.ckpt"
-        return arguments + (["--resume", str(last)] if last.is_file() else [])
+        options = {
+            "data.data": str(self.data),
+            "trainer.accelerator": self.accelerator,
+            "trainer.devices": 1,
+            **self.options,
+            "trainer.enable_model_summary": False,
+            **{f"{callback}.dirpath": folder for callback in ("last", "best")},
+            "trainer.default_root_dir": folder,
+            "ckpt_path": str(last) if last.is_file() else None,
+        }
+        configuration = read_config(self.config)
+        for option, value in options.items():
+            *groups, name = option.split(".")
+            place = configuration
+            for group in groups:
+                place = place.setdefault(group, {})
+                if "class_path" in place:
+                    place = place.setdefault("init_args", {})
+            place[name] = value
+        return configuration
 
 
 def training_run(protocol, output, name, method, training_name, data_file, accelerator, scale=None, options=None):
@@ -99,7 +109,7 @@ def training_run(protocol, output, name, method, training_name, data_file, accel
     if scale:
         options["model.scale"] = scale
     config = Path(method.config)
-    data = _read(config).get("data", {})
+    data = read_config(config).get("data", {})
     per_step = 1
     for option in ("slices_per_batch", "crops_per_slice"):
         per_step *= options.get(f"data.{option}", data.get(option, 4))
@@ -107,20 +117,3 @@ def training_run(protocol, output, name, method, training_name, data_file, accel
     options["trainer.max_epochs"] = -1
     folder = output / "training" / file_name(training_name) / file_name(f"{name} {scale}x" if scale else name)
     return TrainingRun(folder, config, options, data_file, accelerator)
-
-
-def is_fixed_scale(method):
-    """Whether a method needs a network for every scale."""
-    return bool(method.config) and _read(method.config)["model"].get("class_path") in FIXED_SCALE_CLASSES
-
-
-def is_nexpr(method):
-    """Whether a method is NExpR: a model, or a configuration that names no other class."""
-    return bool(method.models) or _read(method.config)["model"].get("class_path", NEXPR_CLASS) == NEXPR_CLASS
-
-
-def _read(config):
-    try:
-        return yaml.safe_load(Path(config).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"The configuration {config} cannot be read: {error.strerror}.") from error

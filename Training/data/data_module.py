@@ -4,7 +4,8 @@ import lightning
 import torch
 from jsonargparse.typing import ClosedUnitInterval
 
-from .items import TrainingCrops, ValidationSlices, load_slices, reached_scale
+from .items import TrainingCrops, ValidationSlices, reached_scale
+from .prepared import load_slices
 
 
 class SliceData(lightning.LightningDataModule):

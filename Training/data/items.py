@@ -1,6 +1,5 @@
-"""Training samples: crops of a degraded slice, and the high-resolution pixels inside them with their positions."""
+"""Training items: crops of a degraded slice, the high-resolution pixels inside them, and their positions."""
 
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from .degradation import degrade, fixed_scale_input, truth_positions
 
 
 @dataclass
-class Sample:
+class Crops:
     """Crops of one slice at one scale.
 
     :ivar inputs: float32 tensor (crops, 1, h, w).
@@ -26,52 +25,6 @@ class Sample:
     rows: list
     columns: list
     cells: list
-
-
-def read_slices(path):
-    """All slices of a prepared ``.npz``.
-
-    :return: ``(volumes, facts)``: ``{(subject, volume): [float16 (H, W), ...]}``, and what a model card says of the
-        data: intensity ``windows`` (none: robust ranges) and ``validation_subjects``.
-    :raises ValueError: if the file is no prepared data.
-    """
-    volumes = {}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            facts = {
-                "windows": file["windows"].tolist(),
-                "validation_subjects": [str(subject) for subject in file["validation"]],
-            }
-            for i, key in enumerate(zip(file["subjects"], file["sources"])):
-                volumes.setdefault(tuple(map(str, key)), []).append(file[f"slice_{i:05d}"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no data written by nexpr prepare ({error}).") from error
-    return volumes, facts
-
-
-def load_slices(path, validation_subjects=None):
-    """Slices of a prepared ``.npz``, split by subject.
-
-    :param validation_subjects: instead of those that were chosen when the file was prepared.
-    :return: ``(training, validation, facts)``: volumes and facts as of :func:`read_slices`.
-    :raises ValueError: if the file is no prepared data, does not hold these subjects, or either part is empty.
-    """
-    volumes, facts = read_slices(path)
-    if validation_subjects is not None:
-        facts["validation_subjects"] = [str(subject) for subject in validation_subjects]
-        present = {subject for subject, _ in volumes}
-        if unknown := set(facts["validation_subjects"]) - present:
-            raise ValueError(
-                f"{path} holds no subject {', '.join(sorted(unknown))}: choose from {', '.join(sorted(present))}."
-            )
-    validation = {key: images for key, images in volumes.items() if key[0] in facts["validation_subjects"]}
-    training = {key: images for key, images in volumes.items() if key not in validation}
-    if not training or not validation:
-        raise ValueError(
-            f"{path} leaves no subject for {'validation' if training else 'training'}: name others as validation "
-            "subjects, or prepare volumes of at least two."
-        )
-    return training, validation, facts
 
 
 def reached_scale(volumes, crop_size):
@@ -148,7 +101,7 @@ class TrainingCrops(torch.utils.data.Dataset):
             low, positions = degraded_pair(image, scale, self.degradation, self.crop_size)
         crops = [self._crop(low, image, positions, rng) for _ in range(self.crops_per_slice)]
         inputs, truths, rows, columns, cells = zip(*crops)
-        return Sample(torch.stack(inputs)[:, None], list(truths), list(rows), list(columns), list(cells))
+        return Crops(torch.stack(inputs)[:, None], list(truths), list(rows), list(columns), list(cells))
 
     def _crop(self, low, high, positions, rng):
         low_slices, high_slices, in_crop = [], [], []
@@ -246,4 +199,4 @@ class ValidationSlices(torch.utils.data.Dataset):
     def _sample(self, image, scale):
         low, (rows, columns) = self.pair(image, scale, self.degradation)
         cell = rows[1] - rows[0], columns[1] - columns[0]
-        return Sample(torch.from_numpy(low)[None, None], [torch.from_numpy(image)], [rows], [columns], [cell])
+        return Crops(torch.from_numpy(low)[None, None], [torch.from_numpy(image)], [rows], [columns], [cell])

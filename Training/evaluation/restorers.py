@@ -2,6 +2,9 @@
 
 import abc
 import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,9 +12,12 @@ import torch
 from NExpRLib.function.interpolant import interpolate, prefilter
 from NExpRLib.function.samples import Samples
 from NExpRLib.kspace import zero_fill
+from NExpRLib.model import Model, load_model, torch_device
 
 from ..data.degradation import fixed_scale_input, grid_of
+from ..methods import METHODS, Kind, method_of
 from ..methods.arbitrary_scale import from_network, to_network
+from ..models.checkpoint import load_module, read_checkpoint
 
 # Pixels by which networks see a slice continued on the k-space grid, where images are periodic.
 MARGIN = 16
@@ -135,27 +141,16 @@ def _batch(image, device):
     return torch.from_numpy(np.ascontiguousarray(image))[None, None].to(device)
 
 
+CLASSICAL = {
+    "Zero-filling": ZeroFilling,
+    "Bicubic": partial(Interpolation, kind="bicubic"),
+    "Cubic B-spline": partial(Interpolation, kind="bspline"),
+}
+
+
 def classical_methods(degradation):
     """The methods without training: ``{name: Restorer}``."""
-    return {
-        "Zero-filling": ZeroFilling(degradation),
-        "Bicubic": Interpolation(degradation, "bicubic"),
-        "Cubic B-spline": Interpolation(degradation, "bspline"),
-    }
-
-
-def training_of(checkpoint):
-    """(method, degradation) that a checkpoint of ``nexpr train`` was trained for.
-
-    :raises ValueError: if it is none.
-    """
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        return state["hyper_parameters"].get("method", "NExpR"), state["datamodule_hyper_parameters"]["degradation"]
-    except FileNotFoundError as error:
-        raise ValueError(f"There is no file {checkpoint}.") from error
-    except Exception as error:
-        raise ValueError(f"{checkpoint} is no checkpoint of nexpr train, or is damaged.") from error
+    return {name: restorer(degradation) for name, restorer in CLASSICAL.items()}
 
 
 def load_restorer(checkpoint, degradation, device):
@@ -163,16 +158,43 @@ def load_restorer(checkpoint, degradation, device):
 
     :raises ValueError: if it is none.
     """
-    from NExpRLib.model import Model
-
-    from ..modules import ArbitraryScaleTraining, NExpRTraining, RestorationTraining
-
-    try:
-        module = RestorationTraining.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{checkpoint} is no checkpoint of nexpr train, or is damaged.") from error
-    if isinstance(module, NExpRTraining):
+    module = load_module(checkpoint)
+    kind = METHODS[method_of(module.hparams)].kind
+    if kind is Kind.NEXPR:
         return NExpR(degradation, Model(module.network, {}, device, "float32"))
-    if isinstance(module, ArbitraryScaleTraining):
+    if kind is Kind.ARBITRARY_SCALE:
         return ArbitraryScale(degradation, module.network, device)
     return FixedScale(degradation, module.network, module.fixed_scale, device)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, of a model or a checkpoint.
+
+    :ivar method: name.
+    :ivar description: for the user.
+    :ivar degradation: that it was trained for.
+    :ivar restorer: makes its :class:`Restorer` for a degradation.
+    """
+
+    method: str
+    description: str
+    degradation: str
+    restorer: Callable[[str], Restorer]
+
+
+def load_trained(model, device):
+    """A model by name or folder, or the network of a checkpoint (``.ckpt``), as :class:`Trained`.
+
+    :param device: name, or ``auto``.
+    :raises ValueError: if it cannot be loaded.
+    """
+    if not model.endswith(".ckpt"):
+        loaded = load_model(model, device)
+        described = f'Model "{loaded.card["name"]}" on {loaded.device}'
+        trained_for = loaded.card.get("degradation", "kspace")
+        return Trained("NExpR", described, trained_for, lambda degradation: NExpR(degradation, loaded))
+    state, device = read_checkpoint(model), torch_device(device)
+    method, degradation = method_of(state["hyper_parameters"]), state["datamodule_hyper_parameters"]["degradation"]
+    described = f"{method} of {model} on {device}"
+    return Trained(method, described, degradation, lambda degradation: load_restorer(model, degradation, device))

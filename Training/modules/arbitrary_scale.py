@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-from ..methods import METHODS
+from ..methods import METHODS, Kind, names_of
 from ..methods.arbitrary_scale import from_network, to_network
 from .base import RestorationTraining
 from .schedule import Schedule
@@ -19,7 +19,7 @@ class ArbitraryScaleTraining(RestorationTraining):
 
     def __init__(
         self,
-        method: Literal["LIIF", "LTE", "SRNO"],
+        method: Literal[names_of(Kind.ARBITRARY_SCALE)],
         learning_rate: float = 1e-4,
         schedule: Schedule = Schedule(),  # noqa: B008
     ):

@@ -21,7 +21,7 @@ class RestorationTraining(lightning.LightningModule, abc.ABC):
 
     @abc.abstractmethod
     def restored(self, samples):
-        """Results at the true pixels of every crop of a list of :class:`~.data.items.Sample`: list of (H, W)."""
+        """Results at the true pixels of every crop of a list of :class:`~.data.items.Crops`: list of (H, W)."""
 
     def learning_rate_factor(self, step, total):
         """Factor of the learning rate at a step of a run of ``total`` steps."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-from ..methods import METHODS
+from ..methods import METHODS, Kind, names_of
 from .base import RestorationTraining
 from .schedule import Schedule
 
@@ -19,7 +19,7 @@ class FixedScaleTraining(RestorationTraining):
 
     def __init__(
         self,
-        method: Literal["EDSR", "SwinIR", "SRConvNet"],
+        method: Literal[names_of(Kind.FIXED_SCALE)],
         scale: Literal[2, 3, 4] = 4,
         learning_rate: float = 1e-4,
         schedule: Schedule = Schedule(),  # noqa: B008

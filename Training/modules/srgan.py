@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 from torch.nn.functional import l1_loss
 
+from ..methods import Kind, names_of
 from ..methods.srgan import VGGStyleDiscriminator
 from .fixed_scale import FixedScaleTraining
 from .perceptual import PerceptualLoss
@@ -29,7 +30,7 @@ class SRGANTraining(FixedScaleTraining):
 
     def __init__(
         self,
-        method: Literal["SRGAN"] = "SRGAN",
+        method: Literal[names_of(Kind.ADVERSARIAL)] = "SRGAN",
         scale: Literal[2, 3, 4] = 4,
         learning_rate: float = 2e-4,
         schedule: Schedule = Schedule(cosine_periods=4),  # noqa: B008

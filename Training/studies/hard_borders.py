@@ -9,39 +9,21 @@ shows how far results overshoot at edges inside the image.
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from scipy.ndimage import maximum_filter
 
-from NExpRLib import load_model
-from NExpRLib.intensity import robust_range
-from NExpRLib.model_card import model_names
-
-from ..evaluation.markdown import markdown_table
-from ..evaluation.restorers import classical_methods
+from ..markdown import markdown_table
+from .volumes import doubling_methods, volumes_of_shell, whole_slice
 
 
-def whole_slice(path):
-    """The middle slice of a volume: float64 array, intensities in parts of its range."""
-    image = sitk.GetArrayFromImage(sitk.ReadImage(path))
-    low, high = robust_range(image)
-    return (image[len(image) // 2] - low) / (high - low)
-
-
-def cut_slices(path):
-    """The same with both constants: two arrays."""
-    pixels = whole_slice(path)
+def cut_slices(image):
+    """The middle slice of a volume with both constants beyond the circle: two arrays."""
+    pixels = whole_slice(image)
     height, width = pixels.shape
     radius = np.hypot(*np.ogrid[-height / 2 + 0.5 : height / 2, -width / 2 + 0.5 : width / 2])
     inside = radius < 0.3 * min(height, width)
     return [np.where(inside, pixels, constant) for constant in (pixels[inside].min(), -1.0)]
-
-
-def spline(pixels):
-    """Twice as many rows and columns by a cubic B-spline."""
-    return classical_methods("bicubic")["Cubic B-spline"](pixels, [2 * n for n in pixels.shape])
 
 
 def rim(pixels, result):
@@ -50,20 +32,17 @@ def rim(pixels, result):
     return np.maximum(result - highest, 0)
 
 
-def main(paths):
-    methods = {"Cubic B-spline": spline}
-    for name in model_names():
-        model = load_model(name)
-        methods[name] = lambda pixels, model=model: model.represent(pixels).rasterize(2)
+def main(volumes):
+    methods = doubling_methods()
     rows = []
-    for path in paths:
-        slices = whole_slice(path), *cut_slices(path)
+    for name, image in volumes:
+        slices = whole_slice(image), *cut_slices(image)
         for pixels, constant in zip(slices, ("not cut", "lowest", "far below")):
             rims = [rim(pixels, method(pixels)) for method in methods.values()]
-            rows.append([Path(path).name, constant, *(f"{x.max():.3f} ({np.sum(x > 0.1)})" for x in rims)])
+            rows.append([name, constant, *(f"{x.max():.3f} ({np.sum(x > 0.1)})" for x in rims)])
     print("Largest overshoot in parts of the intensity range (number of pixels above 0.1)\n")
     print(markdown_table(["Volume", "Constant", *methods], rows))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(volumes_of_shell(sys.modules[__name__]))

@@ -8,24 +8,16 @@ training data was and restored at 2x, when all of its intensities are seen as 0 
 """
 
 import sys
-from pathlib import Path
-
-import SimpleITK as sitk
 
 from NExpRLib import load_model
 from NExpRLib.model_card import model_names
 
 from ..data.degradation import degrade, grid_of
-from ..evaluation.markdown import markdown_table
-from ..evaluation.metrics import normalized_slices, psnr
+from ..evaluation.metrics import psnr
+from ..markdown import markdown_table
+from .volumes import middle_slice, volumes_of_shell
 
 SEEN_AS_0_TO_1 = {"all": (0, 1), "lower half": (0, 0.5), "lower quarter": (0, 0.25), "upper half": (0.5, 1)}
-
-
-def middle_slice(path):
-    """The middle slice of a volume, float32 in [0, 1]."""
-    image = sitk.GetArrayFromImage(sitk.ReadImage(path))
-    return normalized_slices(image)[len(image) // 2]
 
 
 def restored(model, truth, seen):
@@ -36,17 +28,17 @@ def restored(model, truth, seen):
     return image.rasterize(shape=truth.shape, grid=grid_of(degradation))
 
 
-def main(paths):
+def main(volumes):
     models = [load_model(name) for name in model_names()]
     rows = []
-    for path in paths:
-        truth = middle_slice(path)
+    for name, image in volumes:
+        truth = middle_slice(image)
         for model in models:
             values = [f"{psnr(restored(model, truth, seen), truth):.2f}" for seen in SEEN_AS_0_TO_1.values()]
-            rows.append([Path(path).name, model.card["name"], *values])
+            rows.append([name, model.card["name"], *values])
     print("PSNR in dB at 2x, for the intensities that the network sees as 0 to 1\n")
     print(markdown_table(["Volume", "Model", *SEEN_AS_0_TO_1], rows))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(volumes_of_shell(sys.modules[__name__]))

@@ -4,12 +4,11 @@
 
 prints a table: half of k-space of the middle slice of each volume is taken as measured, along both axes, and all
 results are compared with the slice. To a network, an interpolated image is one without detail, so it adds none.
-Resampled to the pixels that were measured (cubic B-spline, as in Slicer's module Resample Scalar Volume), it is what
-networks know, and nothing is lost, because it holds nothing beyond the measured band.
+Resampled to the pixels that were measured (cubic B-spline, as in Slicer's module Resample Scalar/Vector/DWI Volume), it
+is what networks know, and nothing is lost, because it holds nothing beyond the measured band.
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,9 +16,9 @@ import SimpleITK as sitk
 from NExpRLib import load_model
 from NExpRLib.kspace import kspace_crop, zero_fill
 
-from ..evaluation.markdown import markdown_table
 from ..evaluation.metrics import psnr
-from .intensity_ranges import middle_slice
+from ..markdown import markdown_table
+from .volumes import middle_slice, volumes_of_shell
 
 
 def resampled(pixels, shape):
@@ -32,22 +31,22 @@ def resampled(pixels, shape):
     )
 
 
-def main(paths):
+def main(volumes):
     model = load_model("mri")
     rows = []
-    for path in paths:
-        truth = middle_slice(path).astype(np.float32).clip(0, 1)
+    for name, image in volumes:
+        truth = middle_slice(image).astype(np.float32).clip(0, 1)
         measured_shape = [n // 2 for n in truth.shape]
         measured = kspace_crop(truth, measured_shape)
         interpolated = zero_fill(measured, truth.shape, (0, 0)).astype(np.float32)
         results = [interpolated]
         for pixels in (interpolated, resampled(interpolated, measured_shape), measured):
             results.append(model.represent(pixels, (0, 1)).rasterize(shape=truth.shape, grid="kspace"))
-        rows.append([Path(path).name, *(f"{psnr(np.clip(result, 0, 1), truth):.2f}" for result in results)])
+        rows.append([name, *(f"{psnr(np.clip(result, 0, 1), truth):.2f}" for result in results)])
     columns = ["interpolated by the scanner", "then NExpR", "then resampled, then NExpR", "NExpR on what was measured"]
     print("PSNR in dB\n")
     print(markdown_table(["Volume", *columns], rows))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(volumes_of_shell(sys.modules[__name__]))

@@ -8,16 +8,11 @@ frequencies of the input as they are has 1.
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
 
-from NExpRLib import load_model
-from NExpRLib.model_card import model_names
-
-from ..evaluation.markdown import markdown_table
-from .hard_borders import spline
-from .intensity_ranges import middle_slice
+from ..markdown import markdown_table
+from .volumes import doubling_methods, middle_slice, volumes_of_shell
 
 STANDARD_DEVIATIONS = (0.005, 0.02, 0.08)  # of the noise, in parts of the intensity range
 
@@ -28,20 +23,17 @@ def noise_gain(restore, pixels, deviation):
     return np.std(restore(pixels + noise) - restore(pixels)) / deviation
 
 
-def main(paths):
-    methods = {"Cubic B-spline": spline}
-    for name in model_names():
-        model = load_model(name)
-        methods[name] = lambda pixels, model=model: model.represent(pixels, (0, 1)).rasterize(2)
+def main(volumes):
+    methods = doubling_methods(intensity_range=(0, 1))
     rows = []
-    for path in paths:
-        pixels = middle_slice(path).astype(np.float64)
+    for name, image in volumes:
+        pixels = middle_slice(image).astype(np.float64)
         for deviation in STANDARD_DEVIATIONS:
             gains = [f"{noise_gain(restore, pixels, deviation):.2f}" for restore in methods.values()]
-            rows.append([Path(path).name, f"{deviation:.1%}", *gains])
+            rows.append([name, f"{deviation:.1%}", *gains])
     print("Noise in the result at 2x, in parts of the noise in the input\n")
     print(markdown_table(["Volume", "Noise", *methods], rows))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(volumes_of_shell(sys.modules[__name__]))

@@ -1,4 +1,4 @@
-"""``nexpr evaluate --config``: from a configuration to one page, with networks that are trained on the way."""
+"""``nexpr compare``: from a configuration to one page, with networks that are trained on the way."""
 
 import csv
 import json
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import yaml
+from NExpRTraining.configs import config_path
 
-CONFIGS = "Training/configs"
 SMALL_NEXPR = {
     "model.network.blocks": 1,
     "model.network.features": 8,
@@ -36,11 +36,10 @@ def write(path, subjects, validation):
 
 
 @pytest.fixture
-def comparison(tmp_path, request):
+def comparison(tmp_path):
     """Folder of the data, and the configuration of a comparison of NExpR and EDSR at 2x."""
     write(tmp_path / "train.npz", ["ann", "bob"], ["bob"])
     write(tmp_path / "test.npz", ["dan", "dan", "eve", "fay"], np.array([], dtype=str))
-    configs = request.config.rootpath / CONFIGS
     protocol = {
         "images": 4,
         "training_sets": {"waves": {"data": "train.npz", "degradation": "kspace"}},
@@ -57,8 +56,8 @@ def comparison(tmp_path, request):
             "trainer.logger": False,
         },
         "methods": {
-            "EDSR": {"config": str(configs / "edsr.yaml")},
-            "NExpR": {"config": str(configs / "mri.yaml"), "options": SMALL_NEXPR},
+            "EDSR": {},
+            "NExpR": {"config": str(config_path("mri.yaml")), "options": SMALL_NEXPR},
         },
         "fixed_scales": [2],
         "arbitrary_scales": {"count": 3},
@@ -76,7 +75,7 @@ def run(nexpr, comparison):
 
     def compare(protocol):
         (folder / "config.yaml").write_text(yaml.safe_dump(protocol))
-        return nexpr("evaluate", "--config", folder / "config.yaml", "--data", folder, "--output", folder / "out")
+        return nexpr("compare", folder / "config.yaml", "--data", folder, "--output", folder / "out")
 
     return compare
 
@@ -149,13 +148,12 @@ def test_training_takes_one_device_of_the_kind_that_was_asked_for(comparison, ru
     """On several, every network would see more crops than the page says."""
     from NExpRTraining.comparison import trained
 
-    arguments = []
-    monkeypatch.setattr(trained.TrainingRun, "finish", lambda self: arguments.extend(self.arguments()))
+    asked_for = []
+    monkeypatch.setattr(trained.TrainingRun, "finish", lambda self: asked_for.append(self.configuration()["trainer"]))
     _, protocol = comparison
     del protocol["options"]["trainer.accelerator"]
     run(protocol)
-    given = dict(zip(arguments, arguments[1:]))
-    assert (given["--trainer.accelerator"], given["--trainer.devices"]) == ("cpu", "1")
+    assert (asked_for[0]["accelerator"], asked_for[0]["devices"]) == ("cpu", 1)
 
 
 def test_patients_of_the_training_set_are_refused(comparison, run):
@@ -189,7 +187,7 @@ def test_changed_data_and_networks_are_noticed(comparison, nexpr):
 
     def run(**changes):
         (folder / "config.yaml").write_text(yaml.safe_dump({**protocol, **small, **none, **sets, **changes}))
-        status, _, err = nexpr("evaluate", "--config", folder / "config.yaml", "--data", folder, "--output", output)
+        status, _, err = nexpr("compare", folder / "config.yaml", "--data", folder, "--output", output)
         assert status == 0, err
         return (output / "RESULTS.md").read_text(), json.loads((output / "timing.json").read_text())
 
@@ -239,7 +237,8 @@ def test_configuration_that_makes_no_sense(comparison, run, change, said):
     assert said in err
 
 
-def test_neither_volumes_nor_a_configuration(nexpr):
-    status, _, err = nexpr("evaluate")
+@pytest.mark.parametrize("arguments", [["--config", "quick.yaml"], ["--data", "x", "--config", "quick.yaml"]])
+def test_old_spelling_names_the_new_one(nexpr, arguments):
+    status, _, err = nexpr("evaluate", *arguments)
     assert status == 2
-    assert "Name a volume" in err
+    assert err == "nexpr: error: Methods are compared by a command of its own: nexpr compare quick.yaml.\n"

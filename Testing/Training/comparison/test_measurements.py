@@ -1,11 +1,10 @@
 """Metrics, statistics and what is stored of them."""
 
-import types
-
 import numpy as np
 import pytest
+from NExpRTraining.comparison import protocol
 from NExpRTraining.comparison.comparison import Case, reduced
-from NExpRTraining.comparison.data_sets import fingerprint, slices_to_restore
+from NExpRTraining.comparison.data_sets import fingerprint, prepared_file, slices_to_restore
 from NExpRTraining.comparison.statistics import paired_test, patient_means
 from NExpRTraining.comparison.store import Store
 from NExpRTraining.data.degradation import degrade
@@ -167,10 +166,8 @@ def test_slices_of_one_value_are_not_compared(tmp_path):
 
 
 def test_data_are_made_again_when_their_recipe_changes(tmp_path):
-    from NExpRTraining.comparison.data_sets import prepared_file
-
     contents = []
     for data in ("made T1", "made T1", "made T2"):
-        path = prepared_file("a", types.SimpleNamespace(data=data, prepare=[]), "test", ".", tmp_path)
+        path = prepared_file("a", protocol.TestSet(data, trained_on="b"), "test", ".", tmp_path)
         contents.append(path.read_bytes())
     assert contents[0] == contents[1] != contents[2]

@@ -1,7 +1,7 @@
 """Small networks of every method, of the published structure."""
 
 import torch
-from NExpRTraining.methods import METHODS
+from NExpRTraining.methods import METHODS, Kind, names_of
 
 SMALL = {
     "EDSR": {"blocks": 1, "features": 8},
@@ -12,8 +12,9 @@ SMALL = {
     "LTE": {"blocks": 1, "features": 8, "hidden": 16},
     "SRNO": {"blocks": 1, "features": 8, "width": 16, "heads": 2},
 }
-ARBITRARY_SCALE = [name for name, method in METHODS.items() if method.arbitrary_scale]
-FIXED_SCALE = [name for name, method in METHODS.items() if not method.arbitrary_scale]
+ARBITRARY_SCALE = names_of(Kind.ARBITRARY_SCALE)
+FIXED_SCALE = names_of(Kind.FIXED_SCALE, Kind.ADVERSARIAL)
+COMPARED = FIXED_SCALE + ARBITRARY_SCALE
 
 
 def small_network(name, *scale):

@@ -2,16 +2,15 @@
 
 import pytest
 import torch
-from NExpRTraining.methods import METHODS
 
 from NExpRLib.function.samples import Samples
 
-from .networks import small_network
+from .networks import ARBITRARY_SCALE, COMPARED, small_network
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", COMPARED)
 def test_training_lowers_the_loss(name):
-    arbitrary = METHODS[name].arbitrary_scale
+    arbitrary = name in ARBITRARY_SCALE
     network = small_network(name) if arbitrary else small_network(name, 2)
     rows, columns = Samples.over(8, 16).positions(), Samples.over(8, 16).positions()
     low = torch.rand(2, 1, 8, 8)

@@ -13,23 +13,12 @@ from NExpRLib.allocator import freed_memory_kept
 
 from ..benchmark.machine import device_name
 from ..benchmark.timing import Effort, in_turns, synchronized
-from ..evaluation.markdown import three_digits
+from ..evaluation.restorers import classical_methods
 from ..files.volume_files import atomic_output
+from ..markdown import three_digits
+from ..methods import METHODS
 from .comparison import Case
 from .tables import REFERENCE, write_table
-
-# Millions of parameters and thousand millions of multiply-adds from 64 x 64 to 256 x 256 pixels, as the paper prints
-# them. Sizes of EDSR, SwinIR and SRGAN are MiB of weights there.
-PAPER = {
-    "EDSR": ("5.8 MiB", "8.04"),
-    "SwinIR": ("45.2 MiB", "50.5"),
-    "SRConvNet": ("1.0", "1.7"),
-    "SRGAN": ("5.8 MiB", "10.3"),
-    "LIIF": ("1.57", "95.5"),
-    "LTE": ("1.71", "57.9"),
-    "SRNO": ("2.01", "56.7"),
-    "NExpR (paper)": ("1.59", "5.36"),
-}
 
 
 def complexity(restorer, size, scale=4):
@@ -68,8 +57,6 @@ def measure_times(comparison):
 
     :return: ``{"machine": ..., "methods": {method: {"complexity", "encode", "rescale"}}}``.
     """
-    from ..evaluation.restorers import classical_methods
-
     setting = comparison.protocol.timing
     path = comparison.output / "timing.json"
     wanted = {"size": setting.size, "scales": setting.scales, "repeats": setting.repeats, "methods": comparison.methods}
@@ -134,7 +121,7 @@ def complexity_table(comparison, found):
                 name,
                 f"{parameters:.2f}" if parameters else "-",
                 f"{products:.2f}" if parameters else "-",
-                *PAPER.get(name, ("-", "-")),
+                *(METHODS[name].paper if name in METHODS else ("-", "-")),
                 "-" if values["fixed"] else milliseconds(values["encode"]),
                 milliseconds(rescale) if rescale else "-",
                 three_digits(rescale / reference) if rescale and reference else "-",

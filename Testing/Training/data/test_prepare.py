@@ -2,7 +2,7 @@
 
 import numpy as np
 import SimpleITK as sitk
-from NExpRTraining.commands.demo import template_slices
+from NExpRTraining.data.brain_template import template_slices
 
 
 def test_every_volume_that_is_skipped_is_named(nexpr, tmp_path):

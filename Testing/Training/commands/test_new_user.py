@@ -1,13 +1,9 @@
 """The way of a new user: a folder of DICOM series, prepared, trained on, exported, and used."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from NExpRTraining.commands.demo import template_slices
-
-CONFIG = Path(__file__).parents[2] / "Training" / "configs" / "tiny.yaml"
+from NExpRTraining.data.brain_template import template_slices
 
 
 def write_dicom_series(volume, folder, series):
@@ -50,7 +46,7 @@ def test_from_a_folder_of_dicom_to_an_upsampled_volume(nexpr, tmp_path):
 
     training = ["--data.data", tmp_path / "data.npz", "--trainer.default_root_dir", tmp_path, "--trainer.max_steps", 60]
     speed = ["--data.steps_per_epoch", 30, "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
-    assert nexpr("train", "--config", CONFIG, *training, *speed)[0] == 0
+    assert nexpr("train", "--config", "tiny.yaml", *training, *speed)[0] == 0
     checkpoint = tmp_path / "lightning_logs" / "version_0" / "checkpoints" / "last.ckpt"
 
     model = tmp_path / "my_model"

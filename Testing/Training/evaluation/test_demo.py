@@ -8,14 +8,14 @@ pytest.importorskip("nilearn", reason="needs the extra demo")
 pytest.importorskip("matplotlib", reason="needs the extra demo")
 pytest.importorskip("torchmetrics", reason="needs the extra train")
 
-from NExpRTraining.commands import demo  # noqa: E402
+from NExpRTraining.data.brain_template import template_slices  # noqa: E402
 
 from NExpRLib.kspace import kspace_crop  # noqa: E402
 
 
 @pytest.fixture
 def few_slices(monkeypatch):
-    monkeypatch.setattr(demo, "SLICE_SPACING", 60)
+    monkeypatch.setattr("NExpRTraining.evaluation.demo.SLICE_SPACING", 60)
 
 
 def test_demo(nexpr, few_slices, tiny_model_folder, tmp_path):
@@ -49,7 +49,7 @@ def test_demo(nexpr, few_slices, tiny_model_folder, tmp_path):
 def test_template_lies_where_nilearn_says():
     from nilearn.datasets import load_mni152_template
 
-    template, slices = load_mni152_template(resolution=1), demo.template_slices()
+    template, slices = load_mni152_template(resolution=1), template_slices()
     index = (90, 100, 8)
     x, y, z = slices.TransformIndexToPhysicalPoint(index)
     i, j, k, _ = np.linalg.solve(template.affine, (-x, -y, z, 1))

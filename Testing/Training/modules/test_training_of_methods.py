@@ -1,13 +1,12 @@
 """``nexpr train`` for the compared methods: their networks, their schedules, and SRGAN's two optimizers."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
 import yaml
 from NExpRTraining.comparison.trained import KEPT
+from NExpRTraining.configs import config_path
 from NExpRTraining.evaluation.metrics import evaluate_slice
 from NExpRTraining.evaluation.restorers import ArbitraryScale, FixedScale, load_restorer
 from NExpRTraining.modules import NExpRTraining, SRGANTraining
@@ -18,7 +17,6 @@ from NExpRLib.network import NetworkConfig
 
 from .test_training import weights
 
-CONFIGS = Path(__file__).parents[2] / "Training" / "configs"
 BRIEF = [
     *("--data.slices_per_batch", "2", "--data.steps_per_epoch", "2", "--data.workers", "0"),
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false", "--trainer.limit_val_batches", "1"),
@@ -32,7 +30,7 @@ def train(nexpr, prepared, tmp_path):  # noqa: F811
     def run(name, *arguments, folder="run"):
         folder = tmp_path / folder
         status, _, err = nexpr(
-            *("train", "--config", CONFIGS / f"{name}.yaml", *BRIEF, "--data.data", prepared),
+            *("train", "--config", f"{name}.yaml", *BRIEF, "--data.data", prepared),
             *("--last.dirpath", folder, "--best.dirpath", folder, "--trainer.default_root_dir", folder, *arguments),
         )
         return status, err, folder
@@ -191,7 +189,7 @@ def test_schedule_that_halves():
 
 
 def test_schedule_of_the_paper_halves_every_50_of_200_epochs_in_runs_of_any_length():
-    config = yaml.safe_load((CONFIGS / "paper.yaml").read_text(encoding="utf-8"))["model"]
+    config = yaml.safe_load(config_path("paper.yaml").read_text(encoding="utf-8"))["model"]
     options = {name: config[name] for name in ("learning_rate", "warmup_steps", "decay_steps")}
     module = NExpRTraining(NetworkConfig(blocks=1), schedule=Schedule(**config["schedule"]), **options)
     assert module.hparams.learning_rate == 1e-4

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from NExpRTraining.data.data_module import SliceData
-from NExpRTraining.data.items import TrainingCrops, ValidationSlices, load_slices
+from NExpRTraining.data.items import TrainingCrops, ValidationSlices
+from NExpRTraining.data.prepared import load_slices
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from NExpRLib.function.interpolant import interpolate

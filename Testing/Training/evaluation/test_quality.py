@@ -10,9 +10,9 @@ pytest.importorskip("torchmetrics", reason="needs the extra train")
 
 from NExpRTraining.evaluation.metrics import evaluate_slice, normalized_slices  # noqa: E402
 from NExpRTraining.evaluation.restorers import NExpR, classical_methods  # noqa: E402
-from NExpRTraining.studies.hard_borders import cut_slices, rim, spline, whole_slice  # noqa: E402
-from NExpRTraining.studies.intensity_ranges import middle_slice  # noqa: E402
+from NExpRTraining.studies.hard_borders import cut_slices, rim  # noqa: E402
 from NExpRTraining.studies.noise_gain import noise_gain  # noqa: E402
+from NExpRTraining.studies.volumes import middle_slice, spline, whole_slice  # noqa: E402
 
 SLICES_PER_VOLUME = 2
 
@@ -59,7 +59,7 @@ def test_models_exceed_zero_filling_and_splines(real_data, name, pattern, degrad
 )
 def test_noise_is_as_strong_as_the_readme_says(real_data, name, volume, least, most):
     model = load_model(name, "cpu")
-    pixels = middle_slice(real_data / "test" / f"{volume}.nii.gz").astype(np.float64)
+    pixels = middle_slice(sitk.ReadImage(real_data / "test" / f"{volume}.nii.gz")).astype(np.float64)
     gain = noise_gain(lambda image: model.represent(image, (0, 1)).rasterize(2), pixels, 0.02)
     assert least < gain < most
 
@@ -75,7 +75,7 @@ def test_noise_is_as_strong_as_the_readme_says(real_data, name, volume, least, m
     ],
 )
 def test_overshoots_are_as_far_as_the_readme_says(real_data, name, volume, limit):
-    model, pixels = load_model(name, "cpu"), whole_slice(real_data / "test" / f"{volume}.nii.gz")
+    model, pixels = load_model(name, "cpu"), whole_slice(sitk.ReadImage(real_data / "test" / f"{volume}.nii.gz"))
     of_model, of_spline = (rim(pixels, result) for result in (model.represent(pixels).rasterize(2), spline(pixels)))
     assert of_model.max() < limit * of_spline.max()
 
@@ -92,7 +92,7 @@ def test_overshoots_are_as_far_as_the_readme_says(real_data, name, volume, limit
 def test_hardly_a_rim_beside_a_hard_border(name, volume, real_data):
     """Networks that take such a border for a blurred edge sharpen it to a rim of a thousand pixels, bright as bone."""
     model = load_model(name, "cpu")
-    for pixels in cut_slices(real_data / "test" / f"{volume}.nii.gz"):
+    for pixels in cut_slices(sitk.ReadImage(real_data / "test" / f"{volume}.nii.gz")):
         of_model, of_spline = (rim(pixels, result) for result in (model.represent(pixels).rasterize(2), spline(pixels)))
         assert np.sum(of_model > 0.1) < 20
         assert np.mean(of_model > 0.02) < np.mean(of_spline > 0.02)

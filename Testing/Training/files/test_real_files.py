@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 from NExpRTraining.files.volume_files import read_volume
 
-from ..conftest import REAL_DATA
+from ...conftest import REAL_DATA
 
 SCALE = 1.25
 PATHS = sorted(p for p in (REAL_DATA / "test").glob("*") if p.is_dir() or p.name.endswith(".nii.gz"))

@@ -15,3 +15,8 @@ def three_digits(value):
     if value == 0:
         return "0"
     return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
+def of_metric(metric, value):
+    """The value of a metric: decibels with two decimals, others with four."""
+    return f"{value:.2f}" if metric in ("PSNR", "Consistency") else f"{value:.4f}"

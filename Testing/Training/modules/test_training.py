@@ -13,10 +13,11 @@ from subprocess import DEVNULL
 import pytest
 import torch
 from NExpRTraining.cli import main
+from NExpRTraining.configs import config_path
 from NExpRTraining.data.items import TrainingCrops
 
 NEXPR = str(Path(sys.executable).parent / "nexpr")
-CONFIG = Path(__file__).parents[2] / "Training" / "configs" / "tiny.yaml"
+CONFIG = config_path("tiny.yaml")
 SMALL = [
     *("--model.network.blocks", "1", "--model.network.features", "8", "--model.network.hidden", "16"),
     *("--model.warmup_steps", "2", "--model.decay_steps", "4"),

@@ -147,7 +147,7 @@ def test_zero_filled_truth_is_cropped_to_what_was_measured(evaluate, tmp_path):
     truth, as_stored = (means(evaluate(path, *options)[1]) for path in paths)
     table = ["--effective-resolution", tmp_path / "facts.csv"]
     cropped = means(evaluate(paths[1], *options, *table)[1])
-    assert "No resolution of a in the table" in evaluate(paths[0], *options, *table)[1]
+    assert "so used whole: a." in evaluate(paths[0], *options, *table)[1]
     for method in ("Zero-filling", "NExpR"):
         assert cropped["all slices", method] == pytest.approx(truth["all slices", method], abs=0.02)
         assert as_stored["all slices", method] > truth["all slices", method] + 1
@@ -193,7 +193,13 @@ def test_card_keeps_what_it_says_and_takes_tables_and_command(nexpr, tiny_model_
     assert (status, card) == (0, before)
     command = "nexpr evaluate in.nrrd --model model --scales 2 --degradation kspace --window 0 1"
     assert metrics["command"] == command
-    assert all(f"{metric}\n" + "\n".join(table) in out for metric, table in metrics["tables"].items())
+    of_all = {row["method"]: row for row in metrics["results"] if row["volume"] == "all slices"}
+    assert {name: row["PSNR"] for name, row in of_all.items()} == {
+        name: means(out)["all slices", name] for name in of_all
+    }
+    assert {row["scale"] for row in metrics["results"]} == {2}
+    shown = nexpr("models", "show", tmp_path / "model")[1]
+    assert shown.split("metrics, by: " + command)[1] in out
 
 
 @pytest.mark.parametrize("degradation", ["kspace", "bicubic"])

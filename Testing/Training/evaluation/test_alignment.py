@@ -8,13 +8,12 @@ import torch
 from NExpRTraining.data.degradation import degrade, fixed_scale_input
 from NExpRTraining.data.items import TrainingCrops, ValidationSlices
 from NExpRTraining.evaluation.restorers import ArbitraryScale, FixedScale, NExpR, classical_methods
-from NExpRTraining.methods import METHODS
 from NExpRTraining.modules import ArbitraryScaleTraining, FixedScaleTraining, NExpRTraining, SRGANTraining
 
 from NExpRLib.model import Model
 from NExpRLib.network import NetworkConfig, NExpRNetwork
 
-from .methods.networks import ARBITRARY_SCALE, linear_network
+from ..methods.networks import ARBITRARY_SCALE, COMPARED, linear_network
 
 CPU = torch.device("cpu")
 SHAPE = (61, 70)  # no multiple of any scale
@@ -63,7 +62,7 @@ def restorer_of(name, degradation, scale):
 
 @pytest.mark.parametrize("degradation", CASES)
 @pytest.mark.parametrize("scale", [2, 3])
-@pytest.mark.parametrize("name", [*METHODS, "NExpR"])
+@pytest.mark.parametrize("name", [*COMPARED, "NExpR"])
 def test_training_compares_pixels_that_lie_together(name, scale, degradation):
     """The loss of a planted network on a planted image is that of linear interpolation, in crops that are flipped."""
     module = training_of(name, scale)
@@ -90,7 +89,7 @@ def test_training_compares_pixels_that_lie_together(name, scale, degradation):
                 assert (result - truth).abs().numpy()[inside].max() < limit
 
 
-RESTORED = [(name, degradation) for degradation in CASES for name in (*METHODS, "NExpR", "Bicubic", "Cubic B-spline")]
+RESTORED = [(name, degradation) for degradation in CASES for name in (*COMPARED, "NExpR", "Bicubic", "Cubic B-spline")]
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -1,0 +1,188 @@
+"""From a folder of volumes to normalized slices with a subject each, the input of training."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from NExpRLib.intensity import robust_range
+
+from ..files.file_table import fact_of_volume, read_table
+from ..files.volume_files import atomic_output, find_volumes, read_volume
+from .prepared import PreparedVolume, write_slices
+from .slices import slices_in_plane
+
+_CONTENT_LEVEL = 0.1
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How volumes become slices.
+
+    :ivar plane: ``auto``, ``axial``, ``sagittal``, ``coronal``, or the axis 0-2 across the slices.
+    :ivar windows: intensities that become 0 and 1; every slice is prepared in each of them. If there are none, those
+        are the 0.1 and 99.9 percentiles of each volume.
+    :ivar min_content: slices with a smaller share of pixels above a tenth of the range are left out.
+    :ivar subjects: table with columns file and subject.
+    :ivar effective_resolution: table with columns file, x and y: percent of k-space that was measured.
+    :ivar validation: subjects kept out of training; every seventh, if left out.
+    """
+
+    plane: str = "auto"
+    windows: list[tuple[float, float]] = field(default_factory=list)
+    min_content: float = 0.1
+    subjects: str | None = None
+    effective_resolution: str | None = None
+    validation: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What :func:`prepare` wrote, and what is to be said of it.
+
+    :ivar volumes: all :class:`~.prepared.PreparedVolume`, with or without slices.
+    :ivar validation: subjects that are kept out of training.
+    :ivar subjects_by_name: volumes whose subject is taken from the name of their folder or file.
+    :ivar without_resolution: volumes that the table of effective resolutions lacks.
+    :ivar sheet: picture of the slices.
+    :ivar count: number of volumes that were found.
+    :ivar failures: why some of them could not be used.
+    """
+
+    volumes: list
+    validation: list
+    subjects_by_name: list
+    without_resolution: list
+    sheet: Path
+    count: int
+    failures: list
+
+    @property
+    def kept(self):
+        return [volume for volume in self.volumes if volume.slices]
+
+    def check_complete(self):
+        """
+        :raises ValueError: if volumes were skipped.
+        """
+        if self.failures:
+            skipped = f"{len(self.failures)} of {self.count} volumes were skipped"
+            raise ValueError(f"{skipped}: {' '.join(self.failures)}")
+
+
+def prepare(folder, output, options=Preparation()):  # noqa: B008
+    """Write the slices of all volumes in a folder and below as ``.npz``, and a picture of them beside it.
+
+    :raises ValueError: if the output cannot be written, or no volume can be used.
+    """
+    folder, output = Path(folder), Path(output)
+    if output.suffix != ".npz":
+        raise ValueError(f"The output {output} must end in .npz.")
+    if not output.parent.is_dir():
+        raise ValueError(f"The output folder {output.parent} does not exist.")
+    for low, high in options.windows:
+        if not low < high:
+            raise ValueError(f"The window {low:g} {high:g} must go from a lower to a higher intensity.")
+    sources = _find_all(folder)
+    names = _names(sources, folder)
+    subjects = read_table(options.subjects, "subject") if options.subjects else {}
+    shares = read_table(options.effective_resolution, "resolution") if options.effective_resolution else {}
+    volumes, failures, by_name, without_shares = [], [], [], []
+    for source in tqdm(sources, desc="Preparing", unit="volume", disable=None):
+        try:
+            subject = fact_of_volume(source, subjects)
+            if not subject:
+                subject = _subject_by_name(source, folder)
+                by_name.append(source.name)
+            share = fact_of_volume(source, shares)
+            if shares and not share:
+                without_shares.append(source.name)
+            volumes += prepare_volume(source, names[source], subject, options, share or (1.0, 1.0))
+        except (ValueError, MemoryError) as error:
+            failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
+    kept = [volume for volume in volumes if volume.slices]
+    if not kept:
+        raise ValueError(f"No slice of {folder} could be used. " + " ".join(failures))
+    validation = _validation_subjects(options.validation, sorted({volume.subject for volume in kept}))
+    write_slices(output, kept, validation, options.windows)
+    sheet = output.with_suffix(".png")
+    with atomic_output(sheet) as temporary:
+        contact_sheet(kept).savefig(temporary, dpi=80)
+    return Prepared(volumes, validation, by_name, without_shares, sheet, len(sources), failures)
+
+
+def prepare_volume(source, name, subject, options, shares):
+    """Read and normalize the slices of a volume.
+
+    :param name: that no other volume has.
+    :param options: :class:`Preparation`.
+    :param shares: measured share of k-space along the image axes x and y.
+    :return: a :class:`~.prepared.PreparedVolume` per window.
+    :raises ValueError: if the volume cannot be read or used.
+    """
+    image = read_volume(source)
+    slices = slices_in_plane(image, options.plane, shares).astype(np.float32)
+    prepared = []
+    for low, high in options.windows or [robust_range(slices)]:
+        normalized = np.clip((slices - low) / (high - low), 0, 1)
+        kept = [s.astype(np.float16) for s in normalized if (s > _CONTENT_LEVEL).mean() >= options.min_content]
+        in_window = name if len(options.windows) < 2 else f"{name} {low:g}..{high:g}"
+        prepared.append(PreparedVolume(in_window, subject, kept, len(slices), (low, high)))
+    return prepared
+
+
+def contact_sheet(volumes):
+    """Figure with the middle slice of every volume."""
+    from matplotlib.figure import Figure
+
+    columns = min(8, len(volumes))
+    rows = -(-len(volumes) // columns)
+    figure = Figure(figsize=(2.2 * columns, 2.4 * rows), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axis in axes:
+        axis.axis("off")
+    for axis, volume in zip(axes, volumes):
+        axis.imshow(volume.slices[len(volume.slices) // 2].astype(np.float32), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(f"{volume.subject}\n{volume.source[:28]}", fontsize=7)
+    return figure
+
+
+def _find_all(folder):
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    below = sorted(path for path in folder.rglob("*") if path.is_dir())
+    # Hidden folders hold other copies of the files, as that of git-annex does.
+    folders = [folder, *(p for p in below if not any(part.startswith(".") for part in p.relative_to(folder).parts))]
+    sources = [source for path in folders for source in find_volumes(path)]
+    if not sources:
+        raise ValueError(f"There is no volume in {folder}.")
+    return sources
+
+
+def _names(sources, folder):
+    """Name of each volume, or the path of its first file below ``folder`` where several have the same."""
+    count = Counter(source.name for source in sources)
+    return {
+        source: source.name if count[source.name] == 1 else Path(source.files[0]).relative_to(folder).as_posix()
+        for source in sources
+    }
+
+
+def _subject_by_name(source, folder):
+    """``sub-NAME`` as in BIDS, else the first folder below ``folder``, or the name of a volume in it directly."""
+    path = Path(source.files[0]).relative_to(folder)
+    if found := re.search(r"(?:^|/)(sub-[a-zA-Z0-9]+)", path.as_posix()):
+        return found.group(1)
+    return path.parts[0] if len(path.parts) > 1 else source.name
+
+
+def _validation_subjects(named, subjects):
+    if named is None:
+        return subjects[6::7] or subjects[1:][-1:]
+    unknown = set(named) - set(subjects)
+    if unknown:
+        raise ValueError(f"There is no subject {', '.join(sorted(unknown))}: choose from {', '.join(subjects)}.")
+    return named

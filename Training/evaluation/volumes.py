@@ -1,0 +1,85 @@
+"""Restoring the degraded slices of whole volumes by several methods: what ``nexpr evaluate`` measures."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm import tqdm
+
+from ..data.slices import slices_in_plane
+from ..files.file_table import fact_of_volume
+from ..files.volume_files import read_volume
+from ..models.card import ALL_SLICES
+from .metrics import METRICS, evaluate_slice, normalized_slices
+
+
+@dataclass
+class Evaluation:
+    """
+    :ivar results: means over the slices of every volume and over all, as a model card holds them, see
+        :mod:`~NExpRTraining.models.card`.
+    :ivar empty_slices: number of slices that hold one value only: every method restores them, so they are left out.
+    :ivar without_resolution: volumes that the table of effective resolutions lacks.
+    :ivar failures: why other volumes could not be used.
+    """
+
+    results: list = field(default_factory=list)
+    empty_slices: int = 0
+    without_resolution: list = field(default_factory=list)
+    failures: list = field(default_factory=list)
+
+
+def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window=None, shares=None):
+    """Measure methods on the slices of volumes.
+
+    :param sources: list of :class:`~.files.volume_files.VolumeSource`.
+    :param methods: ``{name: Restorer}``.
+    :param plane: of the slices, see :func:`NExpRLib.volumes.geometry.slice_axis`.
+    :param window: intensities that become 0 and 1; the robust range of each volume, if left out.
+    :param shares: facts of a table of effective resolutions, by file.
+    :return: :class:`Evaluation`.
+    :raises ValueError: if no volume could be used.
+    """
+    found, measured = Evaluation(), {}
+    with tqdm(sources, unit="volume", disable=None) as bar:
+        for source in bar:
+            bar.set_description(source.name)
+            try:
+                share = fact_of_volume(source, shares or {})
+                if shares and not share:
+                    found.without_resolution.append(source.name)
+                slices = normalized_slices(_slices(source, plane, share or (1.0, 1.0)), window)
+            except (ValueError, MemoryError) as error:
+                found.failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
+                continue
+            with_contrast = [truth for truth in slices if truth.min() < truth.max()]
+            found.empty_slices += len(slices) - len(with_contrast)
+            if not with_contrast:
+                found.failures.append(f"{source}: every slice holds one value only, there is nothing to compare.")
+            for truth in tqdm(with_contrast, unit="slice", leave=False, disable=None):
+                for scale in scales:
+                    for name, (_, values) in evaluate_slice(truth, scale, degradation, methods)[1].items():
+                        measured.setdefault(source, {}).setdefault((name, scale), []).append(values)
+    if not measured:
+        raise ValueError(" ".join(found.failures))
+    volumes = [(source.name, [of_volume]) for source, of_volume in measured.items()]
+    for volume, group in [*volumes, (ALL_SLICES, list(measured.values()))]:
+        for name in methods:
+            for scale in scales:
+                of_slices = [values for of_volume in group for values in of_volume[name, scale]]
+                means = {metric: np.mean([values[metric] for values in of_slices]).item() for metric in METRICS}
+                found.results.append({"volume": volume, "method": name, "scale": scale, **means})
+    return found
+
+
+def _slices(source, plane, share):
+    """Slices (n, H, W) of a volume that can be evaluated, of what was measured; the window of SSIM has to fit."""
+    image = read_volume(source)
+    try:
+        pixels = slices_in_plane(image, plane, share)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    if min(pixels.shape[-2:]) < 11:
+        raise ValueError(
+            f"{source}: slices of {pixels.shape[-2]} x {pixels.shape[-1]} pixels are too small to compare."
+        )
+    return pixels
