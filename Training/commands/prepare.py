@@ -1,5 +1,7 @@
 """``nexpr prepare``: turn a folder of volumes into slices for training."""
 
+from dataclasses import fields
+
 from NExpRLib.volumes.geometry import PLANES
 
 from ..data.prepare import Preparation, prepare
@@ -51,14 +53,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    options = Preparation(
-        arguments.plane,
-        arguments.windows,
-        arguments.min_content,
-        arguments.subjects,
-        arguments.effective_resolution,
-        arguments.validation,
-    )
+    options = Preparation(**{field.name: getattr(arguments, field.name) for field in fields(Preparation)})
     prepared = prepare(arguments.folder, arguments.output, options)
     rows = [
         [

@@ -16,9 +16,10 @@ from ..files.volume_files import read_volume
 
 def volumes_of_shell(module):
     """Volumes that are named in the shell: ``[(name, SimpleITK image), ...]``. Help is the module's docstring."""
-    name = Path(module.__file__).stem
+    program = f"python -m NExpRTraining.studies.{Path(module.__file__).stem}"
     parser = argparse.ArgumentParser(
-        prog=f"python -m NExpRTraining.studies.{name}",
+        prog=program,
+        usage=f"{program} VOLUME ...",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,38 +1,52 @@
-"""The studies, as users run them."""
+"""The studies, as users run them: ``python -m NExpRTraining.studies.NAME VOLUME ...``."""
 
-import subprocess
+import pkgutil
+import runpy
 import sys
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from NExpRTraining import studies
 
-NAMES = ["hard_borders", "intensity_ranges", "interpolated_by_scanner", "noise_gain"]
+NAMES = [module.name for module in pkgutil.iter_modules(studies.__path__) if module.name != "volumes"]
 
 
-def study(name, *arguments):
-    command = [sys.executable, "-m", f"NExpRTraining.studies.{name}", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
+@pytest.fixture
+def study(monkeypatch, capfd):
+    """Run a study in this process: ``(exit status, stdout, stderr)``."""
+
+    def run(name, *arguments):
+        status = 0
+        monkeypatch.setattr(sys, "argv", ["-m", *map(str, arguments)])
+        try:
+            runpy.run_module(f"NExpRTraining.studies.{name}", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            status = end.code
+        return status, *capfd.readouterr()
+
+    return run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_table_has_a_row_for_every_volume(name, tmp_path):
+def test_table_has_a_row_for_every_volume(study, name, tmp_path):
     rng = np.random.default_rng(0)
     for volume in ("ann", "bob"):
         pixels = np.cumsum(rng.standard_normal((3, 40, 44)), axis=1).astype(np.float32)
         sitk.WriteImage(sitk.GetImageFromArray(pixels), tmp_path / f"{volume}.nrrd")
-    finished = study(name, tmp_path / "ann.nrrd", tmp_path / "bob.nrrd")
-    assert (finished.returncode, finished.stderr) == (0, "")
-    rows = [line.split("|")[1].strip() for line in finished.stdout.splitlines() if line.startswith("|")]
+    status, out, err = study(name, tmp_path / "ann.nrrd", tmp_path / "bob.nrrd")
+    assert (status, err) == (0, "")
+    rows = [line.split("|")[1].strip() for line in out.splitlines() if line.startswith("|")]
     assert set(rows[2:]) == {"ann.nrrd", "bob.nrrd"}
 
 
-def test_what_is_to_be_named_is_said(tmp_path):
-    finished = study("noise_gain")
-    assert finished.returncode == 2
-    assert finished.stderr.startswith("usage: python -m NExpRTraining.studies.noise_gain [-h] VOLUME [VOLUME ...]")
-    finished = study("noise_gain", tmp_path / "nowhere.nrrd")
-    assert finished.returncode == 2
-    assert finished.stderr.count("\n") == 1
-    assert "There is no file or folder" in finished.stderr
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_to_be_named_is_said(study, name, tmp_path):
+    status, _, err = study(name)
+    assert status == 2
+    assert err.startswith(f"usage: python -m NExpRTraining.studies.{name} VOLUME ...\n")
+    assert f"python -m NExpRTraining.studies.{name} VOLUME ..." in study(name, "--help")[1]
+    status, _, err = study(name, tmp_path / "nowhere.nrrd")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "There is no file or folder" in err
