@@ -375,13 +375,10 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _poll(self):
         """Let the worker go on, and take over what it has done."""
-        wasEncoding = self._preview.encoding
         self._worker.poll(self.POLL_SECONDS)
         if self._run:
             self._run.advance()
         self._preview.poll()
-        if wasEncoding and not self._preview.encoding:
-            self._scheduleUpdate()
         if not self._run and not self._preview.encoding:
             self._pollTimer.stop()
         if self._run and self._run.finished:
@@ -399,7 +396,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             button.enabled = not self._applyProblem
             return
         button.text = _("Cancelling...") if self._run.cancelled else _("Cancel")
-        button.toolTip = _("End the run after the current slice; nothing is changed.")
+        button.toolTip = _("End the run; nothing is changed.")
         button.enabled = not self._run.cancelled
         done, total, remainingSeconds = self._run.progress
         self.ui.progressBar.maximum = total
@@ -488,7 +485,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         :param device: auto, cuda, mps or cpu.
         :param dataConsistency: keep the measured spatial frequencies of each slice exactly.
         :param progress: called as progress(done, total, remainingSeconds) after every slice; it may raise to cancel,
-            which leaves the scene as it was.
+            which leaves the scene as it was. The time is None after the first slice, which takes longer.
         :return: the output volume node, or None if the input was removed during the run.
         :raises ValueError: for a volume or a target that cannot be super-resolved, with what to do instead.
         :raises DependencyError: if PyTorch is missing, with how to get it.

@@ -11,7 +11,6 @@ from slicer.i18n import tr as _
 
 from NExpRLib.volumes.checks import check_memory
 from NExpRLib.volumes.plan import Plan
-from NExpRLib.volumes.upsampling import Upsampling
 from NExpRLib.volumes.volume import Volume
 
 from .BackgroundRun import UpsamplingJob
@@ -57,7 +56,9 @@ class ApplyRun:
         volumes = [_checkedVolume(volumeNode) for volumeNode in volumeNodes]
         self._plans = [settings.plan(volume.geometry) for volume in volumes]
         self._place = _place(inputVolume)
-        self.job = UpsamplingJob(_upsamplings(volumes, self._plans, settings), settings, models)
+        largest = max(range(len(volumes)), key=lambda index: np.prod(self._plans[index].geometry.size))
+        check_memory(self._plans[largest], volumes[largest].pixels.dtype, len(volumes))
+        self.job = UpsamplingJob(volumes, self._plans, settings, models)
 
     @property
     def inputPresent(self) -> bool:
@@ -152,12 +153,6 @@ def _checkedVolume(volumeNode) -> Volume:
     _checkVolume(volumeNode)
     volume = volumeOf(volumeNode)
     return replace(volume, pixels=volume.pixels.copy())
-
-
-def _upsamplings(volumes: list[Volume], plans: list[Plan], settings: Settings) -> list[Upsampling]:
-    volume, plan = max(zip(volumes, plans), key=lambda pair: np.prod(pair[1].geometry.size))
-    check_memory(plan, volume.pixels.dtype, len(volumes))
-    return [Upsampling(*pair, data_consistency=settings.dataConsistency) for pair in zip(volumes, plans)]
 
 
 class _Place(NamedTuple):

@@ -14,15 +14,13 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from NExpRLib.memory import WORKING_BYTES_PER_PIXEL, available_memory, is_out_of_memory
-from NExpRLib.model_card import intensity_range
-from NExpRLib.volumes.checks import check_values
 from NExpRLib.volumes.plan import Plan
 
 from .Models import ModelCache, cardOf, modelKey
 from .Parameters import NExpRSlicerParameterNode, Settings, settingsFromParameterNode
 from .PreviewGrid import NotShowable, PreviewGrid, sliceIndex, visibleGrid, wholeSliceGrid
 from .PreviewNode import PreviewNode
-from .SliceEncoder import SliceContent, SliceEncoder, encodeSlice
+from .SliceEncoder import EncodedSlice, SliceContent, SliceEncoder, VolumeRange, encodeSlice
 from .SliceViews import rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
 from .Volumes import geometryOf, ijkToWorld, volumeOf, volumeProblem
 from .Worker import Worker
@@ -42,18 +40,19 @@ class LivePreview(VTKObservationMixin):
         :param onChanged: called when something changed in the scene that update() should look at.
         """
         super().__init__()
-        self._encoder = SliceEncoder(worker, partial(encodeSlice, models))
+        self._encoder = SliceEncoder(worker, partial(encodeSlice, models), onChanged)
         self._onChanged = onChanged
         self._node = PreviewNode()
         self._drawn = ()  # (what the pixels depend on, in which view, where) or nothing
-        self._range = (None, None)  # (of which volume and model, intensities or ValueError)
+        self._range: tuple = (None, None)  # (of which volume and model, VolumeRange)
+        self._index = 0  # of the slice that was shown last
         self._observed = []
         self.text = ""
         self.canRotate = False
 
     @property
     def encoding(self) -> bool:
-        """Whether poll() should be called until a slice is encoded."""
+        """Whether poll() should be called, because slices are being encoded."""
         return self._encoder.pending
 
     def update(self, parameterNode: NExpRSlicerParameterNode) -> None:
@@ -77,7 +76,7 @@ class LivePreview(VTKObservationMixin):
             self._showNothing(_("There is not enough memory to draw the slice."))
 
     def poll(self, timeout: float = 0) -> None:
-        """Take over an encoded slice; update() draws it. See Worker.poll."""
+        """Take over encoded slices; update() draws. See Worker.poll."""
         self._encoder.poll(timeout)
 
     def rotateView(self, parameterNode: NExpRSlicerParameterNode) -> None:
@@ -121,15 +120,13 @@ class LivePreview(VTKObservationMixin):
         sizes = inputVolume.GetImageData().GetDimensions()
         xyToIJK = np.linalg.inv(matrix) @ xyToWorld(sliceNode)
         index = sliceIndex(xyToIJK, viewSize(sliceNode), plan.slice_axis, sizes[plan.slice_axis])
-        voxels = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime())
-        key = (*voxels, plan.slice_axis, index, modelKey(settings, card))
-        self._encoder.request(key, partial(self._content, inputVolume, settings, card, plan.slice_axis, index))
-        if self._encoder.error is not None:
-            raise ValueError(_encodingProblem(self._encoder.error))
-        if self._encoder.key != key:
+        key = self._request(inputVolume, settings, card, plan.slice_axis, index)
+        error = self._encoder.error(key)
+        if error is not None:
+            raise ValueError(_encodingProblem(error))
+        encoded = self._encoder.get(key)
+        if encoded is None:
             self._hide()
-            if self._encoder.waiting:
-                return _("Slice {number} follows when the run has ended.").format(number=index + 1)
             return _("Encoding slice {number}...").format(number=index + 1)
         if parameterNode.liveZoom:
             shape = tuple(sizes[axis] for axis in plan.plane_axes)
@@ -137,33 +134,45 @@ class LivePreview(VTKObservationMixin):
         else:
             _checkSize(plan.shape)
             grid = wholeSliceGrid(plan, matrix, index)
-        self._draw(key, grid, compositeNode, parameterNode)
+        self._draw(key, encoded, grid, compositeNode, parameterNode)
         self._node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom)
         return _describe(grid, index, sizes[plan.slice_axis], parameterNode, self._node.displayNode.GetWindow())
 
-    def _content(
+    def _request(
         self,
         inputVolume: slicer.vtkMRMLScalarVolumeNode,
         settings: Settings,
         card: dict,
         sliceAxis: int,
         index: int,
+    ) -> tuple:
+        """Ask for a slice, and for its neighbors: first those that the user scrolls to. Returns the slice's key."""
+        volume = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime())
+        model = modelKey(settings, card)
+        if self._range[0] != (volume, model):
+            self._range = ((volume, model), VolumeRange(volumeOf(inputVolume).pixels, card))
+        count = inputVolume.GetImageData().GetDimensions()[sliceAxis]
+        forward = -1 if index < self._index else 1
+        self._index = index
+        content = partial(self._content, inputVolume, settings, sliceAxis)
+        requests = [
+            ((volume, model, sliceAxis, each), partial(content, each))
+            for each in (index, index + forward, index - forward, index + 2 * forward)
+            if 0 <= each < count
+        ]
+        self._encoder.request(*requests[0], requests[1:])
+        return requests[0][0]
+
+    def _content(
+        self, inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, sliceAxis: int, index: int
     ) -> SliceContent:
-        volume = volumeOf(inputVolume)
-        rangeKey = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime(), settings.model)
-        if self._range[0] != rangeKey:
-            try:
-                check_values(volume.pixels)
-                self._range = (rangeKey, intensity_range(card, volume.pixels))
-            except ValueError as error:
-                self._range = (rangeKey, error)
-        if isinstance(self._range[1], ValueError):
-            raise self._range[1]
-        return SliceContent(np.array(volume.slices(sliceAxis)[index]), self._range[1], settings)
+        pixels = volumeOf(inputVolume).slices(sliceAxis)[index]
+        return SliceContent(np.array(pixels), self._range[1], settings)
 
     def _draw(
         self,
         key: tuple,
+        encoded: EncodedSlice,
         grid: PreviewGrid,
         compositeNode: slicer.vtkMRMLSliceCompositeNode,
         parameterNode: NExpRSlicerParameterNode,
@@ -172,7 +181,7 @@ class LivePreview(VTKObservationMixin):
         pixelsOf = (key, replace(grid, ijkToWorld=()), consistent, parameterNode.inferredDetail)
         drawn = (pixelsOf, compositeNode.GetID(), grid.ijkToWorld)
         if drawn[:2] != self._drawn[:2] or not self._node.isShownIn(compositeNode):
-            pixels = self._encoder.value.draw(grid, consistent, parameterNode.inferredDetail)
+            pixels = encoded.draw(grid, consistent, parameterNode.inferredDetail)
             self._node.show(compositeNode, pixels, grid.ijkToWorld)
         elif drawn != self._drawn:
             self._node.move(grid.ijkToWorld)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -51,6 +53,17 @@ class ModelCache:
             self._model = load_model(settings.model, settings.device)
             self._key = key
         return self._model
+
+
+@contextmanager
+def checkedBetweenLayers(model: Model, check: Callable[[], None]) -> Iterator[None]:
+    """Call check() before every layer of the network; what it raises ends the computation."""
+    handles = [layer.register_forward_pre_hook(lambda *_: check()) for layer in model.network.modules()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @lru_cache(maxsize=1)

@@ -115,10 +115,12 @@ def deviceText(device: str) -> str:
 
 
 def progressText(done: int, total: int, remainingSeconds: float | None) -> str:
-    """Text for the progress bar."""
-    if remainingSeconds is None:
+    """Text beside the progress bar."""
+    if done == 0:
         return _("Starting...")
     text = _("Slice {done} of {total}").format(done=done, total=total)
+    if remainingSeconds is None:
+        return text
     if remainingSeconds >= 90:
         return text + ", " + _("about {minutes} min left").format(minutes=round(remainingSeconds / 60))
     return text + ", " + _("about {seconds} s left").format(seconds=max(1, round(remainingSeconds)))

@@ -1,9 +1,13 @@
-"""Encoding slices for the preview: one at a time, the newest request wins. Knows neither MRML nor Qt."""
+"""Slices as explicit functions for the preview: which are encoded when, and which are kept.
+
+Knows neither MRML nor Qt.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,11 +15,40 @@ import numpy as np
 
 from NExpRLib.function.explicit_image import ExplicitImage
 from NExpRLib.kspace import band_limited, enforce_data_consistency
+from NExpRLib.model_card import intensity_range
+from NExpRLib.volumes.checks import check_values
 
-from .Models import ModelCache
+from .Models import ModelCache, checkedBetweenLayers
 from .Parameters import Settings
 from .PreviewGrid import PreviewGrid
-from .Worker import Worker
+from .Worker import Cancelled, Worker
+
+KEPT_BYTES = 2**29  # 24 slices of 512 x 512 pixels, 95 of 256 x 256
+
+
+class VolumeRange:
+    """Intensities of a volume that the network sees as 0 and 1, so that the preview equals the result.
+
+    It goes through all voxels: computed once, in the worker thread.
+    """
+
+    def __init__(self, pixels: np.ndarray, card: dict):
+        self._pixels, self._card = pixels, card
+        self._range: tuple[float, float] | None = None
+        self._error: ValueError | None = None
+
+    def get(self) -> tuple[float, float]:
+        """:raises ValueError: for voxels that are no intensities."""
+        if self._pixels is not None:
+            try:
+                check_values(self._pixels)
+                self._range = intensity_range(self._card, self._pixels)
+            except ValueError as error:
+                self._error = error
+            self._pixels = None
+        if self._error is not None:
+            raise self._error
+        return self._range
 
 
 @dataclass
@@ -23,11 +56,10 @@ class SliceContent:
     """What is needed to encode a slice.
 
     :ivar pixels: array (rows, columns), a copy.
-    :ivar intensityRange: of the whole volume, so that the preview equals the result.
     """
 
     pixels: np.ndarray
-    intensityRange: tuple[float, float]
+    volumeRange: VolumeRange
     settings: Settings
 
 
@@ -37,6 +69,11 @@ class EncodedSlice:
 
     pixels: np.ndarray
     image: ExplicitImage
+
+    @property
+    def nbytes(self) -> int:
+        arrays = (self.pixels, self.image.patches, self.image.pixels)
+        return sum(array.nbytes for array in arrays if array is not None)
 
     def draw(self, grid: PreviewGrid, dataConsistency: bool = False, inferredDetail: bool = False) -> np.ndarray:
         """Pixels of a preview.
@@ -53,90 +90,143 @@ class EncodedSlice:
         return np.ascontiguousarray(values.T if grid.transposed else values)
 
 
-def encodeSlice(models: ModelCache, content: SliceContent) -> EncodedSlice:
-    """Run the network."""
-    image = models.get(content.settings).represent(content.pixels, content.intensityRange)
+def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[[], bool]) -> EncodedSlice:
+    """Run the network.
+
+    :param superseded: asked between its layers whether another slice is wanted instead.
+    :raises Cancelled: if so.
+    """
+
+    def check() -> None:
+        if superseded():
+            raise Cancelled()
+
+    check()
+    volumeRange = content.volumeRange.get()
+    model = models.get(content.settings)
+    with checkedBetweenLayers(model, check):
+        image = model.represent(content.pixels, volumeRange)
     # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
     pixels = None if image.pixels is None else image.pixels.cpu()
     image = replace(image, patches=image.patches.cpu(), pixels=pixels)
     return EncodedSlice(content.pixels.astype(np.float32), image)
 
 
+Request = tuple[tuple, Callable[[], SliceContent]]
+
+
 class SliceEncoder:
-    """Keeps the slice that was encoded last. All methods are called in the main thread.
+    """Keeps the slices that were encoded last. All methods are called in the main thread."""
 
-    :ivar key: identifies the encoded slice; None if there is none.
-    :ivar value: what encode returned for it.
-    """
-
-    def __init__(self, worker: Worker, encode: Callable[[SliceContent], EncodedSlice]):
+    def __init__(
+        self,
+        worker: Worker,
+        encode: Callable[[SliceContent, Callable[[], bool]], EncodedSlice],
+        onChanged: Callable[[], None] = lambda: None,
+    ):
         """
-        :param encode: encode(content) is called in the worker's thread.
+        :param encode: encode(content, superseded) is called in the worker's thread; it may raise Cancelled when
+            superseded() says so.
+        :param onChanged: called when the slice that was requested last is there, or could not be encoded.
         """
         self._worker = worker
         self._encode = encode
-        self._inFlight = None
-        self.release()
-
-    @property
-    def error(self) -> Exception | None:
-        """Why the slice that was requested last could not be encoded, or None."""
-        return self._failure[1] if self._failure and self._failure[0] == self._newest else None
+        self._onChanged = onChanged
+        self._kept: OrderedDict[tuple, EncodedSlice] = OrderedDict()  # the one used last comes last
+        self._inFlight: list[tuple] = []
+        self._failures: dict[tuple, Exception] = {}
+        self._requested: list[Request] = []
 
     @property
     def pending(self) -> bool:
-        """Whether a slice is being encoded or waits for it."""
-        return self._inFlight is not None or self._wanted is not None
+        """Whether poll() has something to do."""
+        return bool(self._inFlight) or (not self._worker.busy and self._missing() is not None)
 
-    @property
-    def waiting(self) -> bool:
-        """Whether the worker is busy with something else than a slice."""
-        return self._wanted is not None and self._inFlight is None
+    def get(self, key: tuple) -> EncodedSlice | None:
+        """The slice, if it is there."""
+        return self._kept.get(key)
 
-    def request(self, key: tuple, readContent: Callable[[], SliceContent]) -> None:
-        """Ask for a slice; it replaces requests that were not started.
+    def error(self, key: tuple) -> Exception | None:
+        """Why a slice that was requested last could not be encoded, or None."""
+        return self._failures.get(key)
 
-        :param readContent: called in the main thread when encoding starts; returns the content to encode, or raises
-            ValueError to say why it cannot be.
+    def request(self, key: tuple, readContent: Callable[[], SliceContent], neighbors: Iterable[Request] = ()) -> None:
+        """Ask for a slice, which is encoded as soon as possible; what was asked for before is given up.
+
+        :param readContent: called when encoding starts; returns the content to encode.
+        :param neighbors: (key, readContent) of slices to encode when the worker has nothing else to do, the most likely
+            one first.
         """
-        self._newest = key
-        known = key in (self.key, self._inFlight) or self.error is not None
-        self._wanted = None if known else (key, readContent)
+        self._requested = [(key, readContent), *neighbors]
+        keys = [requested for requested, _readContent in self._requested]
+        self._failures = {failed: error for failed, error in self._failures.items() if failed in keys}
+        for requested in reversed(keys):
+            if requested in self._kept:
+                self._kept.move_to_end(requested)
         self._start()
 
     def poll(self, timeout: float = 0) -> None:
-        """Take over what was encoded, and start what was requested meanwhile; see Worker.poll."""
+        """Take over what was encoded, and go on; see Worker.poll."""
         self._worker.poll(timeout)
         self._start()
 
     def withdraw(self) -> None:
-        """Give up a request that was not started."""
-        self._wanted = None
+        """Give up all requests; what is kept stays."""
+        self._requested = []
 
     def release(self) -> None:
-        """Forget all slices; one that is being encoded is dropped when it is done."""
-        self._newest = self._wanted = self._failure = None
-        self.key = self.value = None
+        """Forget all slices."""
+        self.withdraw()
+        self._kept.clear()
+        self._failures.clear()
+
+    def _missing(self) -> Request | None:
+        """The first requested slice that is neither there nor on its way; neighbors come after the current one."""
+        current = self._kept.get(self._requested[0][0]) if self._requested else None
+        number = 1 if current is None else max(1, KEPT_BYTES // current.nbytes)
+        for key, readContent in self._requested[:number]:
+            if key not in self._kept and key not in self._failures and key not in self._inFlight:
+                return key, readContent
+        return None
 
     def _start(self) -> None:
-        if self._wanted is None or self._worker.busy:
+        missing = self._missing()
+        if missing is None:
             return
-        (key, readContent), self._wanted = self._wanted, None
-        try:
-            content = readContent()
-        except ValueError as error:
-            self._failure = (key, error)
-            return
-        self._inFlight = key
-        self._worker.submit(partial(self._encode, content), partial(self._onDone, key))
+        key, readContent = missing
+        # The current slice follows at once those that are superseded by it; its neighbors wait until nothing is done.
+        if key == self._requested[0][0] or not self._worker.busy:
+            self._inFlight.append(key)
+            encode = partial(self._encode, readContent(), partial(self._superseded, key))
+            self._worker.submit(encode, partial(self._onDone, key))
 
-    def _onDone(self, key: tuple, value: EncodedSlice | None, error: Exception | None) -> None:
-        self._inFlight = None
-        if key != self._newest:
+    def _superseded(self, key: tuple) -> bool:
+        """Whether a slice that is being encoded is to be given up; called in the worker's thread."""
+        requested = self._requested
+        if not requested or all(key != each for each, _readContent in requested):
+            return True
+        current = requested[0][0]
+        return key != current and current not in self._kept and current not in self._failures
+
+    def _onDone(self, key: tuple, value: EncodedSlice | None, error: BaseException | None) -> None:
+        self._inFlight.remove(key)
+        if isinstance(error, Cancelled):
             return
-        if error is None:
-            self.key, self.value, self._failure = key, value, None
-        else:
-            self._failure = (key, error)
+        requested = [each for each, _readContent in self._requested]
+        if error is None and requested:
+            self._keep(key, value)
+        elif error is not None and key in requested:
+            self._failures[key] = error
             if not isinstance(error, ValueError):
                 logging.error("NExpR: the slice could not be encoded.", exc_info=error)
+        if requested and key == requested[0]:
+            self._onChanged()
+
+    def _keep(self, key: tuple, value: EncodedSlice) -> None:
+        self._kept[key] = value
+        if (current := self._requested[0][0]) in self._kept:
+            self._kept.move_to_end(current)
+        total = sum(each.nbytes for each in self._kept.values())
+        while total > KEPT_BYTES and len(self._kept) > 1:
+            _key, dropped = self._kept.popitem(last=False)
+            total -= dropped.nbytes

@@ -7,61 +7,75 @@ import threading
 from collections.abc import Callable
 
 
+class Cancelled(Exception):
+    """What was being computed is no longer wanted."""
+
+
 class Worker:
-    """Runs one function at a time. All methods are called in the main thread, and so are the callbacks."""
+    """Runs one function after the other. Methods and callbacks are called in the main thread, except makeRoom()."""
 
     def __init__(self):
-        self._thread = self._tasks = self._results = self._onDone = None
+        self._tasks, self._results = queue.SimpleQueue(), queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="NExpR", daemon=True)
+        self._pending = 0
 
     @property
     def busy(self) -> bool:
-        return self._onDone is not None
+        """Whether there are functions whose results were not delivered."""
+        return self._pending > 0
 
-    def submit(self, function: Callable[[], object], onDone: Callable[[object, Exception | None], None]) -> None:
-        """Start function() in the thread; poll() then calls onDone(value, error).
+    def submit(self, function: Callable[[], object], onDone: Callable[[object, BaseException | None], None]) -> None:
+        """Run function() in the thread after those that were submitted before; poll() then calls onDone(value, error).
 
-        :raises RuntimeError: while another function is running.
+        It comes earlier if the function that is running makes room.
         """
-        if self.busy:
-            raise RuntimeError("The worker is busy.")
-        if self._tasks is None:
-            self._tasks, self._results = queue.SimpleQueue(), queue.SimpleQueue()
-            arguments = (self._tasks, self._results)
-            self._thread = threading.Thread(target=_loop, args=arguments, name="NExpR", daemon=True)
+        if self._thread.ident is None:
             self._thread.start()
-        self._onDone = onDone
-        self._tasks.put(function)
+        self._pending += 1
+        self._tasks.put((function, onDone))
 
-    def poll(self, timeout: float = 0) -> None:
-        """Deliver the result if there is one.
-
-        :param timeout: seconds to wait for it. Slicer's main thread may keep Python's global lock while it is in Qt's
-            event loop; waiting here lets the worker thread go on.
-        """
-        if not self.busy:
-            return
+    def makeRoom(self) -> None:
+        """To be called in the thread, by a function that takes long: run what was submitted meanwhile."""
         try:
-            value, error = self._results.get(timeout=timeout) if timeout else self._results.get_nowait()
+            while (task := self._tasks.get_nowait()) is not None:
+                self._do(task)
         except queue.Empty:
             return
-        onDone, self._onDone = self._onDone, None
-        onDone(value, error)
+        self._tasks.put(None)  # The thread is to end, but not within this function.
+
+    def poll(self, timeout: float = 0) -> None:
+        """Deliver the results that there are.
+
+        :param timeout: seconds to wait for the first. Slicer's main thread may keep Python's global lock while it is in
+            Qt's event loop; waiting here lets the worker thread go on.
+        """
+        while self.busy:
+            try:
+                onDone, value, error = self._results.get(timeout=timeout) if timeout else self._results.get_nowait()
+            except queue.Empty:
+                return
+            timeout = 0
+            self._pending -= 1
+            onDone(value, error)
 
     def stop(self, timeout: float = 5) -> None:
-        """End the thread after the function that it runs; its result is dropped.
+        """End the thread, for good, after the function that it runs; results are dropped.
 
         :param timeout: seconds to wait for the end, so that the application does not exit under a running thread.
         """
-        if self._thread is not None:
-            self._tasks.put(None)
+        self._tasks.put(None)
+        if self._thread.is_alive():
             self._thread.join(timeout)
-        self._thread = self._tasks = self._results = self._onDone = None
+        self._pending = 0
 
+    def _loop(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._do(task)
+            task = None  # do not keep its data while waiting
 
-def _loop(tasks: queue.SimpleQueue, results: queue.SimpleQueue) -> None:
-    while (function := tasks.get()) is not None:
+    def _do(self, task: tuple) -> None:
+        function, onDone = task
         try:
-            results.put((function(), None))
+            self._results.put((onDone, function(), None))
         except BaseException as error:
-            results.put((None, error))
-        function = None  # do not keep its data while waiting
+            self._results.put((onDone, None, error))

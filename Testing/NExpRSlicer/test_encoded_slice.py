@@ -7,7 +7,8 @@ import pytest
 from NExpRSlicerLib.Models import ModelCache, cardOf, modelKey
 from NExpRSlicerLib.Parameters import Settings
 from NExpRSlicerLib.PreviewGrid import PreviewGrid
-from NExpRSlicerLib.SliceEncoder import SliceContent, encodeSlice
+from NExpRSlicerLib.SliceEncoder import SliceContent, VolumeRange, encodeSlice
+from NExpRSlicerLib.Worker import Cancelled
 
 from NExpRLib import load_model
 from NExpRLib.function.samples import Samples
@@ -27,7 +28,8 @@ def pixels():
 
 @pytest.fixture
 def encoded(settings, pixels):
-    return encodeSlice(ModelCache(), SliceContent(pixels, (300.0, 900.0), settings))
+    volumeRange = VolumeRange(pixels, cardOf(settings))
+    return encodeSlice(ModelCache(), SliceContent(pixels, volumeRange, settings), lambda: False)
 
 
 def grid(rows, columns, transposed=False):
@@ -52,7 +54,7 @@ ZOOMED = Samples(2.1, 0.07, 30), Samples(10.9, -0.05, 40)
 
 @pytest.mark.parametrize("transposed", [False, True])
 def test_draws_the_function_of_the_library(encoded, settings, pixels, transposed):
-    image = load_model(settings.model, "cpu").represent(pixels, (300.0, 900.0))
+    image = load_model(settings.model, "cpu").represent(pixels)
     rows, columns = (along.positions() for along in ZOOMED)
     expected = image.rasterize(rows=rows, columns=columns)
     drawn = encoded.draw(grid(*ZOOMED, transposed))
@@ -97,6 +99,32 @@ def test_changed_weights_are_loaded_again(settings, tiny_model_folder, tmp_path)
     card["sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
     (folder / "card.json").write_text(json.dumps(card))
     assert cache.get(settings) is not first
+
+
+def test_obsolete_slice_is_stopped_between_two_layers(settings, pixels, encoded):
+    asked = []
+
+    def superseded():
+        asked.append(True)
+        return len(asked) > 3
+
+    models = ModelCache()
+    content = SliceContent(pixels, VolumeRange(pixels, cardOf(settings)), settings)
+    with pytest.raises(Cancelled):
+        encodeSlice(models, content, superseded)
+    assert len(asked) == 4
+    again = encodeSlice(models, content, lambda: False)
+    assert np.array_equal(again.draw(grid(*ZOOMED)), encoded.draw(grid(*ZOOMED))), "nothing of it is left"
+
+
+def test_voxels_are_gone_through_once(pixels, settings):
+    bad = pixels.astype(np.float32)
+    bad[0, 0] = np.nan
+    volumeRange = VolumeRange(bad, cardOf(settings))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="1 NaN"):
+            volumeRange.get()
+        bad[:] = 0
 
 
 @pytest.mark.parametrize(("threads", "left"), [(8, 7), (3, 2), (2, 2), (1, 1)])

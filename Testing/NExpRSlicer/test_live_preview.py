@@ -80,14 +80,29 @@ def test_changing_slices_faster_than_encoding_shows_the_newest(stage):
     assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(4, scale=2), atol=1e-2)
 
 
-def test_preview_waits_for_a_run(stage):
-    end = threading.Event()
-    stage.worker.submit(end.wait, lambda value, error: None)
+def test_preview_comes_between_two_slices_of_a_run(stage):
+    end, between = threading.Event(), []
+
+    def run():
+        while not end.wait(0.01):
+            stage.worker.makeRoom()
+
+    stage.worker.submit(run, lambda value, error: between.append(error))
     stage.preview.update(stage.parameters)
-    assert stage.preview.text == "Slice 3 follows when the run has ended."
-    end.set()
+    assert stage.preview.text == "Encoding slice 3..."
     assert stage.settle() is not None
     assert stage.preview.text.startswith("Slice 3 of 5")
+    assert between == [], "the run goes on"
+    end.set()
+
+
+def test_neighbors_of_a_slice_and_slices_seen_before_appear_at_once(stage):
+    stage.settle()
+    for k in (3, 1, 2):
+        stage.center(stage.volume, k)
+        stage.preview.update(stage.parameters)
+        expected = stage.result(k, scale=2)
+        assert np.allclose(slicer.util.arrayFromVolume(stage.node)[0], expected, atol=1e-2)
 
 
 def test_scene_events_ask_for_an_update(stage):
@@ -385,7 +400,7 @@ def test_volume_with_voxels_that_are_not_finite_elsewhere(stage, monkeypatch):
     stage.settle()
     assert "NaN" in stage.preview.text
     with monkeypatch.context() as patched:
-        patched.setattr("NExpRSlicerLib.LivePreview.check_values", None)  # It goes through all voxels: once is enough.
+        patched.setattr("NExpRSlicerLib.SliceEncoder.check_values", None)  # It goes through all voxels: once is enough.
         stage.center(stage.volume, 1)
         stage.settle()
     assert "NaN" in stage.preview.text

@@ -151,6 +151,7 @@ def test_only_the_widgets_of_the_choice_are_shown(parameters):
     ("state", "text"),
     [
         ((0, 30, None), "Starting..."),
+        ((1, 30, None), "Slice 1 of 30"),
         ((3, 30, 41.7), "Slice 3 of 30, about 42 s left"),
         ((3, 30, 300.0), "Slice 3 of 30, about 5 min left"),
         ((30, 30, 0.0), "Slice 30 of 30, about 1 s left"),

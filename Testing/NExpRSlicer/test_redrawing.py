@@ -47,9 +47,9 @@ def test_voxels_edited_in_place_while_encoding(stage):
     expected = stage.result(2, scale=2)
     end = threading.Event()
     original = stage.preview._encoder._encode
-    stage.preview._encoder._encode = lambda content: (end.wait(10), original(content))[1]
+    stage.preview._encoder._encode = lambda content, superseded: (end.wait(10), original(content, superseded))[1]
     stage.preview.update(stage.parameters)
-    slicer.util.arrayFromVolume(stage.volume)[:] = 0
+    slicer.util.arrayFromVolume(stage.volume)[2] = stage.pixels[2][::-1]
     end.set()
     node = stage.settle()
     assert np.allclose(slicer.util.arrayFromVolume(node)[0], expected, atol=1e-2)
@@ -72,7 +72,7 @@ def test_moving_volume_is_moved_and_not_drawn_again(stage, monkeypatch):
     transform = stage.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     stage.volume.SetAndObserveTransformNodeID(transform.GetID())
     stage.settle()
-    monkeypatch.setattr(type(stage.preview._encoder.value), "draw", None)
+    monkeypatch.setattr("NExpRSlicerLib.SliceEncoder.EncodedSlice.draw", None)
     before = matrix_of_node(node)
     shift = np.eye(4)
     shift[:2, 3] = 3, -2

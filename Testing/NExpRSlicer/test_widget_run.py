@@ -78,7 +78,7 @@ def test_run_that_waits_for_a_slice_is_cancelled_at_once(widget, scene):
 
 
 @pytest.mark.parametrize("event", ["close", "remove", "cleanup"])
-def test_run_that_nobody_waits_for_ends_after_its_slice(widget, scene, event):
+def test_run_that_nobody_waits_for_is_cancelled(widget, scene, event):
     widget.ui.applyButton.click()
     run = widget._run
     if event == "close":
