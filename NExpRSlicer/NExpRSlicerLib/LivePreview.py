@@ -21,7 +21,7 @@ from .Parameters import NExpRSlicerParameterNode, Settings, settingsFromParamete
 from .PreviewGrid import NotShowable, PreviewGrid, sliceIndex, visibleGrid, wholeSliceGrid
 from .PreviewNode import PreviewNode
 from .SliceEncoder import EncodedSlice, SliceContent, SliceEncoder, VolumeRange, encodeSlice
-from .SliceViews import rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
+from .SliceViews import CornerText, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
 from .Volumes import geometryOf, ijkToWorld, volumeOf, volumeProblem
 from .Worker import Worker
 
@@ -43,6 +43,7 @@ class LivePreview(VTKObservationMixin):
         self._encoder = SliceEncoder(worker, partial(encodeSlice, models), onChanged)
         self._onChanged = onChanged
         self._node = PreviewNode()
+        self._corner = CornerText()
         self._drawn = ()  # (what the pixels depend on, in which view, where) or nothing
         self._range: tuple = (None, None)  # (of which volume and model, VolumeRange)
         self._index = 0  # of the slice that was shown last
@@ -94,6 +95,7 @@ class LivePreview(VTKObservationMixin):
         self._observed = []
         self._encoder.release()
         self._node.remove()
+        self._corner.show("", "")
         self._drawn = ()
         self._range = (None, None)
         self.text = ""
@@ -127,6 +129,7 @@ class LivePreview(VTKObservationMixin):
         encoded = self._encoder.get(key)
         if encoded is None:
             self._hide()
+            self._corner.show(sliceNode.GetLayoutName(), _("NExpR: encoding..."))
             return _("Encoding slice {number}...").format(number=index + 1)
         if parameterNode.liveZoom:
             shape = tuple(sizes[axis] for axis in plan.plane_axes)
@@ -136,6 +139,8 @@ class LivePreview(VTKObservationMixin):
             grid = wholeSliceGrid(plan, matrix, index)
         self._draw(key, encoded, grid, compositeNode, parameterNode)
         self._node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom)
+        shown = _("NExpR: inferred detail") if parameterNode.inferredDetail else _("NExpR: preview")
+        self._corner.show(sliceNode.GetLayoutName(), shown)
         return _describe(grid, index, sizes[plan.slice_axis], parameterNode, self._node.displayNode.GetWindow())
 
     def _request(
@@ -189,6 +194,7 @@ class LivePreview(VTKObservationMixin):
 
     def _showNothing(self, text: str) -> None:
         self._hide()
+        self._corner.show("", "")
         self._encoder.withdraw()  # The slice that was asked for may be gone.
         self.text = text
 

@@ -4,6 +4,42 @@ from __future__ import annotations
 
 import numpy as np
 import slicer
+import vtk
+
+
+class CornerText:
+    """A line of text in the bottom right corner of a slice view."""
+
+    def __init__(self):
+        self._layoutName = ""
+        self._actor = vtk.vtkTextActor()
+        style = self._actor.GetTextProperty()
+        style.SetFontSize(14)
+        style.SetColor(1.0, 1.0, 0.6)
+        style.SetShadow(True)
+        style.SetJustificationToRight()
+        self._actor.GetPositionCoordinate().SetCoordinateSystemToNormalizedViewport()
+        self._actor.SetPosition(0.98, 0.02)
+
+    def show(self, layoutName: str, text: str) -> None:
+        """Show a text in one view, and in no other; an empty text in none."""
+        layoutName = layoutName if text else ""
+        if (layoutName, text) == (self._layoutName, self._actor.GetInput()):
+            return
+        self._actor.SetInput(text)
+        for name, change in ((self._layoutName, "RemoveActor2D"), (layoutName, "AddActor2D")):
+            view = _sliceView(name)
+            if view is not None:
+                getattr(view.renderWindow().GetRenderers().GetFirstRenderer(), change)(self._actor)
+                view.scheduleRender()
+        self._layoutName = layoutName
+
+
+def _sliceView(layoutName: str):
+    """ctkVTKSliceView, or None if there is none of this name, or no application window."""
+    layoutManager = slicer.app.layoutManager()
+    sliceWidget = layoutManager.sliceWidget(layoutName) if layoutManager is not None and layoutName else None
+    return sliceWidget.sliceView() if sliceWidget is not None else None
 
 
 def viewOf(

@@ -133,7 +133,9 @@ def install(slicer):
     sys.modules["qt"] = types.ModuleType("qt")
     sys.modules["qt"].QTimer = Timer
     sys.modules["ctk"] = types.ModuleType("ctk")
-    slicer.app = types.SimpleNamespace(testingEnabled=lambda: True, connect=lambda signal, slot: None)
+    slicer.app = types.SimpleNamespace(
+        testingEnabled=lambda: True, connect=lambda signal, slot: None, layoutManager=lambda: None
+    )
     loaded = {}
 
     def loadUI(path):

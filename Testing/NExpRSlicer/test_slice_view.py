@@ -1,6 +1,7 @@
 """What a slice view shows of the preview, through Slicer's own reslicing, pixel by pixel."""
 
 import re
+import types
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import slicer
 import slicer.util
+import vtk
+from NExpRSlicerLib.Parameters import Plane
 from scipy.ndimage import map_coordinates
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -61,6 +64,46 @@ def _positions(sliceNode, volumeNode):
     xyToIJK = np.linalg.inv(matrix_of_node(volumeNode)) @ slicer.util.arrayFromVTKMatrix(sliceNode.GetXYToRAS())
     column, row, _k, _one = np.einsum("ij,jyx->iyx", xyToIJK, np.stack([x, y, 0 * x, 0 * x + 1.0]))
     return row, column
+
+
+class Views:
+    """Slice views with a real renderer each, as the layout manager hands them out."""
+
+    def __init__(self, names):
+        self.windows = {name: vtk.vtkRenderWindow() for name in names}
+        for window in self.windows.values():
+            window.AddRenderer(vtk.vtkRenderer())
+
+    def sliceWidget(self, name):
+        if name not in self.windows:
+            return None
+        view = types.SimpleNamespace(renderWindow=lambda: self.windows[name], scheduleRender=lambda: None)
+        return types.SimpleNamespace(sliceView=lambda: view)
+
+    def texts(self):
+        shown = {}
+        for name, window in self.windows.items():
+            for actor in window.GetRenderers().GetFirstRenderer().GetActors2D():
+                shown[name] = actor.GetInput()
+        return shown
+
+
+def test_view_says_that_its_slice_is_being_encoded(scene, tiny_model_folder, monkeypatch):
+    views = Views(["Red", "Yellow", "Green"])
+    monkeypatch.setattr(slicer.app, "layoutManager", lambda: views)
+    stage = Stage(scene, tiny_model_folder)
+    stage.preview.update(stage.parameters)
+    assert views.texts() == {"Red": "NExpR: encoding..."}
+    stage.settle()
+    assert views.texts() == {"Red": "NExpR: preview"}
+    stage.parameters.plane = Plane.CORONAL
+    stage.preview.update(stage.parameters)
+    assert views.texts() == {"Green": "NExpR: encoding..."}
+    stage.views["Green"][0].SetSliceOffset(500)
+    stage.settle()
+    assert views.texts() == {}
+    stage.preview.stop()
+    stage.worker.stop()
 
 
 def _inside(row, column):
