@@ -2,6 +2,9 @@
 
 import copy
 import hashlib
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,10 +12,9 @@ import torch
 from .allocator import freed_memory_kept
 from .function.backend import full_precision
 from .function.explicit_image import ExplicitImage
-from .function.interpolant import prefilter
 from .memory import TILE
 from .model_card import intensity_range, model_folder, read_card
-from .network import NetworkConfig, NExpRNetwork, coefficient_matrices
+from .network import NetworkConfig, NExpRNetwork
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -26,24 +28,35 @@ class Model:
     :ivar precision: of the encoder, as in :func:`load_model`.
     """
 
-    def __init__(self, network, card, device, precision="auto"):
+    def __init__(self, network: NExpRNetwork, card: dict[str, Any], device: torch.device, precision: str = "auto"):
         self.network = network.to(device=device, memory_format=torch.channels_last).eval()
         self.card = card
         self.device = device
         self.precision = precision
         self._lower = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
 
-    def to(self, device):
+    def to(self, device: str | torch.device) -> "Model":
         """The same model on another device (``cuda``, ``mps`` or ``cpu``)."""
         return Model(copy.deepcopy(self.network), self.card, torch_device(device), self.precision)
 
-    def intensity_range(self, image):
+    def intensity_range(self, image: np.ndarray) -> tuple[float, float]:
         """Intensities of a slice or volume that the network sees as 0 and 1: the model's window, or a robust range."""
         return intensity_range(self.card, image)
 
     @torch.inference_mode()
-    def represent(self, slices, intensity_range=None, tile=TILE, periodic=False):
+    def represent(
+        self,
+        slices: np.ndarray | torch.Tensor,
+        intensity_range: Sequence[float] | np.ndarray | torch.Tensor | None = None,
+        tile: int | None = TILE,
+        periodic: bool = False,
+    ) -> ExplicitImage:
         """Encode slices once; the result is rasterized at any scale without the network.
+
+        >>> model = load_model("mri-fast", device="cpu")
+        >>> image = model.represent(np.random.default_rng(0).random((16, 12)))
+        >>> image.rasterize(scale=2.5).shape
+        (40, 30)
 
         :param slices: (h, w) or (b, 1, h, w), NumPy array or tensor of any real numeric dtype, all finite.
         :param intensity_range: (low, high) that the network sees as 0 and 1, low < high; by default each slice has its
@@ -71,7 +84,7 @@ class Model:
         pixels = pixels.astype(np.float64)
         if not np.isfinite(pixels).all():
             raise ValueError("The slice contains NaN or infinite values: replace them first.")
-        config, leading, shape = self.network.config, pixels.shape[:-2], pixels.shape[-2:]
+        leading, shape = pixels.shape[:-2], pixels.shape[-2:]
         batch = pixels.reshape(-1, *shape)
         if intensity_range is None:
             ranges = np.array([self.intensity_range(image) for image in batch])
@@ -84,38 +97,23 @@ class Model:
                 "than float32 can hold."
             )
         normalized = (batch - low[:, None, None]) / extent[:, None, None]
-        a = config.patch_size
+        a = self.network.config.patch_size
         # All that the border depends on: encoder, blending, and B-spline coefficients, which decay as 0.27^distance.
-        margin = self.network.halo + -(-12 // a) * a if periodic else 0
-        normalized = np.pad(normalized, ((0, 0), (margin, margin), (margin, margin)), mode="wrap")
+        padding = self.network.halo + -(-12 // a) * a if periodic else 0
+        normalized = np.pad(normalized, ((0, 0), (padding, padding), (padding, padding)), mode="wrap")
         inputs = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
         with freed_memory_kept():
-            numbers = self._encode(inputs[:, None], tile)
-        matrices = coefficient_matrices(numbers, config.basis)
-        low, extent = (inputs.new_tensor(numbers)[:, None, None] for numbers in (low, extent))
-        matrices *= extent[..., None, None]
-        if config.skip == "none":
-            matrices[..., 0, 0] += low  # Frequency 0 along both axes.
-            skip_coefficients = None
-        else:
-            skip_coefficients = prefilter(inputs, config.skip) * extent + low
-            skip_coefficients = skip_coefficients.reshape(*leading, *inputs.shape[1:])
-        row_frequencies, column_frequencies = (f.numpy() for f in self.network.frequencies())
-        return ExplicitImage.from_coefficients(
-            matrices.reshape(*leading, *matrices.shape[1:]),
-            skip_coefficients,
-            shape=shape,
-            patch_size=config.patch_size,
-            blend=config.blend,
-            row_frequencies=row_frequencies,
-            column_frequencies=column_frequencies,
-            skip=config.skip,
-            margin=margin,
+            predicted = self._encode(inputs[:, None], tile)
+        return self.network.explicit_image(
+            predicted,
+            inputs.reshape(*leading, *inputs.shape[1:]),
+            low_and_extent=inputs.new_tensor(np.stack([low, extent])).reshape(2, *leading),
+            padding=padding,
             returns_numpy=returns_numpy,
         )
 
-    def _encode(self, inputs, tile):
-        """Predicted numbers (b, C, P, Q) of normalized slices (b, 1, h, w)."""
+    def _encode(self, inputs: torch.Tensor, tile: int | None) -> torch.Tensor:
+        """Predicted coefficients (b, C, P, Q) of normalized slices (b, 1, h, w)."""
         if tile is None or max(inputs.shape[-2:]) <= tile:
             return self._run(inputs)
         a, halo = self.network.config.patch_size, self.network.halo
@@ -126,21 +124,23 @@ class Model:
             row = []
             for left in range(0, inputs.shape[-1], width):
                 from_top, from_left = max(0, top - halo), max(0, left - halo)
-                window = inputs[..., from_top : top + height + halo, from_left : left + width + halo]
-                numbers = self._run(window)
+                part = self._run(inputs[..., from_top : top + height + halo, from_left : left + width + halo])
                 p, q = (top - from_top) // a, (left - from_left) // a
-                row.append(numbers[..., p : p + height // a, q : q + width // a])
+                row.append(part[..., p : p + height // a, q : q + width // a])
             rows.append(torch.cat(row, dim=-1))
         return torch.cat(rows, dim=-2)
 
-    def _run(self, inputs):
+    def _run(self, inputs: torch.Tensor) -> torch.Tensor:
         lower = torch.autocast(self.device.type, dtype=torch.bfloat16) if self._lower else full_precision(inputs)
         with lower:
             return self.network(inputs.contiguous(memory_format=torch.channels_last))
 
 
-def load_model(model="mri", device="auto", precision="auto"):
+def load_model(model: str | os.PathLike = "mri", device: str | torch.device = "auto", precision: str = "auto") -> Model:
     """Load a trained model; its weights are verified and read without running any code in them.
+
+    >>> load_model("mri-fast", device="cpu").card["name"]
+    'mri-fast'
 
     :param model: name of a model in the package, or the path of a model's folder.
     :param device: ``auto`` (the fastest present), ``cuda``, ``mps`` or ``cpu``.
@@ -168,23 +168,26 @@ def load_model(model="mri", device="auto", precision="auto"):
     return Model(network, card, on_device, precision)
 
 
-def torch_device(device):
+def torch_device(device: str | torch.device) -> torch.device:
     """Torch device of a name, or of a torch device: ``auto`` (the fastest present), ``cuda``, ``mps`` or ``cpu``.
+
+    >>> torch_device("cpu")
+    device(type='cpu')
 
     :raises ValueError: for another name, and for a device that is not present.
     """
-    device = str(device)
+    name = str(device)
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if device == "auto":
-        device = next(name for name, available in present.items() if available)
-    if device not in present:
-        raise ValueError(f'Unknown device "{device}": choose one of {", ".join(DEVICES)}.')
-    if not present[device]:
-        raise ValueError(f'The device "{device}" is not present on this computer: choose "auto" or "cpu".')
-    return torch.device(device)
+    if name == "auto":
+        name = next(known for known, available in present.items() if available)
+    if name not in present:
+        raise ValueError(f'Unknown device "{name}": choose one of {", ".join(DEVICES)}.')
+    if not present[name]:
+        raise ValueError(f'The device "{name}" is not present on this computer: choose "auto" or "cpu".')
+    return torch.device(name)
 
 
-def _has_bfloat16(device):
+def _has_bfloat16(device: torch.device) -> bool:
     """Whether a device has instructions for bfloat16; software would emulate them at a loss."""
     if device.type == "cuda":
         # PyTorch also calls it supported where it is emulated.

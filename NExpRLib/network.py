@@ -9,25 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from .function.fourier_basis import BASES, coefficient_count
-from .function.interpolant import SKIPS
-
-
-def paper_matrix(alpha, beta):
-    """Coefficients of Eq. 1, each (..., N+1, N+1), as the matrices M of :mod:`fourier_basis`: (..., 2N+1, 2N+1)."""
-    cosine_rows = torch.cat([beta, alpha[..., :, 1:]], dim=-1)
-    sine_rows = torch.cat([alpha[..., 1:, :], -beta[..., 1:, 1:]], dim=-1)
-    return torch.cat([cosine_rows, sine_rows], dim=-2)
-
-
-def coefficient_matrices(numbers, basis):
-    """Numbers that a network predicts, (b, C, P, Q), as float32 matrices M of its patches: (b, P, Q, K, K)."""
-    numbers = numbers.float().permute(0, 2, 3, 1)
-    if basis == "full":
-        return numbers.unflatten(-1, (math.isqrt(numbers.shape[-1]), -1))
-    n = math.isqrt(numbers.shape[-1] // 2)
-    alpha, beta = numbers.unflatten(-1, (2, n, n)).unbind(-3)
-    return paper_matrix(alpha, beta)
+from .function.explicit_image import ExplicitImage
+from .function.fourier_basis import BASES, coefficient_count, paper_matrix
+from .function.interpolant import SKIPS, prefilter
 
 
 @dataclass(frozen=True)
@@ -59,7 +43,7 @@ class NetworkConfig:
     blend: bool = False
     equivariant: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.basis not in BASES or self.skip not in SKIPS:
             raise ValueError(f"basis must be one of {BASES} and skip one of {SKIPS}.")
         if self.equivariant and self.skip == "none":
@@ -76,7 +60,7 @@ class Differences(nn.Module):
     offset keeps its precision.
     """
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         h, w = x.shape[-2:]
         padded = nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
         neighbors = [padded[..., i : i + h, j : j + w] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
@@ -84,7 +68,9 @@ class Differences(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    def __init__(self, features, bias=True):
+    """Two convolutions, whose result is added to their input."""
+
+    def __init__(self, features: int, bias: bool = True):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(features, features, 3, padding=1, bias=bias),
@@ -92,16 +78,17 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(features, features, 3, padding=1, bias=bias),
         )
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.body(x).add_(x)  # In place: on a CPU, memory is what limits this sum.
 
 
 class Encoder(nn.Module):
     """EDSR without its upsampler (Lim et al. 2017): (b, 1, h, w) -> (b, features, h, w)."""
 
-    def __init__(self, blocks, features, equivariant=False):
+    def __init__(self, blocks: int, features: int, equivariant: bool = False):
         super().__init__()
         bias = not equivariant
+        self.head: nn.Module
         if equivariant:
             self.head = nn.Sequential(Differences(), nn.Conv2d(8, features, 1, bias=False))
         else:
@@ -111,7 +98,7 @@ class Encoder(nn.Module):
             nn.Conv2d(features, features, 3, padding=1, bias=bias),
         )
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.head(x)
         return self.body(x).add_(x)  # In place: on a CPU, memory is what limits this sum.
 
@@ -119,13 +106,13 @@ class Encoder(nn.Module):
 class NExpRNetwork(nn.Module):
     """Predicts the coefficients of every patch from a low-resolution slice."""
 
-    def __init__(self, config=NetworkConfig()):
+    def __init__(self, config: NetworkConfig = NetworkConfig()):
         super().__init__()
         self.config = config
         bias = not config.equivariant  # Without biases, everything is proportional to the differences at its start.
         self.encoder = Encoder(config.blocks, config.features, config.equivariant)
         self.gather = nn.Conv2d(config.features, config.hidden, config.patch_size, config.patch_size, bias=bias)
-        layers = []
+        layers: list[nn.Module] = []
         for _ in range(4):
             layers += [nn.Conv2d(config.hidden, config.hidden, 1, bias=bias), nn.ReLU(inplace=True)]
         layers.append(nn.Conv2d(config.hidden, coefficient_count(config.basis, config.frequencies), 1, bias=bias))
@@ -136,7 +123,7 @@ class NExpRNetwork(nn.Module):
         self.row_frequencies = nn.Parameter(initial.clone())
         self.column_frequencies = nn.Parameter(initial.clone())
 
-    def _start_from_skip(self):
+    def _start_from_skip(self) -> None:
         """An untrained network adds nothing to the skip."""
         *hidden, last = (layer for layer in self.decoder if isinstance(layer, nn.Conv2d))
         for layer in hidden:
@@ -149,23 +136,20 @@ class NExpRNetwork(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     @property
-    def halo(self):
+    def halo(self) -> int:
         """Pixels around a patch that its coefficients depend on, rounded up to whole patches."""
         radius, a = 2 * self.config.blocks + 2, self.config.patch_size
         return -(-radius // a) * a
 
-    def frequencies(self):
-        """Row and column frequencies (N+1,) in float64 on the CPU, index 0 fixed to 0; gradients flow."""
-        return tuple(
-            nn.functional.pad(f.cpu().double(), (1, 0))  # In this order: Apple GPUs have no float64.
-            for f in (self.row_frequencies, self.column_frequencies)
-        )
+    def frequencies(self) -> torch.Tensor:
+        """Frequencies (2, N+1) of rows and columns in float64 on the CPU, index 0 fixed to 0; gradients flow."""
+        both = torch.stack([self.row_frequencies, self.column_frequencies])
+        return nn.functional.pad(both.cpu().double(), (1, 0))  # In this order: Apple GPUs have no float64.
 
-    def forward(self, x):
-        """Predict the numbers of every patch, see :func:`coefficient_matrices`.
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Predict the coefficients of every patch: alpha and beta, or M itself, see :mod:`~.function.fourier_basis`.
 
-        :param x: normalized slices (b, 1, h, w). Sizes that are no multiple of the patch are continued at the far
-            border.
+        :param x: normalized slices (b, 1, h, w). Sizes that are no multiple of the patch are padded at the far border.
         :return: (b, C, P, Q) with P, Q patches along rows and columns.
         """
         a = self.config.patch_size
@@ -173,3 +157,53 @@ class NExpRNetwork(nn.Module):
         if pad_rows or pad_columns:
             x = nn.functional.pad(x, (0, pad_columns, 0, pad_rows), mode="replicate")
         return self.decoder(self.gather(self.encoder(x)))
+
+    def explicit_image(
+        self,
+        predicted: torch.Tensor,
+        inputs: torch.Tensor,
+        *,
+        low_and_extent: torch.Tensor | None = None,
+        padding: int = 0,
+        returns_numpy: bool = False,
+    ) -> ExplicitImage:
+        """The function of each slice from the coefficients predicted for it; gradients flow.
+
+        >>> network = NExpRNetwork(NetworkConfig(blocks=1, features=8, hidden=16, skip="bicubic"))
+        >>> slices = torch.rand(2, 1, 6, 8)
+        >>> network.explicit_image(network(slices), slices).rasterize(2).shape
+        torch.Size([2, 1, 12, 16])
+
+        :param predicted: from :meth:`forward`; changed in place where ``low_and_extent`` is given.
+        :param inputs: normalized slices (..., h, w).
+        :param low_and_extent: (2, ...), the intensities that are 0 in the inputs, and those that are 1 minus them; the
+            function gives intensities then, and normalized ones otherwise.
+        :param padding: pixels by which the inputs were padded on every side.
+        """
+        config = self.config
+        coefficients = predicted.float().permute(0, 2, 3, 1)
+        if config.basis == "full":
+            coefficients = coefficients.unflatten(-1, (2 * config.frequencies + 1, -1))
+        else:
+            n = config.frequencies + 1
+            coefficients = paper_matrix(*coefficients.unflatten(-1, (2, n, n)).unbind(-3))
+        coefficients = coefficients.unflatten(0, inputs.shape[:-2]) if inputs.ndim > 2 else coefficients[0]
+        skip_coefficients = prefilter(inputs, config.skip)
+        if low_and_extent is not None:
+            low, extent = low_and_extent[..., None, None]
+            coefficients *= extent[..., None, None]
+            if skip_coefficients is None:
+                coefficients[..., 0, 0] += low  # Frequency 0 along both axes.
+            else:
+                skip_coefficients = skip_coefficients * extent + low
+        return ExplicitImage(
+            coefficients,
+            skip_coefficients,
+            shape=[n - 2 * padding for n in inputs.shape[-2:]],
+            frequencies=self.frequencies(),
+            patch_size=config.patch_size,
+            blend=config.blend,
+            skip=config.skip,
+            padding=padding,
+            returns_numpy=returns_numpy,
+        )

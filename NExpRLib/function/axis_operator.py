@@ -1,35 +1,45 @@
-"""Piecewise linear operators along one image axis.
+"""Linear operators along one axis, and drawing: one operator per axis, applied axis by axis.
 
-Both parts of an explicit image are of this kind. The axis is cut into cells of equal length; all samples of a cell
-depend on the same window of numbers (the coefficients of its patches, or the pixels around it), through weights that
-depend on their position. The windows of neighboring cells overlap and are evenly spaced, so they are views of the data
-and the operator is one batched matrix product. NumPy arrays and torch tensors are served alike: a saved image is
-evaluated without torch.
+Both parts of an explicit image are drawn so. An axis is cut into cells of equal length; all samples in a cell depend on
+the same window of coefficients (those of its patches, or of the pixels around it), through weights that depend on their
+positions. The windows of neighboring cells overlap and are evenly spaced, so they are views of the coefficients and the
+operator is one batched matrix product.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from .backend import Array, constant, contiguous, permute, product, take, windows
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, eq=False)
 class CellGroups:
-    """Samples along one axis in G groups of n, each within one cell; groups that are not full are filled up.
+    """Samples along one axis in G groups of n, each within one cell; smaller groups are padded.
 
     :ivar cells: integer array (G,), the cell of each group.
-    :ivar offsets: float64 array (G, n), positions from the start of the cell; also of what fills up a group.
+    :ivar offsets: float64 array (G, n), positions from the start of the cell, those of the padding among them.
     :ivar consecutive: whether ``cells`` are consecutive numbers.
     :ivar alike: whether all groups but the first and the last have the same offsets, as at integer scales.
-    :ivar place: where the samples lie among the G * n: a slice, or an integer array or tensor.
+    :ivar places: where the samples lie among the G * n: a slice, or an integer array or tensor.
     """
 
-    cells: np.ndarray
-    offsets: np.ndarray
+    cells: NDArray[np.int64]
+    offsets: NDArray[np.float64]
     consecutive: bool
     alike: bool
-    place: object
+    places: slice | Any
 
-    def weights(self, weights_of):
+    def weights(self, weights_of: Callable[[NDArray[np.int64], NDArray[np.float64]], Any]) -> Any:
         """Weights (G, n, w) of all groups, computed once for those that are alike.
 
         :param weights_of: function of cells (g,) and offsets (g, n) that returns (g, n, w).
@@ -43,11 +53,16 @@ class CellGroups:
         return weights[which]
 
 
-def group_by_cell(positions, cells, start_of_first, cell_length):
+def group_by_cell(
+    positions: NDArray[np.float64], cells: NDArray[np.int64], start_of_first: float, cell_length: int
+) -> CellGroups:
     """Group samples by cell.
 
-    :param positions: float64 array (samples,), in any order.
-    :param cells: integer array (samples,), the cell of each sample.
+    >>> group_by_cell(np.array([0.0, 0.5, 1.0]), np.array([0, 0, 1]), 0, 1).cells
+    array([0, 1])
+
+    :param positions: (samples,), in any order.
+    :param cells: (samples,), the cell of each sample.
     :param start_of_first: position where cell 0 begins.
     """
     order = None
@@ -62,7 +77,7 @@ def group_by_cell(positions, cells, start_of_first, cell_length):
     if consecutive:
         groups = np.arange(len(counts))
         begin_slot = length * groups
-        begin_slot[0] += length - counts[0]  # What fills up the first group comes first: the samples are in one piece.
+        begin_slot[0] += length - counts[0]  # The padding of the first group comes first: the samples are in one piece.
     else:
         pieces = -(-counts // length)
         groups = np.arange(len(counts)).repeat(pieces)
@@ -76,78 +91,123 @@ def group_by_cell(positions, cells, start_of_first, cell_length):
     offsets.reshape(-1)[slots] = in_cell
     in_one_piece = slots[-1] - slots[0] == len(slots) - 1
     alike = consecutive and in_one_piece and len(groups) > 3 and np.abs(offsets[1:-1] - offsets[1]).max() < 1e-9
+    places: slice | NDArray[np.int64]
     if order is not None:
-        place = np.empty_like(slots)
-        place[order] = slots
+        places = np.empty_like(slots)
+        places[order] = slots
     elif in_one_piece:
-        place = slice(int(slots[0]), int(slots[-1]) + 1)
+        places = slice(int(slots[0]), int(slots[-1]) + 1)
     else:
-        place = slots
-    return CellGroups(first + groups, offsets, consecutive, bool(alike), place)
+        places = slots
+    return CellGroups(first + groups, offsets, consecutive, bool(alike), places)
 
 
 @dataclass(frozen=True, eq=False)
 class AxisOperator:
-    """Linear operator from the numbers along one axis to samples along it.
+    """Linear operator from the coefficients along one axis to samples along it.
 
     :ivar weights: array or tensor (G, n, w).
-    :ivar step: numbers from the beginning of one cell's window to that of the next; cell -1 has the first window.
+    :ivar step: coefficients from the beginning of one cell's window to that of the next; cell -1 has the first window.
     """
 
     groups: CellGroups
-    weights: object
+    weights: Any
     step: int
 
-    def to(self, dtype, device):
+    def to(self, dtype: np.dtype | torch.dtype, device: torch.device | None) -> AxisOperator:
         """The operator with weights of another NumPy dtype, or of a torch dtype on a device; gradients flow."""
-        if isinstance(dtype, np.dtype):
-            return replace(self, weights=self.weights.astype(dtype))
-        import torch  # Loaded already, since the data is a tensor.
+        groups, weights = self.groups, constant(self.weights, dtype, device)
+        if isinstance(groups.places, np.ndarray) and not isinstance(weights, np.ndarray):
+            import torch
 
-        with torch.inference_mode(False):  # The operator may be kept, and used later where gradients flow.
-            groups = self.groups
-            if isinstance(groups.place, np.ndarray):
-                groups = replace(groups, place=torch.as_tensor(groups.place, device=device))
-            # In this order, for gradients as well: Apple GPUs have no float64.
-            return replace(self, groups=groups, weights=torch.as_tensor(self.weights, dtype=dtype).to(device))
+            groups = replace(groups, places=constant(groups.places, torch.int64, device))
+        return replace(self, groups=groups, weights=weights)
 
-    @property
-    def numbers(self):
-        """Slice of the numbers along the axis that the samples depend on: what the methods below take as ``data``."""
+    @cached_property
+    def needed(self) -> slice:
+        """The coefficients along the axis that the samples depend on: what the methods below take."""
+        first, last = (int(cell + 1) * self.step for cell in self.groups.cells[[0, -1]])
+        return slice(first, last + self.weights.shape[-1])
+
+    def __call__(self, coefficients: Array) -> Any:
+        """Apply to the first axis: (needed, m) -> (samples, m)."""
+        return self.samples(self.grouped(coefficients))
+
+    def grouped(self, coefficients: Array, onto: Any = None) -> Any:
+        """Samples and the padding of their groups: (needed, m) -> (G, n, m).
+
+        :param onto: of the same shape; they are added to it in place.
+        """
+        # A view where the cells are consecutive.
+        of_cells = windows(coefficients, self.weights.shape[-1], self.step)
         cells = self.groups.cells
-        return slice((cells[0] + 1) * self.step, (cells[-1] + 1) * self.step + self.weights.shape[-1])
+        of_groups = of_cells if self.groups.consecutive else of_cells[cells - cells[0]]
+        return product(self.weights, of_groups.swapaxes(1, 2), onto)
 
-    def __call__(self, data):
-        """Apply to the first axis: (numbers, m) -> (samples, m)."""
-        return self.samples(self.filled_up(data))
-
-    def filled_up(self, data):
-        """Samples together with what fills up their groups: (numbers, m) -> (G, n, m)."""
-        windows = self._windows(data)
-        return self.weights @ windows if isinstance(data, np.ndarray) else self.weights.bmm(windows)
-
-    def add_filled_up(self, data, image):
-        """Add :meth:`filled_up` of ``data`` to ``image`` in place."""
-        windows = self._windows(data)
-        if isinstance(data, np.ndarray):
-            image += self.weights @ windows
-        else:
-            image.baddbmm_(self.weights, windows)
-
-    def samples(self, filled_up):
+    def samples(self, grouped: Any) -> Any:
         """Take the samples out of the groups: (G, n, m) -> (samples, m)."""
-        rows = filled_up.reshape(-1, filled_up.shape[-1])
-        place = self.groups.place
-        if isinstance(place, slice) or isinstance(rows, np.ndarray):
-            return rows[place]
-        return rows.index_select(0, place)
+        rows, places = grouped.reshape(-1, grouped.shape[-1]), self.groups.places
+        return rows[places] if isinstance(places, slice) else take(rows, places, 0)
 
-    def _windows(self, data):
-        """Windows (G, w, m) of the numbers of each group: a view where the cells are consecutive."""
-        width = self.weights.shape[-1]
-        if isinstance(data, np.ndarray):
-            windows = np.lib.stride_tricks.sliding_window_view(data, width, axis=0)[:: self.step]
-        else:
-            windows = data.unfold(0, width, self.step)
-        cells = self.groups.cells
-        return (windows if self.groups.consecutive else windows[cells - cells[0]]).swapaxes(1, 2)
+
+def draw(parts: Iterable[tuple[Array, Sequence[AxisOperator]]]) -> Any:
+    """The sum of parts, each drawn by one operator per axis.
+
+    :param parts: arranged coefficients, see :func:`arrange`, and the operators of axes 1 to d; those of axis 1 have the
+        samples in the same groups.
+    :return: samples (s_1, ..., s_d).
+    """
+    image = None
+    for coefficients, (first, *others) in parts:
+        data: Any = coefficients[tuple([operator.needed for operator in (*others, first)])]
+        *sizes, last = data.shape
+        counts = []
+        for size, operator in zip(sizes, others):  # (n_2, ..., n_1), then (..., n_1, s_2), and so on.
+            data = operator(_with_rows(data, size)).swapaxes(0, 1)
+            counts.append(data.shape[1])
+        image = first.grouped(_with_rows(data, last), image)
+    samples = first.samples(image)
+    return samples if len(counts) == 1 else samples.reshape(-1, *counts)
+
+
+def _with_rows(data: Any, rows: int) -> Any:
+    """Matrix of so many rows; what is one already stays as it is, since this takes as long as drawing some pixels."""
+    return data if data.ndim == 2 and len(data) == rows else data.reshape(rows, -1)
+
+
+def arrange(coefficients: Array, places: Sequence[NDArray[np.int64]]) -> Array:
+    """Coefficients as :func:`draw` reads them: those of an axis side by side, the first axis last.
+
+    >>> arrange(np.arange(6).reshape(2, 3, 1, 1), [np.array([0, 0, 1]), np.arange(3)])
+    array([[0, 0, 3],
+           [1, 1, 4],
+           [2, 2, 5]])
+
+    :param coefficients: (..., p_1, ..., p_d, k_1, ..., k_d), at each place along the axes a block of coefficients.
+    :param places: per axis, which are taken one after another.
+    :return: (..., n_2 k_2, ..., n_d k_d, n_1 k_1) with n places taken.
+    """
+    axes = len(places)
+    (*leading,) = coefficients.shape[: -2 * axes]
+    blocks = coefficients.shape[-axes:]
+    for axis, taken in enumerate(places, len(leading)):
+        coefficients = take(coefficients, taken, axis)
+    order = [*range(1, axes), 0]
+    pairs = [len(leading) + axis + block for axis in order for block in (0, axes)]
+    sizes = [len(places[axis]) * blocks[axis] for axis in order]
+    return contiguous(permute(coefficients, [*range(len(leading)), *pairs]).reshape(*leading, *sizes))
+
+
+def rearrange(arranged: Array, blocks: Sequence[int], places: Sequence[slice]) -> Array:
+    """The way back from :func:`arrange`, as a view.
+
+    :param blocks: (k_1, ..., k_d).
+    :param places: per axis, where what is wanted lies among the places.
+    """
+    axes = len(blocks)
+    leading = arranged.ndim - axes
+    order = [*range(1, axes), 0]
+    split = [n for axis, size in zip(order, arranged.shape[leading:]) for n in (size // blocks[axis], blocks[axis])]
+    where = [leading + 2 * order.index(axis) + block for block in (0, 1) for axis in range(axes)]
+    natural = permute(arranged.reshape(*arranged.shape[:leading], *split), [*range(leading), *where])
+    return natural[(..., *places, *[slice(None)] * axes)]

@@ -1,78 +1,136 @@
 """An image as an explicit function: evaluated anywhere, without the network (paper Eqs. 1-3 plus an analytic skip)."""
 
+from __future__ import annotations
+
+import copy
 import math
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from .backend import full_precision
-from .fourier_basis import arrange_patches, start_of_first_cell
-from .interpolant import arrange_pixels
-from .rasterizer import Axis, axis_operators, draw
+from .axis_operator import arrange, draw, rearrange
+from .backend import Array, full_precision, stack, to_numpy
+from .fourier_basis import repeated_patches, start_of_first_cell
+from .interpolant import continued_pixels, first_continued_pixel
+from .rasterizer import Axis, axis_operators
 from .samples import GRIDS, Samples, scaled_size
 
-_FORMAT = 2
+_FORMAT = 3
 
 
-@dataclass(frozen=True, eq=False)
 class ExplicitImage:
     """A slice, or a batch of slices, as the function ``f(u, v) = skip(u, v) + g(u, v)``.
 
-    Coordinates u (down rows) and v (along columns) are low-resolution pixel indices, pixel centers being integers.
+    Coordinates u (down rows) and v (along columns) are low-resolution pixel indices, pixel centers being integers. A
+    function of three coordinates has one axis before rows, for which everything below holds likewise.
+
+    >>> coefficients = np.zeros((2, 2, 3, 3), dtype=np.float32)  # of 2 x 2 patches: cos(0), cos(w t), sin(w t) each
+    >>> coefficients[:, :, 0, 0] = 5
+    >>> image = ExplicitImage(coefficients, shape=(4, 4), frequencies=np.array([[0, 1.5], [0, 1.5]]), patch_size=2)
+    >>> image.rasterize(shape=(1, 3))
+    array([[5., 5., 5.]], dtype=float32)
 
     :ivar shape: (h, w) of the low-resolution slice.
-    :ivar patches: coefficients as :func:`~.fourier_basis.arrange_patches` returns them, float32 NumPy array or torch
-        tensor on any device; the leading dimensions are those of the slices. Patch (0, 0) begins ``margin`` pixels
-        before the slice.
-    :ivar row_frequencies, column_frequencies: (N+1,) radians per low-resolution pixel: NumPy arrays, or float64 tensors
-        on the CPU to let gradients flow.
-    :ivar skip: ``none``, ``bicubic`` or ``bspline``.
-    :ivar pixels: coefficients of the skip as :func:`~.interpolation.arrange_pixels` returns them, of the kind of
-        ``patches``; ``None`` without a skip.
-    :ivar margin: pixels by which the function extends beyond the slice on every side before its border continues.
-    :ivar returns_numpy: whether :meth:`rasterize` returns NumPy arrays rather than the kind of ``patches``.
+    :ivar axes: what each axis is like, see :class:`~.rasterizer.Axis`.
+    :ivar parts: coefficients of the skip, unless there is none, and of the patches, arranged for drawing, see
+        :func:`~.axis_operator.arrange`.
+    :ivar returns_numpy: whether :meth:`rasterize` returns NumPy arrays rather than the kind of the coefficients.
     """
 
-    shape: tuple
-    patch_size: int
-    blend: bool
-    patches: object = field(repr=False)
-    row_frequencies: np.ndarray = field(repr=False)
-    column_frequencies: np.ndarray = field(repr=False)
-    skip: str
-    pixels: object = field(repr=False)
-    margin: int = 0
-    returns_numpy: bool = False
-
-    @classmethod
-    def from_coefficients(cls, matrices, skip_coefficients, *, patch_size, blend, skip, **others):
-        """Function with the given coefficients.
-
-        :param matrices: (..., P, Q, K, K), the matrix M of each patch, see :mod:`~.fourier_basis`.
-        :param skip_coefficients: (..., h + 2 margin, w + 2 margin) from :func:`~.interpolation.prefilter`, or ``None``.
+    def __init__(
+        self,
+        coefficients: Array,
+        skip_coefficients: Array | None = None,
+        *,
+        shape: Sequence[int],
+        frequencies: Array,
+        patch_size: int,
+        blend: bool = False,
+        skip: str = "none",
+        padding: int = 0,
+        returns_numpy: bool = False,
+    ):
         """
-        pixels = None
+        :param coefficients: (..., P, Q, K, K), the matrix M of each patch, see :mod:`~.fourier_basis`: float32 NumPy
+            array or torch tensor on any device; the leading dimensions are those of the slices. Patch (0, 0) begins
+            ``padding`` pixels before the slice.
+        :param skip_coefficients: (..., h + 2 padding, w + 2 padding) of the same kind, from
+            :func:`~.interpolant.prefilter`; ``None`` without a skip.
+        :param frequencies: (2, N+1), of rows and columns in radians per low-resolution pixel, with K = 2N+1: NumPy
+            array, or float64 tensor on the CPU to let gradients flow.
+        :param patch_size: low-resolution pixels per patch side.
+        :param blend: mix neighboring patches linearly, so that there are no seams.
+        :param skip: ``none``, ``bicubic`` or ``bspline``.
+        :param padding: pixels by which the function extends beyond the slice on every side before its border continues.
+        """
+        self.shape = tuple(shape)
+        self.returns_numpy = returns_numpy
+        patches = coefficients.shape[-2 * len(self.shape) : -len(self.shape)]
+        by_axis: Any = frequencies
+        if not getattr(frequencies, "requires_grad", False):
+            by_axis = [tuple(along) for along in to_numpy(frequencies).astype(np.float64).tolist()]
+        self.axes = [
+            Axis(size, padding, count, patch_size, blend, skip, along)
+            for size, count, along in zip(self.shape, patches, by_axis)
+        ]
+        self.parts = [arrange(coefficients, [repeated_patches(count) for count in patches])]
         if skip_coefficients is not None:
-            pixels = arrange_pixels(skip_coefficients, patch_size, start_of_first_cell(patch_size, blend), skip)
-        patches = arrange_patches(matrices)
-        return cls(patches=patches, pixels=pixels, patch_size=patch_size, blend=blend, skip=skip, **others)
+            first = self.axes[0].start_of_first_cell
+            taken = [continued_pixels(n + 2 * padding, patch_size, first, skip) for n in self.shape]
+            self.parts.insert(0, arrange(skip_coefficients[(..., *[None] * len(taken))], taken))
 
-    def __getitem__(self, index):
+    @property
+    def coefficients(self) -> Any:
+        """(..., P, Q, K, K), the matrix M of each patch: a view."""
+        blocks = [2 * len(axis.frequencies) - 1 for axis in self.axes]
+        return rearrange(self.parts[-1], blocks, [slice(1, 1 + axis.patches) for axis in self.axes])
+
+    @property
+    def skip_coefficients(self) -> Any:
+        """(..., h + 2 padding, w + 2 padding), the coefficients of the skip: a view; ``None`` without a skip."""
+        if len(self.parts) == 1:
+            return None
+        axes = len(self.axes)
+        first = [-first_continued_pixel(axis.patch_size, axis.start_of_first_cell) for axis in self.axes]
+        places = [slice(start, start + axis.size + 2 * axis.padding) for start, axis in zip(first, self.axes)]
+        return rearrange(self.parts[0], [1] * axes, places)[(..., *[0] * axes)]
+
+    def __getitem__(self, index: Any) -> ExplicitImage:
         """One slice, or a part, of a batch.
 
         :raises TypeError: for a single slice.
         :raises IndexError: for an index of pixels.
         """
-        if self.patches.ndim == 2:
+        axes = len(self.axes)
+        if self.parts[-1].ndim == axes:
             raise TypeError("This image is a single slice: there is nothing to take out of it.")
-        pixels = None if self.pixels is None else self.pixels[index]
-        patches = self.patches[index]
-        if patches.shape[-2:] != self.patches.shape[-2:]:
+        image = self._with(lambda part: part[index])
+        if [part.shape[-axes:] for part in image.parts] != [part.shape[-axes:] for part in self.parts]:
             raise IndexError("Only slices can be taken out of an image, not pixels: rasterize them.")
-        return replace(self, patches=patches, pixels=pixels)
+        return image
 
-    def rasterize(self, scale=None, *, shape=None, grid="fov", rows=None, columns=None):
+    def cpu(self) -> ExplicitImage:
+        """The same function, of tensors in main memory."""
+        return self._with(lambda part: part.cpu())
+
+    def _with(self, change: Callable[[Any], Any]) -> ExplicitImage:
+        image = copy.copy(self)
+        image.parts = [change(part) for part in self.parts]
+        return image
+
+    def rasterize(
+        self,
+        scale: ArrayLike | None = None,
+        *,
+        shape: Sequence[int] | None = None,
+        grid: str = "fov",
+        slices: Samples | ArrayLike | None = None,
+        rows: Samples | ArrayLike | None = None,
+        columns: Samples | ArrayLike | None = None,
+    ) -> Any:
         """Evaluate the function on a separable grid.
 
         Name the target in exactly one way: ``scale`` (a number, or one per axis), ``shape`` (H, W), or ``rows`` and
@@ -81,21 +139,35 @@ class ExplicitImage:
 
         :param grid: ``fov`` (extent preserved) or ``kspace`` (first sample stays in place); for ``scale`` and
             ``shape``.
+        :param slices: with ``rows`` and ``columns``, the samples along the first of three axes.
         :return: (..., H, W) float32: NumPy if the image was made from NumPy, else a torch tensor on its device.
         :raises ValueError: for a target that is not named, named twice, empty or not finite.
         """
-        image = self._drawn(self._targets(scale, shape, grid, rows, columns))
-        return _to_numpy(image) if self.returns_numpy else image
+        image = self._drawn(self._targets(scale, shape, grid, [slices, rows, columns]))
+        return to_numpy(image) if self.returns_numpy else image
 
-    def save(self, path):
-        """Write a portable ``.npz`` file (no pickle); evaluating it needs NumPy only."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "returns_numpy"}
-        arrays = {name: _to_numpy(value) for name, value in arrays.items() if value is not None}
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a portable ``.npz`` file (no pickle); evaluating it needs NumPy only.
+
+        Its arrays are named as what the class is made from; ``format`` is 3.
+        """
+        axis = self.axes[0]
+        arrays = {
+            "coefficients": to_numpy(self.coefficients),
+            "shape": self.shape,
+            "frequencies": [to_numpy(axis.frequencies) for axis in self.axes],
+            "patch_size": axis.patch_size,
+            "blend": axis.blend,
+            "skip": axis.skip,
+            "padding": axis.padding,
+        }
+        if self.skip_coefficients is not None:
+            arrays["skip_coefficients"] = to_numpy(self.skip_coefficients)
         with open(path, "wb") as file:
             np.savez_compressed(file, format=_FORMAT, **arrays)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike) -> ExplicitImage:
         """Read a file written by :meth:`save`; the result is evaluated with NumPy only.
 
         :raises ValueError: if the file is no saved explicit image.
@@ -103,15 +175,19 @@ class ExplicitImage:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
-            if arrays.pop("format") != _FORMAT:
+            version = arrays.pop("format")
+            if version == 2:
+                arrays = _from_format_2(arrays)
+            elif version != _FORMAT:
                 raise ValueError("unknown format version")
             return cls(
-                shape=tuple(int(n) for n in arrays.pop("shape")),
+                arrays.pop("coefficients"),
+                arrays.pop("skip_coefficients", None),
+                shape=[int(n) for n in arrays.pop("shape")],
                 patch_size=int(arrays.pop("patch_size")),
                 blend=bool(arrays.pop("blend")),
-                margin=int(arrays.pop("margin")),
+                padding=int(arrays.pop("padding")),
                 skip=str(arrays.pop("skip")),
-                pixels=arrays.pop("pixels", None),
                 **arrays,
             )
         except (OSError, MemoryError):
@@ -119,85 +195,60 @@ class ExplicitImage:
         except Exception as error:
             raise ValueError(f"{path} is not a saved explicit image ({error}).") from error
 
-    def _targets(self, scale, shape, grid, rows, columns):
-        """What rows and columns are to be evaluated at, as :func:`~.rasterizer.axis_operators` takes it."""
-        named = [scale is not None, shape is not None, rows is not None or columns is not None]
-        if sum(named) != 1 or (rows is None) != (columns is None):
+    def _targets(self, scale: Any, shape: Any, grid: str, samples: list[Any]) -> list[Samples | NDArray[np.float64]]:
+        """What each axis is to be evaluated at."""
+        axes = len(self.shape)
+        named = [along for along in samples if along is not None]
+        if [scale is not None, shape is not None, bool(named)].count(True) != 1 or (
+            named and [along is not None for along in samples] != [axis >= 3 - axes for axis in range(3)]
+        ):
             raise ValueError("Name the target in one way: scale, shape, or both rows and columns.")
-        if rows is not None:
-            return [_samples_or_positions(along) for along in (rows, columns)]
+        if named:
+            return [_samples_or_positions(along) for along in named]
         if grid not in GRIDS:
             raise ValueError(f'Unknown grid "{grid}": choose one of {", ".join(GRIDS)}.')
         if scale is not None:
             scales = [float(s) for s in np.ravel(scale)]
-            if len(scales) not in (1, 2) or not all(0 < s < math.inf for s in scales):
-                raise ValueError(f"The scale must be one or two positive numbers, not {scale}.")
-            shape = [scaled_size(n, s) for n, s in zip(self.shape, (scales[0], scales[-1]))]
-        elif np.shape(shape) != (2,) or not all(n >= 1 and n % 1 == 0 for n in shape):
-            raise ValueError(f"The shape must be two positive whole numbers, not {shape}.")
+            if len(scales) not in (1, axes) or not all(0 < s < math.inf for s in scales):
+                raise ValueError(f"The scale must be a positive number, or one for each axis, not {scale}.")
+            shape = [scaled_size(n, s) for n, s in zip(self.shape, scales if len(scales) > 1 else scales * axes)]
+        elif np.shape(shape) != (axes,) or not all(n >= 1 and n % 1 == 0 for n in shape):
+            raise ValueError(f"The shape must be {axes} positive whole numbers, not {shape}.")
         return [Samples.over(size, int(n), grid) for size, n in zip(self.shape, shape)]
 
-    @cached_property
-    def _axes(self):
-        """Rows and columns."""
-        # What is arranged has columns first.
-        numbers = reversed(self.patches.shape[-2:])
-        return [
-            Axis(
-                size=size,
-                margin=self.margin,
-                patches=count // (2 * len(frequencies) - 1) - 2,
-                patch_size=self.patch_size,
-                blend=self.blend,
-                skip=self.skip,
-                dtype=self.patches.dtype,
-                device=getattr(self.patches, "device", None),
-            )
-            for size, count, frequencies in zip(self.shape, numbers, (self.row_frequencies, self.column_frequencies))
-        ]
-
-    @cached_property
-    def _frequencies(self):
-        """Of rows and columns: float64 as bytes, unless they are tensors."""
-        both = self.row_frequencies, self.column_frequencies
-        return [f.astype(np.float64).tobytes() if isinstance(f, np.ndarray) else f for f in both]
-
-    def _drawn(self, targets):
+    def _drawn(self, targets: list[Samples | NDArray[np.float64]]) -> Any:
         """Slices (..., H, W)."""
-        along_axes = list(zip(targets, self._axes, self._frequencies))
+        coefficients = self.parts[-1]
         if self._is_for_gpu_kernels():
             from .gpu_kernels import draw_on_gpu
 
-            return draw_on_gpu(self.patches, self.pixels, *along_axes)
-        rows, columns = (axis_operators(*along_axis) for along_axis in along_axes)
-        slices = self.patches.shape[:-2]
-        with full_precision(self.patches):
+            return draw_on_gpu(self.parts, targets, self.axes)
+        kind = coefficients.dtype, None if isinstance(coefficients, np.ndarray) else coefficients.device
+        operators = list(zip(*(axis_operators(along, axis, *kind) for along, axis in zip(targets, self.axes))))
+        slices = coefficients.shape[: -len(self.axes)]
+        with full_precision(coefficients):
             if not slices:
-                return draw(self.patches, self.pixels, rows, columns)
-            images = []
-            for index in np.ndindex(slices):
-                pixels = None if self.pixels is None else self.pixels[index]
-                images.append(draw(self.patches[index], pixels, rows, columns))
-        image = _stack(images)
+                return draw(zip(self.parts, operators))
+            image = stack([draw(zip([p[index] for p in self.parts], operators)) for index in np.ndindex(*slices)])
         return image.reshape(*slices, *image.shape[1:])
 
-    def _is_for_gpu_kernels(self):
-        """Whether kernels can draw it: float32 on the current GPU, no gradients, and they can be built there."""
-        if not getattr(self.patches, "is_cuda", False) or not all(isinstance(f, bytes) for f in self._frequencies):
+    def _is_for_gpu_kernels(self) -> bool:
+        """Whether kernels can draw it: float32 slices on the current GPU, no gradients, and they can be built there."""
+        if not getattr(self.parts[-1], "is_cuda", False) or len(self.axes) != 2:
             return False
         import torch
 
         from .gpu_kernels import gpu_kernels_work
 
-        tensors = [tensor for tensor in (self.patches, self.pixels) if tensor is not None]
         return (
-            not any(tensor.requires_grad or tensor.dtype != torch.float32 for tensor in tensors)
-            and self.patches.device.index == torch.cuda.current_device()
+            all(isinstance(axis.frequencies, tuple) for axis in self.axes)
+            and not any(part.requires_grad or part.dtype != torch.float32 for part in self.parts)
+            and self.parts[-1].device.index == torch.cuda.current_device()
             and gpu_kernels_work()
         )
 
 
-def _samples_or_positions(along):
+def _samples_or_positions(along: Any) -> Samples | NDArray[np.float64]:
     if isinstance(along, Samples) and along.count >= 1 and math.isfinite(along.first + along.step):
         return along
     positions = np.atleast_1d(np.asarray(along, dtype=np.float64))
@@ -206,13 +257,14 @@ def _samples_or_positions(along):
     return positions
 
 
-def _stack(images):
-    if isinstance(images[0], np.ndarray):
-        return np.stack(images)
-    import torch  # Loaded already, since the images are tensors.
-
-    return torch.stack(images)
-
-
-def _to_numpy(value):
-    return value if not hasattr(value, "detach") else value.detach().cpu().numpy()
+def _from_format_2(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The arrays of format 3 from those of format 2, which held both parts as they are arranged for drawing."""
+    frequencies = np.stack([arrays.pop("row_frequencies"), arrays.pop("column_frequencies")])
+    block, padding = 2 * frequencies.shape[1] - 1, arrays.pop("margin")
+    coefficients = rearrange(arrays.pop("patches"), [block, block], [slice(1, -1)] * 2)
+    if "pixels" in arrays:
+        patch_size = int(arrays["patch_size"])
+        first = -first_continued_pixel(patch_size, start_of_first_cell(patch_size, bool(arrays["blend"])))
+        places = [slice(first, first + n + 2 * padding) for n in arrays["shape"]]
+        arrays["skip_coefficients"] = rearrange(arrays.pop("pixels"), [1, 1], places)[..., 0, 0]
+    return arrays | {"coefficients": coefficients, "frequencies": frequencies, "padding": padding}

@@ -5,65 +5,94 @@ Inside a patch, with t and z the offsets from its center, Eq. 1 reads
     g = sum_{p,q} alpha_pq sin(w_p t + n_q z) + beta_pq cos(w_p t + n_q z).
 
 Expanding the sums of angles gives ``X^T M Y`` with ``X = [cos(w_0 t) ... cos(w_N t), sin(w_1 t) ... sin(w_N t)]``, Y
-likewise along columns, and one matrix M of (2N+1) x (2N+1) numbers per patch: frequency 0 is fixed, its sine vanishes.
+likewise along columns, and one matrix M of (2N+1) x (2N+1) coefficients per patch (:func:`paper_matrix`): frequency 0
+is fixed, its sine vanishes. With more axes, M has one more dimension for each.
 """
 
-import numpy as np
+from __future__ import annotations
 
-from .axis_operator import AxisOperator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .axis_operator import AxisOperator, CellGroups
+from .backend import Array, concatenate, cos_and_sin, like
 
 BASES = ("paper", "full")
 
 
-def coefficient_count(basis, frequencies):
-    """Numbers that the decoder predicts per patch for N = ``frequencies``."""
+def coefficient_count(basis: str, frequencies: int) -> int:
+    """Coefficients of a patch that a network predicts for N = ``frequencies``: alpha and beta, or M itself.
+
+    >>> coefficient_count("paper", 8), coefficient_count("full", 4)
+    (162, 81)
+
+    :param basis: ``paper`` or ``full``.
+    """
     return 2 * (frequencies + 1) ** 2 if basis == "paper" else (2 * frequencies + 1) ** 2
 
 
-def arrange_patches(matrices):
-    """Coefficient matrices as :func:`patch_operator` reads them: columns first, the outermost patches repeated.
+def paper_matrix(alpha: Any, beta: Any) -> Any:
+    """The matrices M of Eq. 1.
 
-    :param matrices: (..., P, Q, K, K), NumPy array or torch tensor.
-    :return: (..., (Q + 2) K, (P + 2) K).
+    >>> paper_matrix(np.array([[0, 1], [2, 3]]), np.array([[4, 5], [6, 7]]))
+    array([[ 4,  5,  1],
+           [ 6,  7,  3],
+           [ 2,  3, -7]])
+
+    :param alpha, beta: (..., N+1, N+1), arrays or tensors.
+    :return: (..., 2N+1, 2N+1) of the same kind.
     """
-    *leading, patch_rows, patch_columns, k, _ = matrices.shape
-    rows, columns = (np.clip(np.arange(-1, n + 1), 0, n - 1) for n in (patch_rows, patch_columns))
-    n = len(leading)
-    axes = (*range(n), n + 1, n + 3, n, n + 2)
-    if isinstance(matrices, np.ndarray):
-        arranged = matrices[..., rows, :, :, :][..., columns, :, :].transpose(axes)
-    else:
-        rows, columns = (matrices.new_tensor(index, dtype=int) for index in (rows, columns))
-        arranged = matrices.index_select(-4, rows).index_select(-3, columns).permute(axes)
-    return arranged.reshape(*leading, len(columns) * k, len(rows) * k)
+    cosine_rows = concatenate([beta, alpha[..., :, 1:]], -1)
+    sine_rows = concatenate([alpha[..., 1:, :], -beta[..., 1:, 1:]], -1)
+    return concatenate([cosine_rows, sine_rows], -2)
 
 
-def start_of_first_cell(patch_size, blend):
-    """Position where cell 0 begins: at the border of patch 0, or with ``blend`` at its center."""
+def repeated_patches(patches: int) -> NDArray[np.int64]:
+    """The patches whose coefficients :func:`fourier_operator` reads: the outermost ones twice.
+
+    >>> repeated_patches(3)
+    array([0, 0, 1, 2, 2])
+    """
+    return np.clip(np.arange(-1, patches + 1), 0, patches - 1)
+
+
+def start_of_first_cell(patch_size: int, blend: bool) -> float:
+    """Position where cell 0 begins: at the border of patch 0, or with ``blend`` at its center.
+
+    >>> start_of_first_cell(2, blend=False), start_of_first_cell(2, blend=True)
+    (-0.5, 0.5)
+    """
     return (patch_size - 1) / 2 if blend else -0.5
 
 
-def cell_of(positions, patches, patch_size, blend):
+def cell_of(positions: NDArray[np.float64], patches: int, patch_size: int, blend: bool) -> NDArray[np.int64]:
     """Cell of each position: its patch, or with ``blend`` that whose center precedes it, -1 before the first.
 
     Outside the image the nearest patch continues.
+
+    >>> cell_of(np.array([-0.5, 1.0, 2.4, 9.0]), 3, 2, blend=True)
+    array([-1,  0,  0,  2])
     """
     cells = np.floor((positions - start_of_first_cell(patch_size, blend)) / patch_size)
     return np.clip(cells, -1 if blend else 0, patches - 1).astype(np.int64)
 
 
-def patch_operator(groups, patches, patch_size, frequencies, blend):
-    """Operator from the coefficients of P patches, the outermost of them repeated, to samples along one axis.
+def fourier_operator(
+    groups: CellGroups, patches: int, patch_size: int, frequencies: Array, blend: bool
+) -> AxisOperator:
+    """Operator from the coefficients of :func:`repeated_patches`, 2N+1 of each, to samples along one axis.
 
-    The numbers along the axis are those of patches 0, 0, 1, ... P-1, P-1, with 2N+1 numbers each. With ``blend``, two
-    neighboring patches are mixed linearly between their centers, so that the function has no seams.
+    With ``blend``, two neighboring patches are mixed linearly between their centers, so that the function has no seams.
 
     :param groups: samples grouped by :func:`cell_of`.
-    :param frequencies: (N+1,) radians per input pixel, index 0 being 0: float64 NumPy array, or float64 torch tensor
-        on the CPU to let gradients flow. The weights are of the same kind.
+    :param patches: number of patches along the axis.
+    :param frequencies: (N+1,) radians per pixel, index 0 being 0: float64 NumPy array, or float64 torch tensor on the
+        CPU to let gradients flow. The weights are of the same kind.
     """
 
-    def weights_of(cells, offsets):
+    def weights_of(cells: NDArray[np.int64], offsets: NDArray[np.float64]) -> Any:
         if not blend:
             return _waves(offsets - patch_size / 2, frequencies)
         toward_next = offsets / patch_size
@@ -71,18 +100,12 @@ def patch_operator(groups, patches, patch_size, frequencies, blend):
         toward_next[cells == patches - 1] = 0
         share = np.abs(toward_next[..., None] - (1, 0))
         waves = _waves(offsets[..., None] - (0, patch_size), frequencies)
-        weights = waves * (share if isinstance(waves, np.ndarray) else waves.new_tensor(share))[..., None]
-        return weights.reshape(*offsets.shape, -1)
+        return (waves * like(frequencies, share)[..., None]).reshape(*offsets.shape, -1)
 
     return AxisOperator(groups, groups.weights(weights_of), step=2 * len(frequencies) - 1)
 
 
-def _waves(offsets, frequencies):
+def _waves(offsets: NDArray[np.float64], frequencies: Array) -> Any:
     """Cosines of all frequencies, then sines of all but the first: (...) -> (..., 2N+1)."""
-    if isinstance(frequencies, np.ndarray):
-        phases = offsets[..., None] * frequencies
-        return np.concatenate([np.cos(phases), np.sin(phases[..., 1:])], axis=-1)
-    import torch  # Loaded already, since the frequencies are a tensor.
-
-    phases = frequencies.new_tensor(offsets)[..., None] * frequencies
-    return torch.cat([phases.cos(), phases[..., 1:].sin()], dim=-1)
+    cosines, sines = cos_and_sin(like(frequencies, offsets)[..., None] * frequencies)
+    return concatenate([cosines, sines[..., 1:]], -1)

@@ -2,13 +2,16 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from .rasterizer import axis_operators
+from .rasterizer import Axis, axis_operators
+from .samples import Samples
 
 try:
     import triton
@@ -19,20 +22,20 @@ try:
 except Exception:  # Missing, or broken: images are drawn without it.
     triton = None
 
-# Samples and numbers, or rows and columns, that one program computes.
+# Samples and coefficients, or rows and columns, that one program computes.
 _ALONG_COLUMNS = 32, 32
 _ALONG_ROWS = 4, 128
 
 
 @lru_cache(maxsize=1)
-def gpu_kernels_work():
+def gpu_kernels_work() -> bool:
     """Whether the kernels can be built and run here: that takes an NVIDIA GPU, Triton and a C compiler."""
     if triton is None or not torch.cuda.is_available() or torch.version.hip:
         return False
     try:
         zeros = torch.zeros(1, 2, 2, device="cuda")
         starts = zeros.new_zeros(1, dtype=torch.int32)
-        sample = _Samples(starts, starts, zeros[0], count=1, patch_width=2, first_patch_number=0, patch_numbers=2)
+        sample = _AxisSamples(starts, starts, zeros[0], samples=1, patch_width=2, first_patch=0, patch_needed=2)
         _draw(zeros, zeros, sample, sample)
     except torch.cuda.OutOfMemoryError:
         raise
@@ -44,100 +47,97 @@ def gpu_kernels_work():
     return True
 
 
-def draw_on_gpu(patches, pixels, along_rows, along_columns):
+def draw_on_gpu(
+    parts: Sequence[torch.Tensor], targets: Sequence[Samples | NDArray[np.float64]], axes: Sequence[Axis]
+) -> torch.Tensor:
     """Slices (..., H, W) of an explicit image; gradients do not flow.
 
-    :param patches, pixels: arranged coefficients, float32, see :class:`~.explicit_image.ExplicitImage`.
-    :param along_rows, along_columns: target, axis and frequencies as :func:`~.rasterizer.axis_operators` takes them,
-        the frequencies as bytes.
+    :param parts: arranged coefficients, float32, see :class:`~.explicit_image.ExplicitImage`.
+    :param targets: samples or positions along rows and columns.
+    :param axes: rows and columns.
     """
-    patches = patches.contiguous()
-    pixels = patches if pixels is None else pixels.contiguous()
-    return _draw(patches, pixels, _samples(*along_rows), _samples(*along_columns))
+    *skip, patches = (part.contiguous() for part in parts)
+    rows, columns = (
+        (_kept_samples if isinstance(along, Samples) else _samples)(along, axis, patches.device)
+        for along, axis in zip(targets, axes)
+    )
+    return _draw(patches, skip[0] if skip else patches, rows, columns)
 
 
-class _Samples(NamedTuple):
+class _AxisSamples(NamedTuple):
     """Samples along one axis as the kernels take them.
 
-    :ivar starts: first patch number of each sample, then first pixel number of each: int32.
-    :ivar starts_among_needed: the same among the numbers that are needed, those of the pixels after those of patches.
-    :ivar weights: float32 (samples, those of patch numbers followed by those of pixel numbers).
-    :ivar count: number of samples.
-    :ivar patch_width, pixel_width: how many numbers a sample depends on.
-    :ivar first_patch_number, patch_numbers: which of the numbers along the axis are needed; likewise of the pixels.
+    :ivar starts: first patch coefficient of each sample, then first skip coefficient of each: int32.
+    :ivar starts_among_needed: the same among the coefficients that are needed, the skip's after those of the patches.
+    :ivar weights: float32 (samples, those of patch coefficients followed by those of skip coefficients).
+    :ivar samples: number of samples.
+    :ivar patch_width, skip_width: how many coefficients a sample depends on.
+    :ivar first_patch, patch_needed: which of the patch coefficients along the axis are needed: the first, and how many;
+        likewise of the skip.
     """
 
-    starts: object
-    starts_among_needed: object
-    weights: object
-    count: int
+    starts: torch.Tensor
+    starts_among_needed: torch.Tensor
+    weights: torch.Tensor
+    samples: int
     patch_width: int
-    first_patch_number: int
-    patch_numbers: int
-    pixel_width: int = 0
-    first_pixel_number: int = 0
-    pixel_numbers: int = 0
+    first_patch: int
+    patch_needed: int
+    skip_width: int = 0
+    first_skip: int = 0
+    skip_needed: int = 0
 
 
-def _samples(target, axis, frequencies):
-    return (_made if isinstance(target, np.ndarray) else _kept)(target, axis, frequencies)
-
-
-@lru_cache(maxsize=32)
-def _kept(target, axis, frequencies):
-    return _made(target, axis, frequencies)
-
-
-def _made(target, axis, frequencies):
-    starts, among_needed, weights, numbers = [], [], [], []
+def _samples(along: Samples | NDArray[np.float64], axis: Axis, device: torch.device) -> _AxisSamples:
+    starts, among_needed, weights, which = [], [], [], []
     before = 0
-    for operator in axis_operators(target, axis._replace(dtype=np.dtype(np.float32), device=None), frequencies):
-        if operator is None:
-            continue
-        groups, needed, (_, length, width) = operator.groups, operator.numbers, operator.weights.shape
-        starts.append(np.repeat((groups.cells + 1) * operator.step, length)[groups.place])
+    for operator in reversed(axis_operators(along, axis, np.dtype(np.float32), None)):
+        groups, needed, (_, length, width) = operator.groups, operator.needed, operator.weights.shape
+        starts.append(np.repeat((groups.cells + 1) * operator.step, length)[groups.places])
         among_needed.append(starts[-1] - needed.start + before)
-        weights.append(operator.weights.reshape(-1, width)[groups.place])
-        numbers += [width, int(needed.start), int(needed.stop - needed.start)]
-        before += numbers[-1]
-    starts, among_needed = (torch.as_tensor(np.array(each), dtype=torch.int32) for each in (starts, among_needed))
-    tensors = starts, among_needed, torch.from_numpy(np.concatenate(weights, axis=1))
-    return _Samples(*(tensor.to(axis.device) for tensor in tensors), starts.shape[1], *numbers)
+        weights.append(operator.weights.reshape(-1, width)[groups.places])
+        which += [width, int(needed.start), int(needed.stop - needed.start)]
+        before += which[-1]
+    of_both = [torch.as_tensor(np.array(each), dtype=torch.int32).to(device) for each in (starts, among_needed)]
+    return _AxisSamples(*of_both, torch.from_numpy(np.concatenate(weights, axis=1)).to(device), len(weights[0]), *which)
 
 
-def _draw(patches, pixels, rows, columns):
-    """(..., column numbers, row numbers) -> (..., H, W)."""
+_kept_samples = lru_cache(maxsize=32)(_samples)
+
+
+def _draw(patches: torch.Tensor, skip: torch.Tensor, rows: _AxisSamples, columns: _AxisSamples) -> torch.Tensor:
+    """(..., coefficients along columns, along rows) -> (..., H, W)."""
     *leading, _, _ = patches.shape
-    slices, width = math.prod(leading), columns.count
+    slices, width = math.prod(leading), columns.samples
     # Rows of a multiple of 16 samples are read in larger pieces.
-    between = patches.new_empty(slices, rows.patch_numbers + rows.pixel_numbers, -(-width // 16) * 16)
-    image = patches.new_empty(*leading, rows.count, width)
-    samples, numbers = _ALONG_COLUMNS
-    blocks = -(-rows.patch_numbers // numbers) + -(-rows.pixel_numbers // numbers)
+    between = patches.new_empty(slices, rows.patch_needed + rows.skip_needed, -(-width // 16) * 16)
+    image = patches.new_empty(*leading, rows.samples, width)
+    samples, coefficients = _ALONG_COLUMNS
+    blocks = -(-rows.patch_needed // coefficients) + -(-rows.skip_needed // coefficients)
     _launch(
         _along_columns,
         (blocks, -(-width // samples), slices),
         (
-            *(between, patches, pixels, columns.starts, columns.weights),
-            *(width, *patches.shape[-2:], *pixels.shape[-2:]),
-            *(rows.first_patch_number, rows.patch_numbers, rows.first_pixel_number, rows.pixel_numbers),
+            *(between, patches, skip, columns.starts, columns.weights),
+            *(width, *patches.shape[-2:], *skip.shape[-2:]),
+            *(rows.first_patch, rows.patch_needed, rows.first_skip, rows.skip_needed),
         ),
-        (columns.patch_width, columns.pixel_width, samples, numbers),
+        (columns.patch_width, columns.skip_width, samples, coefficients),
     )
-    samples, pixels_per_row = _ALONG_ROWS
+    samples, columns_at_once = _ALONG_ROWS
     _launch(
         _along_rows,
-        (-(-width // pixels_per_row), -(-rows.count // samples), slices),
-        (image, between, rows.starts_among_needed, rows.weights, rows.count, width, between.shape[1]),
-        (rows.patch_width, rows.pixel_width, samples, pixels_per_row),
+        (-(-width // columns_at_once), -(-rows.samples // samples), slices),
+        (image, between, rows.starts_among_needed, rows.weights, rows.samples, width, between.shape[1]),
+        (rows.patch_width, rows.skip_width, samples, columns_at_once),
     )
     return image
 
 
-_compiled = {}
+_compiled: dict[tuple, Any] = {}
 
 
-def _launch(kernel, grid, arguments, constants):
+def _launch(kernel: Any, grid: tuple, arguments: tuple, constants: tuple) -> None:
     """Launch a kernel; from the second time on without Triton's search for the variant that fits the arguments, which
     takes longer than the kernel: types and alignment are the same every time."""
     key = kernel.__name__, constants, arguments[0].device.index
@@ -170,48 +170,48 @@ if triton is not None:
     # Each value that Triton specializes on would be compiled for again: seconds, in the middle of a zoom.
     @triton.jit(
         do_not_specialize=[
-            "patches", "pixels", "width", "patch_rows", "patch_stride", "pixel_rows", "pixel_stride", "first_patch",
-            "patch_numbers", "first_pixel", "pixel_numbers",
+            "patches", "skip", "width", "patch_rows", "patch_stride", "skip_rows", "skip_stride", "first_patch",
+            "patch_needed", "first_skip", "skip_needed",
         ]
     )  # fmt: skip
     def _along_columns(
-        between, patches, pixels, starts, weights, width, patch_rows, patch_stride, pixel_rows, pixel_stride,
-        first_patch, patch_numbers, first_pixel, pixel_numbers,
-        PATCH_WIDTH: tl.constexpr, PIXEL_WIDTH: tl.constexpr, SAMPLES: tl.constexpr, NUMBERS: tl.constexpr,
+        between, patches, skip, starts, weights, width, patch_rows, patch_stride, skip_rows, skip_stride,
+        first_patch, patch_needed, first_skip, skip_needed,
+        PATCH_WIDTH: tl.constexpr, SKIP_WIDTH: tl.constexpr, SAMPLES: tl.constexpr, COEFFICIENTS: tl.constexpr,
     ):  # fmt: skip
-        """``between``: what is needed of the patch numbers, then of the pixels, at all samples along the columns."""
+        """``between``: what is needed of the patches, then of the skip, at all samples along the columns."""
         block, one = tl.program_id(0), tl.program_id(2).to(tl.int64)
         samples = tl.program_id(1) * SAMPLES + tl.arange(0, SAMPLES)
         sample_mask = samples < width
         stride = (width + 15) // 16 * 16
-        between += one * (patch_numbers + pixel_numbers) * stride
-        patch_blocks = (patch_numbers + NUMBERS - 1) // NUMBERS
+        between += one * (patch_needed + skip_needed) * stride
+        patch_blocks = (patch_needed + COEFFICIENTS - 1) // COEFFICIENTS
         if block < patch_blocks:
-            numbers = block * NUMBERS + tl.arange(0, NUMBERS)
-            mask = numbers < patch_numbers
+            coefficients = block * COEFFICIENTS + tl.arange(0, COEFFICIENTS)
+            mask = coefficients < patch_needed
             values = _weighted(
-                patches + one * patch_rows * patch_stride, patch_stride, first_patch + numbers, mask,
+                patches + one * patch_rows * patch_stride, patch_stride, first_patch + coefficients, mask,
                 tl.load(starts + samples, sample_mask, 0), weights, samples, sample_mask,
-                0, PATCH_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
+                0, PATCH_WIDTH, PATCH_WIDTH + SKIP_WIDTH,
             )  # fmt: skip
         else:
-            numbers = (block - patch_blocks) * NUMBERS + tl.arange(0, NUMBERS)
-            mask = numbers < pixel_numbers
+            coefficients = (block - patch_blocks) * COEFFICIENTS + tl.arange(0, COEFFICIENTS)
+            mask = coefficients < skip_needed
             values = _weighted(
-                pixels + one * pixel_rows * pixel_stride, pixel_stride, first_pixel + numbers, mask,
+                skip + one * skip_rows * skip_stride, skip_stride, first_skip + coefficients, mask,
                 tl.load(starts + width + samples, sample_mask, 0), weights, samples, sample_mask,
-                PATCH_WIDTH, PIXEL_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
+                PATCH_WIDTH, SKIP_WIDTH, PATCH_WIDTH + SKIP_WIDTH,
             )  # fmt: skip
-            numbers += patch_numbers
+            coefficients += patch_needed
         tl.store(
-            between + numbers.to(tl.int64)[:, None] * stride + samples[None, :], tl.trans(values),
+            between + coefficients.to(tl.int64)[:, None] * stride + samples[None, :], tl.trans(values),
             mask[:, None] & sample_mask[None, :],
         )  # fmt: skip
 
-    @triton.jit(do_not_specialize=["height", "width", "numbers"])
+    @triton.jit(do_not_specialize=["height", "width", "coefficients"])
     def _along_rows(
-        image, between, starts, weights, height, width, numbers,
-        PATCH_WIDTH: tl.constexpr, PIXEL_WIDTH: tl.constexpr, SAMPLES: tl.constexpr, COLUMNS: tl.constexpr,
+        image, between, starts, weights, height, width, coefficients,
+        PATCH_WIDTH: tl.constexpr, SKIP_WIDTH: tl.constexpr, SAMPLES: tl.constexpr, COLUMNS: tl.constexpr,
     ):  # fmt: skip
         """``image``: the sum of both parts of ``between``, at all samples along the rows."""
         one = tl.program_id(2).to(tl.int64)
@@ -219,15 +219,15 @@ if triton is not None:
         samples = tl.program_id(1) * SAMPLES + tl.arange(0, SAMPLES)
         sample_mask = samples < height
         stride = (width + 15) // 16 * 16
-        between += one * numbers * stride
+        between += one * coefficients * stride
         values = _weighted(
             between, stride, columns, columns < stride, tl.load(starts + samples, sample_mask, 0), weights, samples,
-            sample_mask, 0, PATCH_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
+            sample_mask, 0, PATCH_WIDTH, PATCH_WIDTH + SKIP_WIDTH,
         )  # fmt: skip
-        if PIXEL_WIDTH > 0:
+        if SKIP_WIDTH > 0:
             values += _weighted(
                 between, stride, columns, columns < stride, tl.load(starts + height + samples, sample_mask, 0),
-                weights, samples, sample_mask, PATCH_WIDTH, PIXEL_WIDTH, PATCH_WIDTH + PIXEL_WIDTH,
+                weights, samples, sample_mask, PATCH_WIDTH, SKIP_WIDTH, PATCH_WIDTH + SKIP_WIDTH,
             )  # fmt: skip
         target = image + (one * height + samples[:, None]) * width + columns[None, :]
         tl.store(target, values, sample_mask[:, None] & (columns < width)[None, :])

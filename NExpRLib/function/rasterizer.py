@@ -1,107 +1,82 @@
-"""Drawing explicit images on separable grids: prepare both axes once, then draw slices.
+"""The operators of an explicit image along each axis, made once for a grid.
 
-Operators of the last 16 grids are kept: a slider and the slices of a volume ask for the same ones again.
+Those of the last 16 grids are kept: a slider and the slices of a volume ask for the same ones again.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .axis_operator import AxisOperator, group_by_cell
-from .fourier_basis import cell_of, patch_operator, start_of_first_cell
-from .interpolant import pixel_operator
+from .fourier_basis import cell_of, fourier_operator, start_of_first_cell
+from .interpolant import interpolation_operator
 from .samples import Samples
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Axis(NamedTuple):
     """One axis of an explicit image.
 
-    :ivar size: number of pixels of the slice.
-    :ivar dtype, device: of the coefficients; the device of NumPy arrays is ``None``.
+    :ivar size: pixels along the axis, without padding.
+    :ivar padding: pixels that the coefficients cover beyond the image on either side.
+    :ivar patches: number of patches.
+    :ivar frequencies: (N+1,) radians per pixel; or a float64 tensor on the CPU, to let gradients flow.
     """
 
     size: int
-    margin: int
+    padding: int
     patches: int
     patch_size: int
     blend: bool
     skip: str
-    dtype: object
-    device: object
+    frequencies: tuple[float, ...] | torch.Tensor
+
+    @property
+    def start_of_first_cell(self) -> float:
+        return start_of_first_cell(self.patch_size, self.blend)
 
 
-class AxisOperators(NamedTuple):
-    """From the coefficients along one axis to the samples of a grid.
+def axis_operators(
+    along: Samples | NDArray[np.float64], axis: Axis, dtype: np.dtype | torch.dtype, device: torch.device | None
+) -> tuple[AxisOperator, ...]:
+    """Operators along an axis: of the skip, unless there is none, and of the patches.
 
-    :ivar pixels: ``None`` without a skip.
+    >>> axis = Axis(4, 0, 2, patch_size=2, blend=True, skip="bicubic", frequencies=(0.0, 1.5))
+    >>> [operator.needed for operator in axis_operators(Samples.over(4, 8), axis, np.dtype("float32"), None)]
+    [slice(0, 10, None), slice(0, 12, None)]
+
+    :param along: samples along the axis; or positions in pixel indices, in any order.
+    :param dtype, device: of the coefficients; the device of NumPy arrays is ``None``.
     """
-
-    patches: AxisOperator
-    pixels: AxisOperator | None
-
-
-def axis_operators(target: Samples | NDArray, axis, frequencies):
-    """Operators along an axis, of the kind of the coefficients.
-
-    :param target: samples along the axis; or float64 positions in pixel indices, in any order.
-    :param frequencies: float64 NumPy array as bytes; or a float64 tensor on the CPU, to let gradients flow.
-    """
-    if isinstance(target, np.ndarray):
-        groups = _group(target, axis)
-        numbers = np.frombuffer(frequencies) if isinstance(frequencies, bytes) else frequencies
-        return AxisOperators(_patch_operator(groups, axis, numbers), _pixel_operator(groups, axis))
-    if isinstance(frequencies, bytes):
-        return _operators_of_samples(target, axis, frequencies)
-    return AxisOperators(_patch_operator(_groups(target, axis), axis, frequencies), _pixels_of_samples(target, axis))
+    keep = isinstance(along, Samples) and isinstance(axis.frequencies, tuple)
+    return (_kept_operators if keep else _operators)(along, axis, dtype, device)
 
 
-@lru_cache(maxsize=32)
-def _operators_of_samples(samples, axis, frequencies):
-    patches = _patch_operator(_groups(samples, axis), axis, np.frombuffer(frequencies))
-    return AxisOperators(patches, _pixels_of_samples(samples, axis))
+def _operators(along, axis, dtype, device):
+    without_frequencies = axis._replace(frequencies=())  # Rows and columns often share the rest.
+    groups, *skip = (_kept_skip if isinstance(along, Samples) else _skip)(along, without_frequencies, dtype, device)
+    frequencies = np.array(axis.frequencies) if isinstance(axis.frequencies, tuple) else axis.frequencies
+    fourier = fourier_operator(groups, axis.patches, axis.patch_size, frequencies, axis.blend)
+    return *skip, fourier.to(dtype, device)
 
 
-@lru_cache(maxsize=32)
-def _pixels_of_samples(samples, axis):
-    return _pixel_operator(_groups(samples, axis), axis)
-
-
-@lru_cache(maxsize=32)
-def _groups(samples, axis):
-    return _group(samples.positions(), axis)
-
-
-def _patch_operator(groups, axis, frequencies):
-    operator = patch_operator(groups, axis.patches, axis.patch_size, frequencies, axis.blend)
-    return operator.to(axis.dtype, axis.device)
-
-
-def _pixel_operator(groups, axis):
-    if axis.skip == "none":
-        return None
-    start = start_of_first_cell(axis.patch_size, axis.blend)
-    operator = pixel_operator(groups, axis.size + 2 * axis.margin, axis.patch_size, start, axis.skip)
-    return operator.to(axis.dtype, axis.device)
-
-
-def _group(positions, axis):
-    positions = positions + axis.margin
+def _skip(along, axis, dtype, device):
+    """The groups of the samples, and the operator of the skip unless there is none."""
+    positions = (along.positions() if isinstance(along, Samples) else along) + axis.padding
     cells = cell_of(positions, axis.patches, axis.patch_size, axis.blend)
-    return group_by_cell(positions, cells, start_of_first_cell(axis.patch_size, axis.blend), axis.patch_size)
+    groups = group_by_cell(positions, cells, axis.start_of_first_cell, axis.patch_size)
+    if axis.skip == "none":
+        return (groups,)
+    size = axis.size + 2 * axis.padding
+    operator = interpolation_operator(groups, size, axis.patch_size, axis.start_of_first_cell, axis.skip)
+    return groups, operator.to(dtype, device)
 
 
-def draw(patches, pixels, rows, columns):
-    """One slice (H, W) of the kind of ``patches``.
-
-    :param patches, pixels: arranged coefficients, see :class:`~.explicit_image.ExplicitImage`.
-    :param rows, columns: :class:`AxisOperators`.
-    """
-    by_column = columns.patches(patches[columns.patches.numbers, rows.patches.numbers]).swapaxes(0, 1)
-    if pixels is None:
-        return rows.patches(by_column)
-    pixels = pixels[columns.pixels.numbers, rows.pixels.numbers]
-    image = rows.pixels.filled_up(columns.pixels(pixels).swapaxes(0, 1))
-    rows.patches.add_filled_up(by_column, image)
-    return rows.patches.samples(image)
+_kept_operators = lru_cache(maxsize=32)(_operators)
+_kept_skip = lru_cache(maxsize=32)(_skip)

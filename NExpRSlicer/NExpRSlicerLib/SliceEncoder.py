@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -72,8 +72,7 @@ class EncodedSlice:
 
     @property
     def nbytes(self) -> int:
-        arrays = (self.pixels, self.image.patches, self.image.pixels)
-        return sum(array.nbytes for array in arrays if array is not None)
+        return sum(array.nbytes for array in (self.pixels, *self.image.parts))
 
     def draw(self, grid: PreviewGrid, dataConsistency: bool = False, inferredDetail: bool = False) -> np.ndarray:
         """Pixels of a preview.
@@ -107,9 +106,7 @@ def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[
     with checkedBetweenLayers(model, check):
         image = model.represent(content.pixels, volumeRange)
     # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
-    pixels = None if image.pixels is None else image.pixels.cpu()
-    image = replace(image, patches=image.patches.cpu(), pixels=pixels)
-    return EncodedSlice(content.pixels.astype(np.float32), image)
+    return EncodedSlice(content.pixels.astype(np.float32), image.cpu())
 
 
 Request = tuple[tuple, Callable[[], SliceContent]]

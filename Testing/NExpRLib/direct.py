@@ -1,5 +1,7 @@
 """Direct float64 evaluation of explicit images: the definition, one output pixel after another."""
 
+import itertools
+
 import numpy as np
 
 
@@ -8,40 +10,36 @@ def patch_centers(patches, patch_size):
     return patch_size * np.arange(patches) + patch_size / 2 - 0.5
 
 
-def paper_wave(alpha, beta, t, z, row_frequencies, column_frequencies):
+def paper_wave(alpha, beta, offsets, frequencies):
     """Eq. 1 at the offsets (t, z) from the center of a patch; alpha, beta (N+1, N+1)."""
-    angle = row_frequencies[:, None] * t + column_frequencies[None, :] * z
+    angle = frequencies[0][:, None] * offsets[0] + frequencies[1][None, :] * offsets[1]
     return np.sum(alpha * np.sin(angle) + beta * np.cos(angle))
 
 
-def full_wave(matrix, t, z, row_frequencies, column_frequencies):
-    """All products of cosines and sines; matrix (2N+1, 2N+1), cosines first, sines of frequencies 1 to N after."""
+def full_wave(matrix, offsets, frequencies):
+    """All products of cosines and sines; matrix (2N+1, 2N+1, ...), cosines first, sines of frequencies 1 to N after."""
+    for offset, of_axis in zip(offsets, frequencies):
+        terms = np.array([np.cos(w * offset) for w in of_axis] + [np.sin(w * offset) for w in of_axis[1:]])
+        matrix = np.tensordot(terms, matrix, axes=1)
+    return matrix
 
-    def terms(offset, frequencies):
-        return np.array([np.cos(w * offset) for w in frequencies] + [np.sin(w * offset) for w in frequencies[1:]])
 
-    return terms(t, row_frequencies) @ matrix @ terms(z, column_frequencies)
+def evaluate(wave, patches, patch_size, positions, blend=False):
+    """Image of a piecewise function at every combination of positions along its axes.
 
-
-def evaluate(wave, patches, patch_size, rows, columns, blend=False):
-    """Image (rows, columns) of a piecewise function.
-
-    :param wave: ``wave(i, j, t, z)``: value of patch (i, j) at an offset from its center.
-    :param patches: number of patches (P, Q).
+    :param wave: ``wave(patch, offsets)``: value of patch (i, j, ...) at an offset from its center along each axis.
+    :param patches: number of patches per axis.
     """
     centers = [patch_centers(n, patch_size) for n in patches]
-    image = np.empty((len(rows), len(columns)))
-    for y, u in enumerate(rows):
-        for x, v in enumerate(columns):
-            shares = [
-                (_blended_share if blend else _own_share)(position, of_axis, patch_size)
-                for position, of_axis in zip((u, v), centers)
-            ]
-            image[y, x] = sum(
-                shares[0][i] * shares[1][j] * wave(i, j, u - centers[0][i], v - centers[1][j])
-                for i in np.flatnonzero(shares[0])
-                for j in np.flatnonzero(shares[1])
-            )
+    share_of = _blended_share if blend else _own_share
+    image = np.empty([len(along) for along in positions])
+    for where, point in zip(np.ndindex(image.shape), itertools.product(*positions)):
+        shares = [share_of(position, of_axis, patch_size) for position, of_axis in zip(point, centers)]
+        image[where] = sum(
+            np.prod([share[i] for share, i in zip(shares, patch)])
+            * wave(patch, [position - of_axis[i] for position, of_axis, i in zip(point, centers, patch)])
+            for patch in itertools.product(*(np.flatnonzero(share) for share in shares))
+        )
     return image
 
 

@@ -1,7 +1,6 @@
 """Rasterizing against a direct evaluation of the definition (paper Eq. 1)."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from NExpRLib.function.explicit_image import ExplicitImage
-from NExpRLib.function.fourier_basis import start_of_first_cell
-from NExpRLib.function.interpolant import arrange_pixels, interpolate, prefilter
-from NExpRLib.network import paper_matrix
+from NExpRLib.function.fourier_basis import paper_matrix
+from NExpRLib.function.interpolant import interpolate, prefilter
 
 from . import direct
 
@@ -34,27 +32,25 @@ class RandomFunction:
         self.frequencies = [np.concatenate([[0], of_axis]) for of_axis in random]
         if basis == "paper":
             alpha, beta = rng.standard_normal((2, *self.patches, n + 1, n + 1))
-            self.matrices = paper_matrix(torch.from_numpy(alpha), torch.from_numpy(beta)).numpy()
-            self.wave = lambda i, j, t, z: direct.paper_wave(alpha[i, j], beta[i, j], t, z, *self.frequencies)
+            self.coefficients = paper_matrix(alpha, beta)
+            self.wave = lambda patch, offsets: direct.paper_wave(alpha[patch], beta[patch], offsets, self.frequencies)
         else:
-            self.matrices = rng.standard_normal((*self.patches, 2 * n + 1, 2 * n + 1))
-            self.wave = lambda i, j, t, z: direct.full_wave(self.matrices[i, j], t, z, *self.frequencies)
+            self.coefficients = rng.standard_normal((*self.patches, 2 * n + 1, 2 * n + 1))
+            self.wave = lambda patch, offsets: direct.full_wave(self.coefficients[patch], offsets, self.frequencies)
 
-    def image(self, kind=np.asarray, dtype="float32"):
+    def image(self, kind=np.asarray, coefficients=None, **skip):
         """The explicit image with float32 coefficients: NumPy, or torch with ``kind=torch.from_numpy``."""
-        return ExplicitImage.from_coefficients(
-            kind(self.matrices.astype(dtype)),
-            None,
+        return ExplicitImage(
+            kind(self.coefficients.astype("float32")) if coefficients is None else coefficients,
             shape=self.shape,
+            frequencies=np.stack(self.frequencies),
             patch_size=self.patch_size,
             blend=self.blend,
-            row_frequencies=self.frequencies[0],
-            column_frequencies=self.frequencies[1],
-            skip="none",
+            **skip,
         )
 
     def direct(self, rows, columns):
-        return direct.evaluate(self.wave, self.patches, self.patch_size, rows, columns, self.blend)
+        return direct.evaluate(self.wave, self.patches, self.patch_size, (rows, columns), self.blend)
 
 
 def fov_positions(size, scale):
@@ -150,8 +146,8 @@ def test_sizes_follow_rounding_and_positions_their_true_ratio():
 @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
 def test_batches_equal_single_slices(kind):
     functions = [RandomFunction((7, 11), "full", seed=seed) for seed in range(3)]
-    patches = kind(np.stack([f.image().patches for f in functions])[:, None])
-    batch = replace(functions[0].image(), patches=patches)
+    coefficients = kind(np.stack([f.coefficients for f in functions])[:, None].astype("float32"))
+    batch = functions[0].image(coefficients=coefficients)
     rasterized = batch.rasterize(2.5)
     assert rasterized.shape == (3, 1, 18, 28)
     for i, function in enumerate(functions):
@@ -165,28 +161,27 @@ def test_batches_equal_single_slices(kind):
 def test_gradients(blend, skip):
     function = RandomFunction((3, 5), "full", n=1, blend=blend)
 
-    def rasterize(matrices, row_frequencies, column_frequencies, skip_coefficients):
-        image = ExplicitImage.from_coefficients(
-            matrices,
+    def rasterize(coefficients, frequencies, skip_coefficients):
+        image = ExplicitImage(
+            coefficients,
             None if skip == "none" else skip_coefficients,
             shape=function.shape,
+            frequencies=torch.nn.functional.pad(frequencies, (1, 0)),
             patch_size=function.patch_size,
             blend=blend,
-            row_frequencies=torch.nn.functional.pad(row_frequencies, (1, 0)),
-            column_frequencies=torch.nn.functional.pad(column_frequencies, (1, 0)),
             skip=skip,
         )
         return image.rasterize(1.7)
 
     inputs = [
-        torch.from_numpy(function.matrices.copy()),
-        *(torch.from_numpy(f[1:]) for f in function.frequencies),
+        torch.from_numpy(function.coefficients.copy()),
+        torch.from_numpy(np.stack(function.frequencies)[:, 1:]),
         torch.rand(3, 5, dtype=torch.float64, generator=torch.manual_seed(0)),
     ]
-    for tensor in inputs[: 3 if skip == "none" else 4]:
+    for tensor in inputs[: 2 if skip == "none" else 3]:
         tensor.requires_grad_()
     assert torch.autograd.gradcheck(rasterize, inputs)
-    for one in inputs[: 3 if skip == "none" else 4]:
+    for one in inputs[: 2 if skip == "none" else 3]:
         assert torch.autograd.gradcheck(rasterize, [i if i is one else i.detach() for i in inputs])
 
 
@@ -199,14 +194,13 @@ def test_skip_within_and_beyond_the_border(skip, patch_size, blend, step):
     pixels = np.random.default_rng(0).random((7, 13))
     rows, columns = (np.arange(-2.5, size + 3, step) + step / 2 for size in pixels.shape)
     coefficients = prefilter(pixels, skip)
-    image = ExplicitImage.from_coefficients(
+    image = ExplicitImage(
         np.zeros((-(-7 // patch_size), -(-13 // patch_size), 3, 3)),
         coefficients,
         shape=pixels.shape,
+        frequencies=np.array([[0, 1], [0, 1]]),
         patch_size=patch_size,
         blend=blend,
-        row_frequencies=np.arange(2),
-        column_frequencies=np.arange(2),
         skip=skip,
     )
     expected = interpolate(coefficients, rows, columns, skip)
@@ -223,7 +217,8 @@ def test_a_single_slice_has_no_parts():
 
 def test_pixels_cannot_be_taken_out():
     """Behind them are coefficients."""
-    images = replace(image := RandomFunction((5, 7), "full").image(), patches=image.patches[None, None])
+    function = RandomFunction((5, 7), "full")
+    images = function.image(coefficients=function.coefficients[None, None])
     assert images[0, 0].rasterize(2).shape == (10, 14)
     for index in ((0, 0, slice(3, None)), (0, 0, slice(None), slice(2)), (0, 0, 1)):
         with pytest.raises(IndexError, match="not pixels"):
@@ -234,13 +229,13 @@ def test_pixels_cannot_be_taken_out():
     "target", [{"scale": 1.9}, {"rows": [4.2, 1, 3.3], "columns": [2, 0.5]}], ids=["scale", "rows"]
 )
 def test_gradients_where_operators_were_prepared_in_inference_mode(target):
-    image = RandomFunction((5, 7), "full", blend=True, seed=3).image(torch.from_numpy)
+    function = RandomFunction((5, 7), "full", blend=True, seed=3)
     with torch.inference_mode():
-        expected = image.rasterize(**target)
-    patches = image.patches.clone().requires_grad_()
-    result = replace(image, patches=patches).rasterize(**target)
+        expected = function.image(torch.from_numpy).rasterize(**target)
+    coefficients = torch.from_numpy(function.coefficients.astype("float32")).requires_grad_()
+    result = function.image(coefficients=coefficients).rasterize(**target)
     assert_close(result.detach(), expected.numpy(), 1e-6)
-    (gradient,) = torch.autograd.grad(result.sum(), patches)
+    (gradient,) = torch.autograd.grad(result.sum(), coefficients)
     assert gradient.any()
 
 
@@ -250,12 +245,7 @@ def test_autocast_does_not_lower_the_precision(skip):
     pixels = torch.rand(7, 11, generator=torch.Generator().manual_seed(0))
 
     def rasterize():
-        image = function.image(torch.from_numpy)
-        coefficients = prefilter(pixels, skip)
-        if coefficients is not None:
-            arranged = arrange_pixels(coefficients, 2, start_of_first_cell(2, True), skip)
-            image = replace(image, skip=skip, pixels=arranged)
-        return image.rasterize(2.5)
+        return function.image(torch.from_numpy, skip_coefficients=prefilter(pixels, skip), skip=skip).rasterize(2.5)
 
     with torch.autocast("cpu", dtype=torch.bfloat16):
         lowered = rasterize()

@@ -9,8 +9,9 @@ import SimpleITK as sitk
 import torch
 
 from NExpRLib.function.explicit_image import ExplicitImage
+from NExpRLib.function.fourier_basis import paper_matrix
 from NExpRLib.function.samples import Samples, scaled_size
-from NExpRLib.network import NetworkConfig, paper_matrix
+from NExpRLib.network import NetworkConfig
 
 from ..methods import METHODS
 from .per_pixel import evaluate_per_pixel
@@ -108,15 +109,11 @@ class PaperFunction:
         self.patch_size = config.patch_size
         self.alpha, self.beta = torch.randn(2, patches, patches, n, n, device=device) / n
         self.frequencies = config.frequency_step * np.arange(n)
-        self.image = ExplicitImage.from_coefficients(
+        self.image = ExplicitImage(
             paper_matrix(self.alpha, self.beta),
-            None,
-            patch_size=config.patch_size,
-            blend=config.blend,
-            skip=config.skip,
             shape=(size, size),
-            row_frequencies=self.frequencies,
-            column_frequencies=self.frequencies,
+            frequencies=np.stack([self.frequencies, self.frequencies]),
+            patch_size=config.patch_size,
         )
 
     def per_pixel(self, case):

@@ -2,9 +2,7 @@
 
 import torch
 
-from NExpRLib.function.explicit_image import ExplicitImage
-from NExpRLib.function.interpolant import prefilter
-from NExpRLib.network import NetworkConfig, NExpRNetwork, coefficient_matrices
+from NExpRLib.network import NetworkConfig, NExpRNetwork
 
 from .base import RestorationTraining
 from .schedule import Schedule
@@ -40,19 +38,8 @@ class NExpRTraining(RestorationTraining):
 
     def explicit_image(self, inputs):
         """Function of each normalized input (b, 1, h, w); gradients flow to the network and its frequencies."""
-        config = self.network.config
-        numbers = self.network(inputs.contiguous(memory_format=torch.channels_last))
-        row_frequencies, column_frequencies = self.network.frequencies()
-        return ExplicitImage.from_coefficients(
-            coefficient_matrices(numbers, config.basis),
-            prefilter(inputs[:, 0], config.skip),
-            shape=tuple(inputs.shape[-2:]),
-            patch_size=config.patch_size,
-            blend=config.blend,
-            row_frequencies=row_frequencies,
-            column_frequencies=column_frequencies,
-            skip=config.skip,
-        )
+        predicted = self.network(inputs.contiguous(memory_format=torch.channels_last))
+        return self.network.explicit_image(predicted, inputs[:, 0])
 
     def restored(self, samples):
         images = self.explicit_image(torch.cat([sample.inputs for sample in samples]))
