@@ -16,6 +16,8 @@ test: $(VENV)/.test-installed
 	@echo "Checking style with ruff."
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@echo "Checking types with mypy."
+	$(BIN)/mypy
 	@echo "Running the tests."
 	$(BIN)/pytest
 

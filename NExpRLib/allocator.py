@@ -6,6 +6,7 @@ slice, spends up to a third of its time on that. With another C library or syste
 
 import ctypes
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from threading import Lock
@@ -24,8 +25,11 @@ _users = 0
 
 
 @contextmanager
-def freed_memory_kept():
+def freed_memory_kept() -> Iterator[None]:
     """Context in which freed memory stays with the program.
+
+    >>> with freed_memory_kept():
+    ...     pass
 
     It may be nested, and entered by several threads: it lasts until all of them have left. What was kept remains for
     reuse until :func:`return_freed_memory`.
@@ -37,14 +41,17 @@ def freed_memory_kept():
         _enter_or_leave(-1)
 
 
-def return_freed_memory():
-    """Give memory that was freed back to the system: 10 to 100 ms, and the next to need memory gets it anew."""
+def return_freed_memory() -> None:
+    """Give memory that was freed back to the system: 10 to 100 ms, and the next to need memory gets it anew.
+
+    >>> return_freed_memory()
+    """
     library = _gnu_c_library()
     if library is not None:
         library.malloc_trim(0)
 
 
-def _enter_or_leave(change):
+def _enter_or_leave(change: int) -> None:
     global _users
     library = _gnu_c_library()
     if library is None:
@@ -63,7 +70,7 @@ def _enter_or_leave(change):
 
 
 @lru_cache(maxsize=1)
-def _gnu_c_library():
+def _gnu_c_library() -> ctypes.CDLL | None:
     try:
         return ctypes.CDLL(None) if os.confstr("CS_GNU_LIBC_VERSION") else None
     except (AttributeError, ValueError, OSError):  # Another system, or another C library.

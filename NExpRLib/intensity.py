@@ -1,14 +1,21 @@
 """Intensities: a robust range for the network, and the way back to the input's pixel type."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 _SAMPLES = 2_000_000
 # As what a tensor leaves its device, by pixel type: all devices and versions of PyTorch know these types.
 _ON_DEVICE = {name: name for name in ("uint8", "int8", "int16", "int32", "float32")} | {"uint16": "int32"}
 
 
-def robust_range(image, percentiles=(0.1, 99.9)):
+def robust_range(image: np.ndarray, percentiles: Sequence[float] = (0.1, 99.9)) -> tuple[float, float]:
     """Intensities that the network sees as 0 and 1.
+
+    >>> robust_range(np.arange(11), percentiles=(10, 90))
+    (1.0, 9.0)
 
     :param image: finite array of any shape; large ones are subsampled on a regular pattern.
     :return: (low, high) floats with low < high; for a constant image, high is low + 1, or more where that is low.
@@ -22,8 +29,12 @@ def robust_range(image, percentiles=(0.1, 99.9)):
     return (low, high) if low < high else (low, low + max(1.0, 1e-6 * abs(low)))
 
 
-def to_dtype(values, dtype):
-    """Floating-point values, NumPy array or torch tensor, as NumPy array: rounded and saturated for integer types."""
+def to_dtype(values: Any, dtype: DTypeLike) -> np.ndarray:
+    """Floating-point values, NumPy array or torch tensor, as NumPy array: rounded and saturated for integer types.
+
+    >>> to_dtype(np.array([-3.0, 1.6, 300.0]), "uint8")
+    array([  0,   2, 255], dtype=uint8)
+    """
     dtype = np.dtype(dtype)
     if np.issubdtype(dtype, np.integer):
         limits = np.iinfo(dtype)

@@ -1,14 +1,21 @@
 """k-space (discrete Fourier) operations on real images: exact cropping, zero-filling, data consistency.
 
 All of them are separable, keep images real and treat the Nyquist bin of even sizes so that cropping undoes
-zero-filling exactly. Positions are in low-resolution pixel indices, see :mod:`grid`.
+zero-filling exactly. Positions are in low-resolution pixel indices, see :mod:`~NExpRLib.function.samples`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
-def kspace_crop(image, shape, first=(0.0, 0.0)):
+def kspace_crop(image: np.ndarray, shape: Sequence[int], first: Sequence[float] = (0.0, 0.0)) -> np.ndarray:
     """Low-resolution image that a scanner would have measured: the central part of k-space.
+
+    >>> kspace_crop(np.ones((4, 6)), (2, 3))
+    array([[1., 1., 1.],
+           [1., 1., 1.]])
 
     :param image: float array (..., H, W).
     :param shape: (h, w), not larger than (H, W).
@@ -20,15 +27,26 @@ def kspace_crop(image, shape, first=(0.0, 0.0)):
     return image
 
 
-def zero_fill(image, shape, first=(0.0, 0.0)):
-    """Band-limited (sinc) interpolation of (..., h, w) to ``shape`` (H, W), by padding k-space with zeros."""
+def zero_fill(image: np.ndarray, shape: Sequence[int], first: Sequence[float] = (0.0, 0.0)) -> np.ndarray:
+    """Band-limited (sinc) interpolation of (..., h, w) to ``shape`` (H, W), by padding k-space with zeros.
+
+    >>> zero_fill(np.array([[0.0, 1.0]]), (1, 4)).round(3)
+    array([[0. , 0.5, 1. , 0.5]])
+    """
     for axis, size, start in zip((-2, -1), shape, first):
         image = _resample_axis(image, size, axis, start, image.shape[axis])
     return image
 
 
-def enforce_data_consistency(result, measured, first=(0.0, 0.0)):
+def enforce_data_consistency(
+    result: np.ndarray, measured: np.ndarray, first: Sequence[float] = (0.0, 0.0)
+) -> np.ndarray:
     """Replace the measured band of k-space of a super-resolved image by that of its input.
+
+    >>> measured = np.array([[1.0, 2.0], [3.0, 5.0]])
+    >>> kspace_crop(enforce_data_consistency(np.zeros((4, 4)), measured), (2, 2)).round(6)
+    array([[1., 2.],
+           [3., 5.]])
 
     :param result: float array (..., H, W).
     :param measured: the input (..., h, w); its periodic continuation is what was measured.
@@ -39,8 +57,11 @@ def enforce_data_consistency(result, measured, first=(0.0, 0.0)):
     return result + zero_fill(missing, result.shape[-2:], first)
 
 
-def band_limited(image, rows, columns):
+def band_limited(image: np.ndarray, rows: ArrayLike, columns: ArrayLike) -> np.ndarray:
     """Band-limited (sinc) interpolation at any positions; on a regular grid over the image it is :func:`zero_fill`.
+
+    >>> band_limited(np.array([[0.0, 1.0]]), [0.0], [0.0, 0.5, 1.0]).round(3)
+    array([[0. , 0.5, 1. ]])
 
     :param image: float array (..., h, w), continued periodically.
     :param rows, columns: float64 arrays (H,) and (W,) of positions in pixel indices.
@@ -50,7 +71,7 @@ def band_limited(image, rows, columns):
     return by_rows @ image @ by_columns.T
 
 
-def _dirichlet(positions, size):
+def _dirichlet(positions: ArrayLike, size: int) -> NDArray[np.float64]:
     """Matrix (positions, size) of periodic sinc interpolation; the Nyquist wave of even sizes stays a cosine."""
     distance = np.subtract.outer(np.asarray(positions, dtype=np.float64), np.arange(size))
     distance -= size * np.round(distance / size)
@@ -61,7 +82,7 @@ def _dirichlet(positions, size):
     return np.where(distance == 0, 1.0, kernel)
 
 
-def _resample_axis(image, size, axis, shift, low_resolution_size):
+def _resample_axis(image: np.ndarray, size: int, axis: int, shift: float, low_resolution_size: int) -> np.ndarray:
     """Fourier resampling along one axis; the content moves by ``shift`` low-resolution pixels."""
     old_size = image.shape[axis]
     spectrum = np.moveaxis(np.fft.rfft(image, axis=axis), axis, -1)

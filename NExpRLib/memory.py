@@ -5,8 +5,13 @@ import math
 import os
 import re
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+if TYPE_CHECKING:
+    from .volumes.plan import Plan
 
 # In the messages of torch: CUDA and MPS; the CPU on Linux, on Windows; cuDNN and cuBLAS; oneDNN.
 _OUT_OF_MEMORY = re.compile(
@@ -21,8 +26,12 @@ _ENCODING_BYTES_PER_PIXEL = 400
 _LAYERS_BYTES_PER_PIXEL = 250
 
 
-def available_memory():
-    """Bytes of main memory that a program may still take, or ``None`` where the system does not say."""
+def available_memory() -> int | None:
+    """Bytes of main memory that a program may still take, or ``None`` where the system does not say.
+
+    >>> (available_memory() or 1) > 0
+    True
+    """
     if sys.platform == "win32":
         return _windows_available_memory()
     try:
@@ -38,7 +47,7 @@ def available_memory():
         return None
 
 
-def _windows_available_memory():
+def _windows_available_memory() -> int | None:
     class MemoryStatus(ctypes.Structure):
         _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
             (name, ctypes.c_ulonglong)
@@ -54,13 +63,19 @@ def _windows_available_memory():
         ]
 
     status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
-    return status.available if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)) else None
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]  # on Windows only
+    return status.available if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
 
 
-def memory_needed(plan, dtype, volumes: int = 1) -> int:
+def memory_needed(plan: "Plan", dtype: DTypeLike, volumes: int = 1) -> int:
     """Bytes of main memory that one or several results take while they are made.
 
-    :param plan: :class:`NExpRLib.volumes.plan.Plan`.
+    >>> from NExpRLib.volumes.geometry import Geometry
+    >>> from NExpRLib.volumes.plan import plan_upsampling
+    >>> pixels = Geometry((320, 320, 30), (0.5, 0.5, 3.0), (0.0, 0.0, 0.0), np.eye(3))
+    >>> readable_bytes(memory_needed(plan_upsampling(pixels, scale=2), "int16"))
+    '116 MB'
+
     :param dtype: pixel type of the results.
     """
     results = 2 * volumes * math.prod(plan.geometry.size) * np.dtype(dtype).itemsize
@@ -69,16 +84,25 @@ def memory_needed(plan, dtype, volumes: int = 1) -> int:
     return results + round(max(encoding, WORKING_BYTES_PER_PIXEL * math.prod(plan.shape)))
 
 
-def is_out_of_memory(error):
-    """Whether an exception says that main memory or device memory ran out."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that main memory or device memory ran out.
+
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory.")), is_out_of_memory(RuntimeError("Other"))
+    (True, False)
+    """
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)) is not None
     )
 
 
-def readable_bytes(count):
-    """``1.5 GB`` for 1 500 000 000."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.3g} {unit}" if count < 1000 else f"{count:,.0f} {unit}"
+def readable_bytes(count: float) -> str:
+    """Bytes in the largest unit that fits.
+
+    >>> readable_bytes(1_500_000_000)
+    '1.5 GB'
+    """
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
         count /= 1000
+    return f"{count:.3g} TB" if count < 1000 else f"{count:,.0f} TB"

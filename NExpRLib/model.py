@@ -29,7 +29,7 @@ class Model:
     """
 
     def __init__(self, network: NExpRNetwork, card: dict[str, Any], device: torch.device, precision: str = "auto"):
-        self.network = network.to(device=device, memory_format=torch.channels_last).eval()
+        self.network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.card = card
         self.device = device
         self.precision = precision
@@ -72,11 +72,10 @@ class Model:
             range whose ends are not in order, not finite or too far apart.
         """
         returns_numpy = not isinstance(slices, torch.Tensor)
-        if returns_numpy:
-            pixels = np.asarray(slices)
-        else:
-            pixels = slices.detach().cpu()
-            pixels = (pixels.double() if pixels.is_floating_point() else pixels).numpy()  # NumPy has no bfloat16.
+        if isinstance(slices, torch.Tensor):
+            slices = slices.detach().cpu()
+            slices = (slices.double() if slices.is_floating_point() else slices).numpy()  # NumPy has no bfloat16.
+        pixels = np.asarray(slices)
         if not (pixels.ndim == 2 or (pixels.ndim == 4 and pixels.shape[1] == 1)) or pixels.size == 0:
             raise ValueError(f"Slices must have shape (h, w) or (b, 1, h, w) and not be empty, not {pixels.shape}.")
         if not (np.issubdtype(pixels.dtype, np.number) or pixels.dtype == bool) or np.iscomplexobj(pixels):

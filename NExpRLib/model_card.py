@@ -1,23 +1,34 @@
 """Model cards: which models there are and what is known about them; needs no torch."""
 
 import json
+import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from .intensity import robust_range
 
 MODELS_FOLDER = Path(__file__).parent / "Models"
 
 
-def model_names():
-    """Names of the models in the package."""
+def model_names() -> list[str]:
+    """Names of the models in the package.
+
+    >>> "mri" in model_names()
+    True
+    """
     return sorted(path.parent.name for path in MODELS_FOLDER.glob("*/card.json"))
 
 
-def model_cards():
+def model_cards() -> dict[str, dict[str, Any]]:
     """Cards of the models in the package by name, in the order in which users are offered them.
 
     Those that are not readable are left out.
+
+    >>> list(model_cards())[:2]
+    ['mri', 'mri-fast']
     """
     cards = {}
     for name in model_names():
@@ -28,8 +39,11 @@ def model_cards():
     return dict(sorted(cards.items(), key=lambda item: item[1].get("order", len(cards))))
 
 
-def model_folder(model):
+def model_folder(model: str | os.PathLike) -> Path:
     """Folder of a model in the package, by name, or of the model at a path (its folder, or a file in it).
+
+    >>> model_folder("mri").name
+    'mri'
 
     :param model: a string may be either, names coming first; a :class:`~pathlib.Path` is a path.
     :raises ValueError: if there is no such model.
@@ -50,8 +64,11 @@ def model_folder(model):
     )
 
 
-def read_card(model):
+def read_card(model: str | os.PathLike) -> dict[str, Any]:
     """Model card of a model in the package, by name, or at a path.
+
+    >>> read_card("mri")["name"]
+    'mri'
 
     :return: dict, see ``Models/*/card.json``; not to be changed: the file is read once for all who ask.
     :raises ValueError: if there is no such model or its card is not readable.
@@ -64,7 +81,7 @@ def read_card(model):
 
 
 @lru_cache(maxsize=16)
-def _read(path, _written):
+def _read(path: Path, _written: int) -> dict[str, Any]:
     card = json.loads(path.read_text(encoding="utf-8"))
     low, high = card["scales"]
     if not (0 < low <= high and isinstance(card["network"], dict) and isinstance(card["name"], str)):
@@ -76,6 +93,13 @@ def _read(path, _written):
     return card
 
 
-def intensity_range(card, image):
-    """Intensities of a slice or volume that the network sees as 0 and 1: the model's window, or a robust range."""
-    return tuple(card["window"]) if card.get("window") else robust_range(image)
+def intensity_range(card: dict[str, Any], image: np.ndarray) -> tuple[float, float]:
+    """Intensities of a slice or volume that the network sees as 0 and 1: the model's window, or a robust range.
+
+    >>> intensity_range({"window": [-1000, 2000]}, np.zeros((4, 4)))
+    (-1000, 2000)
+    """
+    if card.get("window"):
+        low, high = card["window"]
+        return low, high
+    return robust_range(image)

@@ -93,8 +93,9 @@ def group_by_cell(
     alike = consecutive and in_one_piece and len(groups) > 3 and np.abs(offsets[1:-1] - offsets[1]).max() < 1e-9
     places: slice | NDArray[np.int64]
     if order is not None:
-        places = np.empty_like(slots)
-        places[order] = slots
+        in_order = np.empty_like(slots)
+        in_order[order] = slots
+        places = in_order
     elif in_one_piece:
         places = slice(int(slots[0]), int(slots[-1]) + 1)
     else:
@@ -153,6 +154,12 @@ class AxisOperator:
 def draw(parts: Iterable[tuple[Array, Sequence[AxisOperator]]]) -> Any:
     """The sum of parts, each drawn by one operator per axis.
 
+    >>> groups = group_by_cell(np.array([0.25, 0.75]), np.array([0, 0]), 0, 1)
+    >>> sum_of_two = AxisOperator(groups, np.ones((1, 2, 2)), step=1)
+    >>> draw([(np.array([[0.0, 0, 0], [0, 1, 2], [0, 3, 4]]), [sum_of_two, sum_of_two])])
+    array([[10., 10.],
+           [10., 10.]])
+
     :param parts: arranged coefficients, see :func:`arrange`, and the operators of axes 1 to d; those of axis 1 have the
         samples in the same groups.
     :return: samples (s_1, ..., s_d).
@@ -198,8 +205,12 @@ def arrange(coefficients: Array, places: Sequence[NDArray[np.int64]]) -> Array:
     return contiguous(permute(coefficients, [*range(len(leading)), *pairs]).reshape(*leading, *sizes))
 
 
-def rearrange(arranged: Array, blocks: Sequence[int], places: Sequence[slice]) -> Array:
+def rearrange(arranged: Array, blocks: Sequence[int], places: Sequence[slice]) -> Any:
     """The way back from :func:`arrange`, as a view.
+
+    >>> rearrange(np.array([[0, 0, 3], [1, 1, 4], [2, 2, 5]]), [1, 1], [slice(1, 3), slice(0, 3)])[..., 0, 0]
+    array([[0, 1, 2],
+           [3, 4, 5]])
 
     :param blocks: (k_1, ..., k_d).
     :param places: per axis, where what is wanted lies among the places.
@@ -209,5 +220,5 @@ def rearrange(arranged: Array, blocks: Sequence[int], places: Sequence[slice]) -
     order = [*range(1, axes), 0]
     split = [n for axis, size in zip(order, arranged.shape[leading:]) for n in (size // blocks[axis], blocks[axis])]
     where = [leading + 2 * order.index(axis) + block for block in (0, 1) for axis in range(axes)]
-    natural = permute(arranged.reshape(*arranged.shape[:leading], *split), [*range(leading), *where])
+    natural: Any = permute(arranged.reshape(*arranged.shape[:leading], *split), [*range(leading), *where])
     return natural[(..., *places, *[slice(None)] * axes)]

@@ -33,12 +33,20 @@ def constant(values: Any, dtype: np.dtype | torch.dtype, device: torch.device | 
 
 
 def like(array: Array, values: Any) -> Array:
-    """Values of the kind, dtype and device of ``array``."""
+    """Values of the kind, dtype and device of ``array``.
+
+    >>> like(np.zeros(2, dtype="float32"), [1, 2])
+    array([1., 2.], dtype=float32)
+    """
     return constant(values, array.dtype, None if isinstance(array, np.ndarray) else array.device)
 
 
 def take(array: Array, places: NDArray[np.int64] | torch.Tensor, axis: int) -> Array:
-    """Entries at some places along an axis."""
+    """Entries at some places along an axis.
+
+    >>> take(np.array([5, 6, 7]), np.array([2, 0]), 0)
+    array([7, 5])
+    """
     if isinstance(array, np.ndarray):
         return array.take(places, axis)
     import torch
@@ -47,17 +55,29 @@ def take(array: Array, places: NDArray[np.int64] | torch.Tensor, axis: int) -> A
 
 
 def permute(array: Array, axes: Sequence[int]) -> Array:
-    """View with the axes in another order."""
+    """View with the axes in another order.
+
+    >>> permute(np.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return array.transpose(axes) if isinstance(array, np.ndarray) else array.permute(*axes)
 
 
 def contiguous(array: Array) -> Array:
-    """The array itself, or a copy in order of its axes."""
+    """The array itself, or a copy in order of its axes.
+
+    >>> contiguous(np.eye(2, 3).T).strides
+    (16, 8)
+    """
     return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
 
 
 def concatenate(arrays: Sequence[Any], axis: int) -> Any:
-    """The arrays one after another along an axis."""
+    """The arrays one after another along an axis.
+
+    >>> concatenate([np.zeros((2, 1)), np.zeros((2, 3))], 1).shape
+    (2, 4)
+    """
     if isinstance(arrays[0], np.ndarray):
         return np.concatenate(arrays, axis)
     import torch
@@ -66,19 +86,32 @@ def concatenate(arrays: Sequence[Any], axis: int) -> Any:
 
 
 def cos_and_sin(angles: Any) -> tuple[Any, Any]:
-    """Cosines and sines of angles in radians."""
+    """Cosines and sines of angles in radians.
+
+    >>> cos_and_sin(np.zeros(1))
+    (array([1.]), array([0.]))
+    """
     return (np.cos(angles), np.sin(angles)) if isinstance(angles, np.ndarray) else (angles.cos(), angles.sin())
 
 
 def windows(data: Array, width: int, step: int) -> Array:
-    """Every ``step``-th window of ``width`` rows as a view: (n, m) -> (windows, m, width)."""
+    """Every ``step``-th window of ``width`` rows as a view: (n, m) -> (windows, m, width).
+
+    >>> windows(np.arange(5)[:, None], 3, 2)[:, 0]
+    array([[0, 1, 2],
+           [2, 3, 4]])
+    """
     if isinstance(data, np.ndarray):
         return np.lib.stride_tricks.sliding_window_view(data, width, axis=0)[::step]
     return data.unfold(0, width, step)
 
 
 def product(left: Any, right: Any, onto: Any = None) -> Any:
-    """Batched matrix product (g, n, w) x (g, w, m); added to ``onto`` (g, n, m) in place where that is given."""
+    """Batched matrix product (g, n, w) x (g, w, m); added to ``onto`` (g, n, m) in place where that is given.
+
+    >>> product(np.ones((1, 1, 2)), np.ones((1, 2, 1)))
+    array([[[2.]]])
+    """
     if isinstance(right, np.ndarray):
         return left @ right if onto is None else np.add(onto, left @ right, out=onto)
     return left.bmm(right) if onto is None else onto.baddbmm_(left, right)
@@ -98,7 +131,11 @@ def between(image: Any, left: NDArray[np.float64], right: NDArray[np.float64]) -
 
 
 def stack(arrays: Sequence[Any]) -> Any:
-    """The arrays along a new first axis."""
+    """The arrays along a new first axis.
+
+    >>> stack([np.zeros(2), np.zeros(2)]).shape
+    (2, 2)
+    """
     if isinstance(arrays[0], np.ndarray):
         return np.stack(arrays)
     import torch
@@ -107,7 +144,11 @@ def stack(arrays: Sequence[Any]) -> Any:
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """NumPy array of the same values, without their gradients."""
+    """NumPy array of the same values, without their gradients.
+
+    >>> to_numpy([1, 2])
+    array([1, 2])
+    """
     return array.detach().cpu().numpy() if hasattr(array, "detach") else np.asarray(array)
 
 

@@ -16,7 +16,7 @@ from .backend import Array, full_precision, stack, to_numpy
 from .fourier_basis import repeated_patches, start_of_first_cell
 from .interpolant import continued_pixels, first_continued_pixel
 from .rasterizer import Axis, axis_operators
-from .samples import GRIDS, Samples, scaled_size
+from .samples import Samples, scaled_size
 
 _FORMAT = 3
 
@@ -76,11 +76,12 @@ class ExplicitImage:
             Axis(size, padding, count, patch_size, blend, skip, along)
             for size, count, along in zip(self.shape, patches, by_axis)
         ]
-        self.parts = [arrange(coefficients, [repeated_patches(count) for count in patches])]
+        self.parts: list[Any] = [arrange(coefficients, [repeated_patches(count) for count in patches])]
         if skip_coefficients is not None:
             first = self.axes[0].start_of_first_cell
             taken = [continued_pixels(n + 2 * padding, patch_size, first, skip) for n in self.shape]
-            self.parts.insert(0, arrange(skip_coefficients[(..., *[None] * len(taken))], taken))
+            one_per_pixel: Any = (..., *[None] * len(taken))
+            self.parts.insert(0, arrange(skip_coefficients[one_per_pixel], taken))
 
     @property
     def coefficients(self) -> Any:
@@ -152,7 +153,7 @@ class ExplicitImage:
         Its arrays are named as what the class is made from; ``format`` is 3.
         """
         axis = self.axes[0]
-        arrays = {
+        arrays: dict[str, Any] = {
             "coefficients": to_numpy(self.coefficients),
             "shape": self.shape,
             "frequencies": [to_numpy(axis.frequencies) for axis in self.axes],
@@ -205,8 +206,6 @@ class ExplicitImage:
             raise ValueError("Name the target in one way: scale, shape, or both rows and columns.")
         if named:
             return [_samples_or_positions(along) for along in named]
-        if grid not in GRIDS:
-            raise ValueError(f'Unknown grid "{grid}": choose one of {", ".join(GRIDS)}.')
         if scale is not None:
             scales = [float(s) for s in np.ravel(scale)]
             if len(scales) not in (1, axes) or not all(0 < s < math.inf for s in scales):

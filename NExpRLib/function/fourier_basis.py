@@ -84,6 +84,12 @@ def fourier_operator(
 ) -> AxisOperator:
     """Operator from the coefficients of :func:`repeated_patches`, 2N+1 of each, to samples along one axis.
 
+    >>> from .axis_operator import group_by_cell
+    >>> positions = np.arange(4.0)
+    >>> groups = group_by_cell(positions, cell_of(positions, 2, 2, blend=True), start_of_first_cell(2, blend=True), 2)
+    >>> fourier_operator(groups, 2, 2, np.array([0.0, 1.5]), blend=True).weights.shape
+    (3, 2, 6)
+
     With ``blend``, two neighboring patches are mixed linearly between their centers, so that the function has no seams.
 
     :param groups: samples grouped by :func:`cell_of`.

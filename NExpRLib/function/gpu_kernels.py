@@ -29,7 +29,11 @@ _ALONG_ROWS = 4, 128
 
 @lru_cache(maxsize=1)
 def gpu_kernels_work() -> bool:
-    """Whether the kernels can be built and run here: that takes an NVIDIA GPU, Triton and a C compiler."""
+    """Whether the kernels can be built and run here: that takes an NVIDIA GPU, Triton and a C compiler.
+
+    >>> gpu_kernels_work() in (True, False)
+    True
+    """
     if triton is None or not torch.cuda.is_available() or torch.version.hip:
         return False
     try:
@@ -57,10 +61,7 @@ def draw_on_gpu(
     :param axes: rows and columns.
     """
     *skip, patches = (part.contiguous() for part in parts)
-    rows, columns = (
-        (_kept_samples if isinstance(along, Samples) else _samples)(along, axis, patches.device)
-        for along, axis in zip(targets, axes)
-    )
+    rows, columns = (_samples(along, axis, patches.device) for along, axis in zip(targets, axes))
     return _draw(patches, skip[0] if skip else patches, rows, columns)
 
 
@@ -88,7 +89,11 @@ class _AxisSamples(NamedTuple):
     skip_needed: int = 0
 
 
-def _samples(along: Samples | NDArray[np.float64], axis: Axis, device: torch.device) -> _AxisSamples:
+def _samples(along: Any, axis: Axis, device: torch.device) -> _AxisSamples:
+    return (_kept_samples if isinstance(along, Samples) else _new_samples)(along, axis, device)
+
+
+def _new_samples(along: Any, axis: Axis, device: torch.device) -> _AxisSamples:
     starts, among_needed, weights, which = [], [], [], []
     before = 0
     for operator in reversed(axis_operators(along, axis, np.dtype(np.float32), None)):
@@ -98,11 +103,12 @@ def _samples(along: Samples | NDArray[np.float64], axis: Axis, device: torch.dev
         weights.append(operator.weights.reshape(-1, width)[groups.places])
         which += [width, int(needed.start), int(needed.stop - needed.start)]
         before += which[-1]
-    of_both = [torch.as_tensor(np.array(each), dtype=torch.int32).to(device) for each in (starts, among_needed)]
-    return _AxisSamples(*of_both, torch.from_numpy(np.concatenate(weights, axis=1)).to(device), len(weights[0]), *which)
+    first, second = (torch.as_tensor(np.array(each), dtype=torch.int32).to(device) for each in (starts, among_needed))
+    all_weights = np.concatenate(weights, axis=1)
+    return _AxisSamples(first, second, torch.from_numpy(all_weights).to(device), len(all_weights), *which)
 
 
-_kept_samples = lru_cache(maxsize=32)(_samples)
+_kept_samples = lru_cache(maxsize=32)(_new_samples)
 
 
 def _draw(patches: torch.Tensor, skip: torch.Tensor, rows: _AxisSamples, columns: _AxisSamples) -> torch.Tensor:

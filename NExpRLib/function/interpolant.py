@@ -48,9 +48,9 @@ def continued_pixels(size: int, cell_length: int, start_of_first: float, skip: s
     """The pixels whose coefficients :func:`interpolation_operator` reads, continued beyond the border.
 
     >>> continued_pixels(3, 1, 0, "bicubic")
-    array([0, 0, 0, 1, 2, 2, 2])
+    array([0, 0, 0, 1, 2, 2, 2, 2])
     >>> continued_pixels(3, 1, 0, "bspline")
-    array([2, 1, 0, 1, 2, 1, 0])
+    array([2, 1, 0, 1, 2, 1, 0, 1])
 
     :param size: number of pixels along the axis.
     :param cell_length, start_of_first: cells of the operator, pixels.
@@ -75,6 +75,11 @@ def interpolation_operator(
     groups: CellGroups, size: int, cell_length: int, start_of_first: float, skip: str
 ) -> AxisOperator:
     """Operator from the coefficients of :func:`continued_pixels` to samples along one axis, float64 NumPy.
+
+    >>> groups = group_by_cell(np.array([0.0, 0.5]), np.array([0, 0]), 0, 1)
+    >>> interpolation_operator(groups, 3, 1, 0, "bicubic").weights
+    array([[[ 0.    ,  1.    ,  0.    ,  0.    ,  0.    ],
+            [-0.0625,  0.5625,  0.5625, -0.0625,  0.    ]]])
 
     :param groups: samples grouped by cells of ``cell_length`` pixels.
     :param size: number of pixels along the axis.
@@ -102,9 +107,9 @@ def _taps(start_of_first: float, cell_length: int) -> NDArray[np.int64]:
 def prefilter(image: Any, skip: str) -> Any:
     """Coefficients of the interpolant of an image.
 
-    >>> prefilter(np.eye(2), "bspline").round(3)
-    array([[ 2., -1.],
-           [-1.,  2.]])
+    >>> prefilter(np.ones((2, 2)), "bspline").round(3)
+    array([[1., 1.],
+           [1., 1.]])
 
     :param image: pixels (..., h, w), NumPy array or torch tensor.
     :param skip: ``none``, ``bicubic`` or ``bspline``.
@@ -126,7 +131,7 @@ def prefilter_matrix(size: int) -> NDArray[np.float64]:
     taps = _mirror(np.arange(size)[:, None] + np.arange(-1, 2), size)
     collocation = np.zeros((size, size))
     np.add.at(collocation, (np.arange(size)[:, None], taps), np.array([1 / 6, 4 / 6, 1 / 6]))
-    return np.linalg.inv(collocation)
+    return np.asarray(np.linalg.inv(collocation), dtype=np.float64)
 
 
 def _keys(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,8 +5,9 @@ Those of the last 16 grids are kept: a slider and the slices of a volume ask for
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,10 +56,11 @@ def axis_operators(
     :param dtype, device: of the coefficients; the device of NumPy arrays is ``None``.
     """
     keep = isinstance(along, Samples) and isinstance(axis.frequencies, tuple)
-    return (_kept_operators if keep else _operators)(along, axis, dtype, device)
+    make: Callable[..., tuple[AxisOperator, ...]] = _kept_operators if keep else _operators
+    return make(along, axis, dtype, device)
 
 
-def _operators(along, axis, dtype, device):
+def _operators(along: Any, axis: Axis, dtype: Any, device: Any) -> tuple[AxisOperator, ...]:
     without_frequencies = axis._replace(frequencies=())  # Rows and columns often share the rest.
     groups, *skip = (_kept_skip if isinstance(along, Samples) else _skip)(along, without_frequencies, dtype, device)
     frequencies = np.array(axis.frequencies) if isinstance(axis.frequencies, tuple) else axis.frequencies
@@ -66,7 +68,7 @@ def _operators(along, axis, dtype, device):
     return *skip, fourier.to(dtype, device)
 
 
-def _skip(along, axis, dtype, device):
+def _skip(along: Any, axis: Axis, dtype: Any, device: Any) -> tuple[Any, ...]:
     """The groups of the samples, and the operator of the skip unless there is none."""
     positions = (along.positions() if isinstance(along, Samples) else along) + axis.padding
     cells = cell_of(positions, axis.patches, axis.patch_size, axis.blend)

@@ -56,7 +56,7 @@ class Samples:
 
     def positions(self) -> NDArray[np.float64]:
         """Positions in pixel indices, float64 (count,)."""
-        return self.first + np.arange(self.count) * self.step
+        return self.first + np.arange(self.count, dtype=np.float64) * self.step
 
     def seen_from(self, pixels: "Samples") -> "Samples":
         """The same points, counted in other pixels of the same axis.

@@ -1,5 +1,7 @@
 """What is refused before a run: voxels that are no intensities, and results that do not fit into memory."""
 
+from typing import Any
+
 import numpy as np
 
 from ..memory import available_memory, memory_needed, readable_bytes
@@ -8,6 +10,10 @@ from .plan import Plan
 
 def check_values(pixels: np.ndarray) -> None:
     """Refuse pixels that are no intensities.
+
+    >>> check_values(np.array([0.5, np.nan]))
+    Traceback (most recent call last):
+    ValueError: The image contains 1 NaN or infinite voxels: replace them first.
 
     :param pixels: array of real numbers.
     :raises ValueError: for non-finite values and label maps, with what to do instead.
@@ -30,6 +36,11 @@ def check_values(pixels: np.ndarray) -> None:
 
 def check_memory(plan: Plan, dtype: np.dtype, volumes: int = 1) -> None:
     """Refuse a result, or several alike, that cannot fit into memory.
+
+    >>> from .geometry import Geometry
+    >>> from .plan import plan_upsampling
+    >>> pixels = Geometry((64, 64, 4), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
+    >>> check_memory(plan_upsampling(pixels, scale=2), np.dtype("int16"))
 
     :param dtype: pixel type of the result.
     :raises ValueError: with the memory that it would take.
@@ -55,10 +66,10 @@ def _looks_like_labels(pixels: np.ndarray) -> bool:
     foreground = flat != values[counts.argmax()]
     pairs = foreground[1:] | foreground[:-1]
     same = np.count_nonzero(pairs & (flat[1:] == flat[:-1]))
-    return len(values) == 2 or same > 0.5 * np.count_nonzero(pairs)
+    return len(values) == 2 or bool(same > 0.5 * np.count_nonzero(pairs))
 
 
-def _marker(pixels: np.ndarray):
+def _marker(pixels: np.ndarray) -> Any:
     """A lowest or highest value so far beyond the values in between that float32 would lose them, or ``None``."""
     marker = max(pixels.min(), pixels.max(), key=lambda value: abs(float(value)))
     if abs(float(marker)) < 1e5:

@@ -50,6 +50,10 @@ class Geometry:
 def slice_axis(geometry: Geometry, plane: str | int = "auto") -> int | None:
     """The axis across the plane to refine.
 
+    >>> thick = Geometry((256, 20, 256), (0.9, 4.0, 0.9), (0.0, 0.0, 0.0), np.eye(3))
+    >>> slice_axis(thick), slice_axis(thick, "axial")
+    (1, 2)
+
     :param plane: ``auto`` (the acquisition plane: across the coarsest axis, or the only one of size 1; where two axes
         are equally coarse, they are the plane: square pixels of slices thinner than that), ``axial``, ``sagittal``,
         ``coronal`` (the axis closest to that direction), or an axis index.

@@ -5,6 +5,7 @@ rows are j and columns are i.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,7 +56,11 @@ class Plan:
 
 
 def plane_axes(geometry: Geometry, across: int | None) -> tuple[int, int]:
-    """(row axis, column axis) of the slices across an axis."""
+    """(row axis, column axis) of the slices across an axis.
+
+    >>> plane_axes(Geometry((256, 256, 20), (0.9, 0.9, 4.0), (0.0, 0.0, 0.0), np.eye(3)), 2)
+    (1, 0)
+    """
     rows, columns = (axis for axis in reversed(range(geometry.dimension)) if axis != across)
     return rows, columns
 
@@ -106,7 +111,7 @@ def plan_upsampling(
     else:
         new = [int(n) for n in _pair(size, "size")]
         if any(n != s for n, s in zip(new, _pair(size, "size"))):
-            raise ValueError(f"The size must be two whole numbers, not {size}.")
+            raise ValueError(f"The size must be two whole numbers, not {size!s}.")
     if any(n < o for n, o in zip(new, old)):
         raise ValueError(
             f"The target of {new[0]} x {new[1]} is coarser than the input of {old[0]} x {old[1]} (rows x columns). "
@@ -120,7 +125,7 @@ def _planned(geometry: Geometry, across: int | None, in_plane: dict[int, Samples
     return Plan(across, samples, geometry.sampled(samples), of_reference)
 
 
-def _pair(value, name: str) -> list[float]:
+def _pair(value: Any, name: str) -> list[float]:
     pair = np.atleast_1d(np.asarray(value, dtype=np.float64))
     if pair.shape not in ((1,), (2,)) or not ((pair > 1e-9) & (pair < 1e9)).all():
         raise ValueError(f"The {name} must be one or two positive numbers below a billion, not {value}.")

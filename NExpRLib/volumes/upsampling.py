@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ from .volume import Volume, geometry_of
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from ..model import Model
+
 # Larger batches are slower on a CPU: what one layer hands to the next leaves its caches.
 _PIXELS_PER_BATCH = {"cpu": 120_000, "mps": 2**19, "cuda": 2**21}
 _SMALLER_TILES = (256, 128)
@@ -36,7 +39,7 @@ def upsample(
     like: sitk.Image | None = None,
     plane: str | int = "auto",
     grid: str = "fov",
-    model="mri",
+    model: str | os.PathLike | Model = "mri",
     data_consistency: bool = False,
     device: str = "auto",
     progress: Callable[[float], None] | None = None,
@@ -74,7 +77,7 @@ def upsample(
         volume.geometry, scale=scale, spacing=spacing, size=size, like=reference, plane=plane, grid=grid
     )
     upsampling = Upsampling(volume, plan, data_consistency=data_consistency)
-    if isinstance(model, str) or not hasattr(model, "represent"):
+    if isinstance(model, str | os.PathLike):
         from ..model import load_model
 
         model = load_model(model, device)
@@ -107,7 +110,9 @@ class Upsampling:
         """Slices that are encoded."""
         return len(self._volume.slices(self.plan.slice_axis))
 
-    def run(self, model, progress: Callable[[float], None] | None = None, batch_size: int | None = None) -> Volume:
+    def run(
+        self, model: Model, progress: Callable[[float], None] | None = None, batch_size: int | None = None
+    ) -> Volume:
         """Upsample slice by slice; the result does not depend on how slices are batched or tiled.
 
         :param model: loaded :class:`NExpRLib.model.Model`.

@@ -85,6 +85,10 @@ class Volume:
 def geometry_of(image: sitk.Image) -> Geometry:
     """Geometry of a SimpleITK image.
 
+    >>> import SimpleITK as sitk
+    >>> geometry_of(sitk.Image([4, 3, 2], sitk.sitkInt16)).size
+    (4, 3, 2)
+
     :raises ValueError: for anything else.
     """
     import SimpleITK as sitk
