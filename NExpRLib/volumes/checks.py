@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..memory import available_memory, memory_needed, readable_bytes
+from .labels import are_labels
 from .plan import Plan
 
 
@@ -22,10 +23,10 @@ def check_values(pixels: np.ndarray) -> None:
         bad = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
         if bad:
             raise ValueError(f"The image contains {bad} NaN or infinite voxels: replace them first.")
-    elif _looks_like_labels(pixels):
+    if are_labels(pixels):
         raise ValueError(
-            "The image looks like a label map (few integer values in large uniform regions): resample it with nearest "
-            "neighbor. If it does hold intensities, convert it to a floating-point type first."
+            "The image looks like a label map (few integer values, or equal values in large regions): resample it with "
+            "nearest neighbor. If it does hold intensities, divide them by the largest first."
         )
     if (value := _marker(pixels)) is not None:
         raise ValueError(
@@ -53,20 +54,6 @@ def check_memory(plan: Plan, dtype: np.dtype, volumes: int = 1) -> None:
             f"{readable_bytes(needed)} of memory, of which {readable_bytes(available)} is available: "
             "choose a smaller scale, or crop the image."
         )
-
-
-def _looks_like_labels(pixels: np.ndarray) -> bool:
-    """Two integer values, or at most 256 of which the same lies in most neighboring pixels outside the background."""
-    flat = pixels.reshape(-1)
-    if flat.size < 64 or len(np.unique(flat[:: 1 + flat.size // 100_000])) > 256:
-        return False
-    values, counts = np.unique(flat, return_counts=True)
-    if not 2 <= len(values) <= 256:
-        return False
-    foreground = flat != values[counts.argmax()]
-    pairs = foreground[1:] | foreground[:-1]
-    same = np.count_nonzero(pairs & (flat[1:] == flat[:-1]))
-    return len(values) == 2 or bool(same > 0.5 * np.count_nonzero(pairs))
 
 
 def _marker(pixels: np.ndarray) -> Any:

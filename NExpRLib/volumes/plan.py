@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 from ..function.samples import Samples, scaled_size
 from .geometry import Geometry, slice_axis
 
+_SAME_PLACE = 0.1  # of a voxel
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -133,23 +135,25 @@ def _pair(value: Any, name: str) -> list[float]:
 
 
 def _samples_of_reference(geometry: Geometry, axes: tuple[int, int], like: Geometry) -> dict[int, Samples]:
-    """In-plane samples of a reference, by axis."""
+    """In-plane samples of a reference, by axis of the input, whichever way round the reference is stored."""
     if like.dimension != geometry.dimension:
         raise ValueError(f"The reference has {like.dimension} dimensions, the input {geometry.dimension}.")
-    if not np.allclose(like.direction[:, axes], geometry.direction[:, axes], atol=1e-4):
-        raise ValueError(
-            "The in-plane axes of the reference point elsewhere than those of the input: resample it first."
-        )
     from_input = np.linalg.solve(geometry.direction, np.subtract(like.origin, geometry.origin))
-    samples = {
-        axis: Samples(
-            first=float(from_input[axis] / geometry.spacing[axis]),
-            step=like.spacing[axis] / geometry.spacing[axis],
-            count=like.size[axis],
-        )
-        for axis in axes
-    }
-    if max(along.step for along in samples.values()) > 1 + 1e-6:
+    cosines = geometry.direction.T @ like.direction
+    samples = {}
+    for axis in axes:
+        other = int(np.abs(cosines[axis]).argmax())
+        same_way = cosines[axis, other] > 0
+        away = like.direction[:, other] - geometry.direction[:, axis] * (1 if same_way else -1)
+        # At the far end of the axis, in voxels.
+        if np.linalg.norm(away) * max(1, like.size[other] - 1) > _SAME_PLACE:
+            raise ValueError(
+                "The in-plane axes of the reference point elsewhere than those of the input: resample it first."
+            )
+        step, count = like.spacing[other] / geometry.spacing[axis], like.size[other]
+        start = float(from_input[axis] / geometry.spacing[axis])
+        samples[axis] = Samples(start if same_way else start - (count - 1) * step, step, count)
+    if max(along.step for along in samples.values()) > 1 + 1e-3:
         raise ValueError("The in-plane grid of the reference is coarser than the input. NExpR only refines.")
     for axis, along in samples.items():
         last = along.first + (along.count - 1) * along.step

@@ -41,6 +41,8 @@ def upsample(
     grid: str = "fov",
     model: str | os.PathLike | Model = "mri",
     data_consistency: bool = False,
+    value_range: str = "auto",
+    fill: float | None = None,
     device: str = "auto",
     progress: Callable[[float], None] | None = None,
 ) -> sitk.Image:
@@ -54,34 +56,41 @@ def upsample(
     >>> upsample(image, 2, model="mri-fast", device="cpu").GetSize()
     (64, 64, 2)
 
-    :param image: scalar image, 2D or 3D, of any integer or floating-point type.
+    :param image: scalar image, 2D or 3D, of any integer or floating-point type; of a 4D image (time, direction, echo),
+        each volume in turn.
     :param scale: factor, or (rows, columns) factors.
     :param spacing: in-plane spacing in mm, or (rows, columns).
     :param size: (rows, columns) of an output slice.
-    :param like: image whose in-plane grid is taken over. Its samples outside the input's field of view are set to the
-        minimum of the input.
+    :param like: image whose in-plane grid is taken over. Its samples outside the input's field of view are set to
+        ``fill``.
     :param plane: ``auto`` (the acquisition plane), ``axial``, ``sagittal``, ``coronal``, or the through-plane axis 0-2.
     :param grid: ``fov`` (field of view preserved), or ``kspace`` (first sample stays in place, and slices continue
         periodically, as those do that were made from measured k-space).
     :param model: name of a model in the package, path of a model's folder, or a loaded :class:`NExpRLib.model.Model`
         (which keeps its own device).
     :param data_consistency: replace the measured band of k-space of each slice by that of the input.
+    :param value_range: of the result: ``keep`` that of the input, ``free``, or ``auto``: no negative values where the
+        input has none, and the range of the input for values from 0 to 1 and for maps by the header.
+    :param fill: value outside the input; by default the lowest value, or 0 where values are signed about 0.
     :param device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
     :param progress: called as ``progress(fraction)`` after every batch of slices; it may raise to cancel.
     :return: image of the input's pixel type; integers are rounded and saturated. Through-plane geometry is untouched.
     :raises ValueError: for an image or a target that cannot be upsampled, with what to do instead.
     """
-    volume = Volume.from_image(image, periodic=grid == "kspace")
+    from .series import SeriesUpsampling, volumes_of  # It uses the run below.
+
+    periodic = grid == "kspace"
+    geometry = volumes_of(image, periodic)[0].geometry
     reference = None if like is None else geometry_of(like)
-    plan = plan_upsampling(
-        volume.geometry, scale=scale, spacing=spacing, size=size, like=reference, plane=plane, grid=grid
+    plan = plan_upsampling(geometry, scale=scale, spacing=spacing, size=size, like=reference, plane=plane, grid=grid)
+    upsampling = SeriesUpsampling(
+        image, plan, periodic=periodic, value_range=value_range, fill=fill, data_consistency=data_consistency
     )
-    upsampling = Upsampling(volume, plan, data_consistency=data_consistency)
     if isinstance(model, str | os.PathLike):
         from ..model import load_model
 
         model = load_model(model, device)
-    return upsampling.run(model, progress).to_image()
+    return upsampling.run(model, progress)
 
 
 class Upsampling:

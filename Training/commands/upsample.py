@@ -9,10 +9,13 @@ from tqdm import tqdm
 
 from NExpRLib.function.samples import GRIDS
 from NExpRLib.volumes.geometry import PLANES
+from NExpRLib.volumes.meaning import RANGES
 from NExpRLib.volumes.plan import plan_upsampling
-from NExpRLib.volumes.volume import Volume, geometry_of
+from NExpRLib.volumes.series import SeriesUpsampling, volumes_of
+from NExpRLib.volumes.sidecar import sidecar_of
+from NExpRLib.volumes.volume import geometry_of
 
-from ..files.sidecar import notes_of
+from ..files.notes import notes_of
 from ..files.volume_files import (
     WRITTEN_EXTENSIONS,
     check_format,
@@ -43,24 +46,33 @@ def add_arguments(parser):
     parser.add_argument(
         "--grid", choices=GRIDS, default="fov", help="keep the extent, or the first sample (default: fov)"
     )
-    parser.add_argument("--model", default="mri", help="name or folder of a model (default: mri)")
+    parser.add_argument("--model", help="name or folder of a model (default: ct where the header says CT, else mri)")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
     parser.add_argument("--data-consistency", action="store_true", help="keep the measured band of k-space exactly")
+    parser.add_argument(
+        "--range",
+        choices=RANGES,
+        default="auto",
+        help="of the result: keep that of the input, free, or auto: no negative values where the input has none, and "
+        "the range of the input for values from 0 to 1 and for maps by the header",
+    )
+    parser.add_argument(
+        "--fill",
+        type=float,
+        metavar="VALUE",
+        help="outside the input, with --like (default: the lowest value, or 0 where values are signed about 0)",
+    )
 
 
 def run(arguments):
     sources = volumes_at(arguments.input)
     outputs = _outputs(arguments, sources)
     like = read_volume(arguments.like) if arguments.like else None
-
-    from NExpRLib.model import load_model
-
-    model = load_model(arguments.model, arguments.device)
-    print(f'Model "{model.card["name"]}" on {model.device}.')
+    models = _Models(arguments.model, arguments.device)
     failures = 0
     for source, output in zip(sources, outputs):
         try:
-            _upsample(source, output, arguments, model, like)
+            _upsample(source, output, arguments, models, like)
         except (ValueError, MemoryError) as error:
             if len(sources) == 1:
                 raise
@@ -70,13 +82,34 @@ def run(arguments):
         raise ValueError(f"{failures} of {len(sources)} volumes were skipped.")
 
 
-def _upsample(source, output, arguments, model, like):
-    from NExpRLib.volumes.upsampling import Upsampling
+class _Models:
+    """The named model, or for each volume that of its modality."""
 
+    def __init__(self, name, device):
+        self._device = device
+        self._loaded = {}
+        self._named = None if name is None else self._load(name)
+
+    def of(self, facts):
+        """:param facts: of the header."""
+        return self._named or self._load("ct" if facts.get("Modality") == "CT" else "mri")
+
+    def _load(self, name):
+        if name not in self._loaded:
+            from NExpRLib.model import load_model
+
+            self._loaded[name] = load_model(name, self._device)
+            print(f'Model "{self._loaded[name].card["name"]}" on {self._loaded[name].device}.')
+        return self._loaded[name]
+
+
+def _upsample(source, output, arguments, models, like):
     image = read_volume(source)
-    volume = Volume.from_image(image, periodic=arguments.grid == "kspace")
+    facts = sidecar_of(image)
+    periodic = arguments.grid == "kspace"
+    geometry = volumes_of(image, periodic)[0].geometry
     plan = plan_upsampling(
-        volume.geometry,
+        geometry,
         scale=arguments.scale,
         spacing=arguments.spacing,
         size=arguments.size,
@@ -84,19 +117,35 @@ def _upsample(source, output, arguments, model, like):
         plane=arguments.plane,
         grid=arguments.grid,
     )
-    upsampling = Upsampling(volume, plan, data_consistency=arguments.data_consistency)
+    upsampling = SeriesUpsampling(
+        image,
+        plan,
+        periodic=periodic,
+        value_range=arguments.range,
+        fill=arguments.fill,
+        data_consistency=arguments.data_consistency,
+    )
     grid = plan.geometry
     check_format(output, grid.size, grid.spacing, grid.origin, grid.direction)
-    print(f"{source}: {_describe(volume.geometry)} -> {_describe(plan.geometry)}")
-    for note in notes_of(image):
+    model = models.of(facts)
+    times = f"{image.GetSize()[3]} times " if image.GetDimension() == 4 else ""
+    print(f"{source}: {times}{_describe(geometry)} -> {_describe(plan.geometry)}")
+    for note in (*notes_of(image), *upsampling.notes, *_notes_on_model(model.card, facts, plan)):
         print(f"Note: {note}")
-    highest, trained = max(plan.scale), model.card["scales"][1]
-    if highest > trained + 0.05:
-        print(f"Note: {highest:.2f}x is above the {trained:g}x that the model was trained for.")
     with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}", disable=None) as bar:
         result = upsampling.run(model, progress=lambda fraction: bar.update(100 * fraction - bar.n))
-    write_volume(result.to_image(), output, image)
+    write_volume(result, output, image)
     print(f"Written: {output}")
+
+
+def _notes_on_model(card, facts, plan):
+    """What the model was not trained for."""
+    highest, trained = max(plan.scale), card["scales"][1]
+    if highest > trained + 0.05:
+        yield f"{highest:.2f}x is above the {trained:g}x that the model was trained for."
+    modality, of_model = facts.get("Modality"), card.get("modality")
+    if of_model and modality in ("MR", "CT", "PT", "NM") and modality != of_model:
+        yield f'The volume is {modality}, and the model "{card["name"]}" was trained on {of_model}.'
 
 
 def _outputs(arguments, sources):

@@ -17,10 +17,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from NExpRLib.intensity import to_dtype
+from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
 
 from .dicom_headers import read_header, readable
 from .nifti import read_nifti
-from .sidecar import add_note, set_sidecar, sidecar_of
+from .notes import add_note
 from .slice_stack import SliceStack, stacks_of
 
 # Uncompressed, with a sidecar, rows in the order of DICOM, neither cropped nor turned, whatever ~/.dcm2nii.ini says.

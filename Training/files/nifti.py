@@ -16,7 +16,9 @@ import zlib
 import numpy as np
 import SimpleITK as sitk
 
-from .sidecar import add_note, read_sidecar, set_sidecar
+from NExpRLib.volumes.sidecar import set_sidecar
+
+from .notes import add_note, read_sidecar
 
 _LPS = np.diag([-1.0, -1.0, 1.0])
 _MILLIMETERS = {1: 1000.0, 3: 0.001}  # meters, micrometers

@@ -12,12 +12,13 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from NExpRLib.memory import is_out_of_memory
+from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
 
 from . import metaimage, nrrd
 from .dicom import DicomSeries, dicom_series, read_series
 from .dicom_headers import is_dicom
 from .nifti import read_nifti, what_nifti_lacks, write_nifti
-from .sidecar import add_note, read_sidecar, set_sidecar, sidecar_of
+from .notes import add_note, read_sidecar
 
 _NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz", ".mgh", ".mgz")
 EXTENSIONS = (*_NIFTI, ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -151,7 +152,7 @@ def read_volume(source):
     """Read a :class:`VolumeSource`, or the single volume at a path, as a SimpleITK image.
 
     :return: image of 2, 3 or 4 dimensions. What is known of it beyond voxels and grid is in its metadata, see
-        :mod:`.sidecar`.
+        :mod:`NExpRLib.volumes.sidecar` and :mod:`.notes`.
     :raises ValueError: if it is unreadable, or a DICOM series whose slices are no rectangular grid.
     """
     if not isinstance(source, VolumeSource):

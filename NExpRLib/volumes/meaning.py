@@ -1,0 +1,131 @@
+"""What the values of voxels mean, and what follows for a run: padding, phase, and values that have limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..intensity import to_dtype
+from .checks import check_values
+from .padding import filled, mask_of, padding_value, sampled_mask
+from .phase import phase_of
+from .plan import Plan
+from .volume import Volume
+
+RANGES = ("auto", "keep", "free")
+_MAPS = {"ADC", "FA", "T1 MAP", "T2 MAP", "T2_STAR MAP", "T1", "T2", "FRACT", "FRACT_ANISO", "MAP"}
+_SAMPLES = 200_000
+
+
+class Meaning:
+    """What is done to the voxels of one volume before a run, and to its result.
+
+    :ivar notes: sentences for the user on what was recognized.
+    """
+
+    def __init__(self, volume: Volume, facts: Mapping | None = None, value_range: str = "auto"):
+        """
+        :param facts: of the header, under their BIDS names.
+        :param value_range: of the result: ``keep`` that of the input, ``free``, or ``auto``: as far as the values must
+            have limits. A volume without negative values gets none; values from 0 to 1, and maps by the header, keep
+            their range.
+        :raises ValueError: for values that are no intensities, and for an unknown ``value_range``.
+        """
+        if value_range not in RANGES:
+            raise ValueError(f'Unknown range "{value_range}": choose one of {", ".join(RANGES)}.')
+        facts, pixels = facts or {}, volume.pixels
+        self.notes: list[str] = []
+        self._volume = volume
+        self._padding = padding_value(pixels, facts.get("PixelPaddingValue"))
+        self._mask = None if self._padding is None else mask_of(pixels, self._padding)
+        valid = pixels if self._mask is None else pixels[~self._mask]
+        if not valid.size:
+            raise ValueError("The image contains no data: all its voxels are NaN or padding.")
+        self._phase = phase_of(pixels, facts)
+        if self._phase is None:
+            check_values(valid)
+        if self._padding is not None and self._mask is not None:
+            value = "NaN" if np.isnan(self._padding) else f"{self._padding:g}"
+            share = np.count_nonzero(self._mask) / self._mask.size
+            self.notes.append(f"Voxels without data ({value}, {share:.0%} of all) are held out and put back.")
+        if self._phase is not None:
+            self.notes.append("The image is phase: it is upsampled through its cosine and sine.")
+        self._low, self._high = self._limits(valid, facts, value_range)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the result: that of the volume."""
+        return self._volume.pixels.dtype
+
+    def parts(self, across: int | None) -> list[Volume]:
+        """What is to be upsampled: the volume, or the cosine and the sine of phase.
+
+        :param across: the axis across the slices.
+        """
+        volume = self._volume
+        if self._mask is not None:
+            mask = Volume(self._mask, volume.geometry)
+            result = Volume.empty(volume.geometry, volume.pixels.dtype, volume.periodic)
+            result.slices(across)[:] = filled(volume.slices(across), mask.slices(across))
+            volume = result
+        if self._phase is None:
+            return [volume]
+        return [Volume(part, volume.geometry, volume.periodic) for part in self._phase.parts(volume.pixels)]
+
+    def joined(self, results: list[Volume], plan: Plan) -> Volume:
+        """The result, made of those of the parts."""
+        dtype = self.dtype
+        if self._phase is not None:
+            cosine, sine = (result.pixels for result in results)
+            pixels = self._phase.joined(cosine, sine, dtype)
+        else:
+            pixels = results[0].pixels
+            if (self._low, self._high) != (None, None):
+                np.clip(pixels, self._low, self._high, out=pixels)
+        if self._mask is not None:
+            pixels[sampled_mask(self._mask, plan.samples)] = dtype.type(self._padding)
+        return Volume(pixels, plan.geometry, self._volume.periodic)
+
+    def default_fill(self, facts: Mapping | None = None) -> float:
+        """What lies outside the input: the padding value, 0 where values are signed about 0, else the lowest value."""
+        if self._padding is not None:
+            return self._padding
+        return _default_fill(self._volume.pixels, facts or {})
+
+    def _limits(self, valid, facts, value_range):
+        """Lowest and highest value of the result, ``None`` for no limit."""
+        if value_range == "free" or self._phase is not None:
+            return None, None
+        low, high = valid.min(), valid.max()
+        if value_range == "keep":
+            return low, high
+        if low < 0:
+            return None, None
+        kinds = {str(kind).upper() for kind in facts.get("ImageType", ()) or ()}
+        fraction = high <= 1 and low < high and np.issubdtype(valid.dtype, np.floating)
+        is_map = bool(kinds & _MAPS)
+        if is_map:
+            self.notes.append("The image is a map (ImageType): the result keeps its range.")
+        return (low if is_map else valid.dtype.type(0)), (high if is_map or fraction else None)
+
+
+def _default_fill(pixels, facts):
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    if lowest >= 0 or highest <= 0 or facts.get("Modality") == "CT":
+        return lowest
+    sample = pixels.ravel()[:: 1 + pixels.size // _SAMPLES].astype(np.float64)
+    among_lowest = np.count_nonzero(sample < lowest + 0.1 * (highest - lowest)) / sample.size
+    low, high = np.percentile(sample, (10, 90))
+    return 0.0 if low <= 0 <= high and among_lowest < 0.02 else lowest
+
+
+def fill_outside(result: Volume, plan: Plan, size: tuple[int, ...], value: float) -> None:
+    """Set the voxels of a result that lie beyond the input."""
+    for axis, (along, n) in enumerate(zip(plan.samples, size)):
+        positions = along.positions()
+        beyond = (positions < -0.5 - 1e-6) | (positions > n - 0.5 + 1e-6)
+        if beyond.any():
+            where: list = [slice(None)] * result.pixels.ndim
+            where[result.pixels.ndim - 1 - axis] = beyond
+            result.pixels[tuple(where)] = to_dtype(np.array(value, np.float64), result.pixels.dtype)

@@ -1,0 +1,101 @@
+"""Voxels without data, as outside the circle of a CT reconstruction: held out of a run and put back after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..function.samples import Samples
+
+_REACH = 16  # pixels beyond the border that a value inside depends on, at most
+_SAMPLES = 1_000_000
+
+
+def padding_value(pixels: np.ndarray, announced: float | None = None) -> float | None:
+    """The value of voxels without data: NaN, the announced one, or a lowest one that is set off from all others.
+
+    Set off is a negative value of many voxels, further below the next one than a tenth of the range of the others and
+    than thirty of the steps that follow.
+
+    >>> circle = np.full((4, 20, 20), -3024, np.int16)
+    >>> circle[:, 5:15, 5:15] = np.random.default_rng(0).integers(-1024, 400, (4, 10, 10))
+    >>> padding_value(circle)
+    -3024.0
+
+    :param announced: PixelPaddingValue of a DICOM header, scaled as the pixels are.
+    :return: ``None`` where there are none.
+    """
+    if np.issubdtype(pixels.dtype, np.floating) and np.isnan(np.min(pixels)):
+        return float("nan")
+    lowest = float(pixels.min())
+    if announced is not None and announced in (lowest, float(pixels.max())) and (pixels != announced).any():
+        return float(announced)
+    if lowest >= 0:
+        return None
+    flat = pixels.ravel()
+    sample = flat[:: 1 + flat.size // _SAMPLES]
+    if np.count_nonzero(sample == lowest) < max(10, 1e-3 * sample.size):
+        return None
+    others = np.unique(sample[sample > lowest]).astype(np.float64)
+    if len(others) < 32:
+        return None
+    gap = float(pixels[pixels > lowest].min()) - lowest
+    low, high = np.percentile(sample[sample > lowest], (1, 99))
+    steps = np.diff(others[:50])
+    return lowest if gap > 0.1 * (high - low) and gap > 30 * np.median(steps) else None
+
+
+def mask_of(pixels: np.ndarray, value: float) -> np.ndarray:
+    """Where voxels have the padding value."""
+    return np.isnan(pixels) if np.isnan(value) else pixels == pixels.dtype.type(value)
+
+
+def filled(slices: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A copy in which voxels without data continue what borders on them in their slice.
+
+    Further away, where nothing inside depends on it, they have the lowest valid value.
+
+    :param slices: array (n, h, w).
+    :param mask: where there are no data; not everywhere.
+    """
+    result = slices.copy()
+    result[mask] = slices[~mask].min()
+    for values, missing in zip(result, mask):
+        if missing.any() and not missing.all():
+            _continue(values, missing)
+    return result
+
+
+def _continue(values: np.ndarray, missing: np.ndarray) -> None:
+    """Ring by ring, the mean of the neighbors that are known."""
+    known = ~missing
+    sums = np.where(known, values, 0).astype(np.float64)
+    for _ in range(_REACH):
+        total, count = _neighbors(sums), _neighbors(known.astype(np.float64))
+        ring = ~known & (count > 0)
+        if not ring.any():
+            break
+        sums[ring] = total[ring] / count[ring]
+        known |= ring
+        new = sums[ring]
+        values[ring] = np.rint(new) if np.issubdtype(values.dtype, np.integer) else new
+
+
+def _neighbors(values: np.ndarray) -> np.ndarray:
+    """Sums over the eight neighbors."""
+    padded = np.pad(values, 1)
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] - values
+
+
+def sampled_mask(mask: np.ndarray, samples: Sequence[Samples]) -> np.ndarray:
+    """Where samples lie in voxels of a mask.
+
+    :param mask: array (k, j, i) or (j, i).
+    :param samples: of every image axis (i, j, k).
+    """
+    for axis, along in enumerate(reversed(samples)):
+        nearest = np.floor(along.positions() + 0.5).astype(int).clip(0, mask.shape[axis] - 1)
+        mask = mask.take(nearest, axis=axis)
+    return mask

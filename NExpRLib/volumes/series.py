@@ -1,0 +1,130 @@
+"""A run over the volumes of an image: the one of a 3D image, or each of a 4D image (time, direction, echo) in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .checks import check_memory
+from .meaning import Meaning, fill_outside
+from .plan import Plan
+from .sidecar import sidecar_of
+from .upsampling import Upsampling
+from .volume import Volume, geometry_of
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from ..model import Model
+
+
+def volumes_of(image: sitk.Image, periodic: bool = False) -> list[Volume]:
+    """The volumes of an image of 2, 3 or 4 dimensions, not copied.
+
+    >>> import SimpleITK as sitk
+    >>> [volume.pixels.shape for volume in volumes_of(sitk.Image([5, 4, 3, 2], sitk.sitkInt16))]
+    [(3, 4, 5), (3, 4, 5)]
+
+    :raises ValueError: for vector, complex and empty images, with what to do instead.
+    """
+    whole = geometry_of(image)
+    if whole.dimension != 4 or 0 in whole.size:
+        return [Volume.from_image(image, periodic)]
+    first = Volume.from_image(image[:, :, :, 0], periodic)
+    import SimpleITK as sitk
+
+    pixels = sitk.GetArrayViewFromImage(image)
+    return [Volume(volume, first.geometry, periodic, image) for volume in pixels]
+
+
+class SeriesUpsampling:
+    """The run of an image: what is wrong is found when it is made, which needs neither torch nor a model.
+
+    :ivar notes: sentences for the user on what was recognized in the values.
+    """
+
+    def __init__(
+        self,
+        image: sitk.Image,
+        plan: Plan,
+        *,
+        periodic: bool = False,
+        value_range: str = "auto",
+        fill: float | None = None,
+        **options: Any,
+    ):
+        """
+        :param plan: of one of its volumes, see :func:`volumes_of`.
+        :param value_range: of the result, see :class:`~.meaning.Meaning`.
+        :param fill: value outside the input, where the plan is that of a reference; by default the lowest value, or 0
+            where values are signed about 0.
+        :param options: of :class:`~.upsampling.Upsampling`.
+        :raises ValueError: for voxels that are no intensities, and for a result that does not fit into memory.
+        """
+        facts = sidecar_of(image)
+        volumes = volumes_of(image, periodic)
+        check_memory(plan, volumes[0].pixels.dtype, len(volumes))
+        if options.get("data_consistency") and value_range == "auto":
+            value_range = "free"  # The measured band would not stay as it was measured.
+        self._meanings = [Meaning(volume, facts, value_range) for volume in volumes]
+        self.notes = list(dict.fromkeys(note for meaning in self._meanings for note in meaning.notes))
+        self.plan = plan
+        self._image = image
+        self._size = volumes[0].geometry.size
+        self._facts = facts
+        self._fill = fill
+        self._options = options
+        self._runs_of(self._meanings[0])  # finds what is wrong with the options
+
+    def run(self, model: Model, progress: Callable[[float], None] | None = None, **models: Any) -> sitk.Image:
+        """Upsample volume by volume: besides the image and the result, one volume is in memory.
+
+        :param model: loaded :class:`NExpRLib.model.Model`.
+        :param progress: called as ``progress(fraction)``; it may raise to cancel.
+        :return: image of the input's pixel type and number of dimensions; integers are rounded and saturated.
+        """
+        count = len(self._meanings)
+        if self._image.GetDimension() != 4:
+            return self._result(self._meanings[0], model, progress, models).to_image()
+        result = np.empty((count, *self.plan.geometry.size[::-1]), self._meanings[0].dtype)
+        for number, meaning in enumerate(self._meanings):
+
+            def share(fraction, number=number):
+                if progress is not None:
+                    progress((number + fraction) / count)
+
+            result[number] = self._result(meaning, model, share, models).pixels
+        return _to_4d_image(result, self.plan, self._image)
+
+    def _runs_of(self, meaning):
+        return [Upsampling(part, self.plan, **self._options) for part in meaning.parts(self.plan.slice_axis)]
+
+    def _result(self, meaning, model, progress, models):
+        runs = self._runs_of(meaning)
+        results = []
+        for number, run in enumerate(runs):
+
+            def share(fraction, number=number):
+                if progress is not None:
+                    progress((number + fraction) / len(runs))
+
+            results.append(run.run(model, share, **models))
+        result = meaning.joined(results, self.plan)
+        if self.plan.of_reference:
+            fill = meaning.default_fill(self._facts) if self._fill is None else self._fill
+            fill_outside(result, self.plan, self._size, fill)
+        return result
+
+
+def _to_4d_image(pixels, plan, like):
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(pixels, isVector=False)
+    direction = np.array(like.GetDirection()).reshape(4, 4)
+    direction[:3, :3] = plan.geometry.direction
+    image.SetSpacing([*plan.geometry.spacing, like.GetSpacing()[3]])
+    image.SetOrigin([*plan.geometry.origin, like.GetOrigin()[3]])
+    image.SetDirection(direction.ravel().tolist())
+    return image
