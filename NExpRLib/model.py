@@ -50,6 +50,7 @@ class Model:
         intensity_range: Sequence[float] | np.ndarray | torch.Tensor | None = None,
         tile: int | None = TILE,
         periodic: bool = False,
+        conditions: Sequence[float] | None = None,
     ) -> ExplicitImage:
         """Encode slices once; the result is rasterized at any scale without the network.
 
@@ -66,10 +67,12 @@ class Model:
             result does not depend on it.
         :param periodic: the slices continue periodically, as an image does that was made from measured k-space: right
             for grids over the slice, and some pixels beyond. By default they end at their border.
+        :param conditions: what the network is told besides the slices, if it takes any: as many numbers as
+            ``network.config.conditions`` says, the same for all slices.
         :return: :class:`ExplicitImage` in the intensities of the input; rasterizing gives (H, W) or (b, 1, H, W), a
             NumPy array, or where ``slices`` was a tensor, a tensor on the device of the model.
-        :raises ValueError: for another number of dimensions, complex, empty or non-finite input, and for an intensity
-            range whose ends are not in order, not finite or too far apart.
+        :raises ValueError: for another number of dimensions, complex, empty or non-finite input, for an intensity
+            range whose ends are not in order, not finite or too far apart, and for another number of conditions.
         """
         returns_numpy = not isinstance(slices, torch.Tensor)
         if isinstance(slices, torch.Tensor):
@@ -95,6 +98,9 @@ class Model:
                 f"The intensity range {ranges[0].tolist()} must be two numbers, the lower one first, no further apart "
                 "than float32 can hold."
             )
+        told = self.network.config.conditions
+        if np.shape([] if conditions is None else conditions) != (told,):
+            raise ValueError(f"The model takes {told} conditions, not {conditions}.")
         normalized = (batch - low[:, None, None]) / extent[:, None, None]
         a = self.network.config.patch_size
         # All that the border depends on: encoder, blending, and B-spline coefficients, which decay as 0.27^distance.
@@ -102,7 +108,8 @@ class Model:
         normalized = np.pad(normalized, ((0, 0), (padding, padding), (padding, padding)), mode="wrap")
         inputs = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
         with freed_memory_kept():
-            predicted = self._encode(inputs[:, None], tile)
+            known = inputs.new_tensor([conditions] * len(inputs)) if told else None
+            predicted = self._encode(inputs[:, None], tile, known)
         return self.network.explicit_image(
             predicted,
             inputs.reshape(*leading, *inputs.shape[1:]),
@@ -111,10 +118,10 @@ class Model:
             returns_numpy=returns_numpy,
         )
 
-    def _encode(self, inputs: torch.Tensor, tile: int | None) -> torch.Tensor:
+    def _encode(self, inputs: torch.Tensor, tile: int | None, conditions: torch.Tensor | None) -> torch.Tensor:
         """Predicted coefficients (b, C, P, Q) of normalized slices (b, 1, h, w)."""
         if tile is None or max(inputs.shape[-2:]) <= tile:
-            return self._run(inputs)
+            return self._run(inputs, conditions)
         a, halo = self.network.config.patch_size, self.network.halo
         # Parts of equal size, in whole patches.
         height, width = (-(-n // (-(-n // tile) * a)) * a for n in inputs.shape[-2:])
@@ -123,16 +130,17 @@ class Model:
             row = []
             for left in range(0, inputs.shape[-1], width):
                 from_top, from_left = max(0, top - halo), max(0, left - halo)
-                part = self._run(inputs[..., from_top : top + height + halo, from_left : left + width + halo])
+                window = inputs[..., from_top : top + height + halo, from_left : left + width + halo]
+                part = self._run(window, conditions)
                 p, q = (top - from_top) // a, (left - from_left) // a
                 row.append(part[..., p : p + height // a, q : q + width // a])
             rows.append(torch.cat(row, dim=-1))
         return torch.cat(rows, dim=-2)
 
-    def _run(self, inputs: torch.Tensor) -> torch.Tensor:
+    def _run(self, inputs: torch.Tensor, conditions: torch.Tensor | None) -> torch.Tensor:
         lower = torch.autocast(self.device.type, dtype=torch.bfloat16) if self._lower else full_precision(inputs)
         with lower:
-            return self.network(inputs.contiguous(memory_format=torch.channels_last))
+            return self.network(inputs.contiguous(memory_format=torch.channels_last), conditions)
 
 
 def load_model(model: str | os.PathLike = "mri", device: str | torch.device = "auto", precision: str = "auto") -> Model:

@@ -4,6 +4,7 @@ With the defaults it is the paper's: 1.59 M parameters, 5.36 G multiply-adds for
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +31,8 @@ class NetworkConfig:
     :ivar equivariant: normalization-equivariant (Herbreteau et al. 2023): the function of ``gain * slice + offset`` is
         ``gain * function + offset`` for every positive gain, so it does not matter which intensities the network sees
         as 0 and 1. It sees differences of pixels and has no biases (Mohan et al. 2020); needs a skip.
+    :ivar conditions: how many numbers besides the slice the network is told, such as what is known of its acquisition.
+        They scale its features, so it may be equivariant all the same.
     """
 
     blocks: int = 16
@@ -42,6 +45,7 @@ class NetworkConfig:
     skip: str = "none"
     blend: bool = False
     equivariant: bool = False
+    conditions: int = 0
 
     def __post_init__(self) -> None:
         if self.basis not in BASES or self.skip not in SKIPS:
@@ -78,8 +82,25 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(features, features, 3, padding=1, bias=bias),
         )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.body(x).add_(x)  # In place: on a CPU, memory is what limits this sum.
+    def forward(self, x: torch.Tensor, factors: torch.Tensor | None = None) -> torch.Tensor:
+        y = self.body(x)
+        if factors is not None:
+            y = y * factors
+        return y.add_(x)  # In place: on a CPU, memory is what limits this sum.
+
+
+class Factors(nn.Module):
+    """From the conditions (b, n) to factors of the features of each stage: tuple of (b, features, 1, 1). At first 1."""
+
+    def __init__(self, conditions: int, features: list[int]) -> None:
+        super().__init__()
+        self.features = features
+        self.layers = nn.Sequential(nn.Linear(conditions, 32), nn.SiLU(), nn.Linear(32, sum(features)))
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+
+    def forward(self, conditions: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (1 + self.layers(conditions))[:, :, None, None].split(self.features, dim=1)
 
 
 class Encoder(nn.Module):
@@ -98,9 +119,17 @@ class Encoder(nn.Module):
             nn.Conv2d(features, features, 3, padding=1, bias=bias),
         )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, factors: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
+        """:param factors: of the features, after the head and in each residual block."""
         x = self.head(x)
-        return self.body(x).add_(x)  # In place: on a CPU, memory is what limits this sum.
+        if factors is None:
+            return self.body(x).add_(x)  # In place: on a CPU, memory is what limits this sum.
+        *blocks, last = self.body
+        x = x * factors[0]
+        y = x
+        for block, factors_of_block in zip(blocks, factors[1:]):
+            y = block(y, factors_of_block)
+        return last(y).add_(x)
 
 
 class NExpRNetwork(nn.Module):
@@ -119,6 +148,9 @@ class NExpRNetwork(nn.Module):
         self.decoder = nn.Sequential(*layers)
         if config.skip != "none":
             self._start_from_skip()
+        if config.conditions:
+            stages = [config.features] * (config.blocks + 1) + [config.hidden]
+            self.factors = Factors(config.conditions, stages)
         initial = config.frequency_step * torch.arange(1, config.frequencies + 1, dtype=torch.float32)
         self.row_frequencies = nn.Parameter(initial.clone())
         self.column_frequencies = nn.Parameter(initial.clone())
@@ -146,17 +178,21 @@ class NExpRNetwork(nn.Module):
         both = torch.stack([self.row_frequencies, self.column_frequencies])
         return nn.functional.pad(both.cpu().double(), (1, 0))  # In this order: Apple GPUs have no float64.
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, conditions: torch.Tensor | None = None) -> torch.Tensor:
         """Predict the coefficients of every patch: alpha and beta, or M itself, see :mod:`~.function.fourier_basis`.
 
         :param x: normalized slices (b, 1, h, w). Sizes that are no multiple of the patch are padded at the far border.
+        :param conditions: (b, n) float32, if the network takes any.
         :return: (b, C, P, Q) with P, Q patches along rows and columns.
         """
         a = self.config.patch_size
         pad_rows, pad_columns = -x.shape[-2] % a, -x.shape[-1] % a
         if pad_rows or pad_columns:
             x = nn.functional.pad(x, (0, pad_columns, 0, pad_rows), mode="replicate")
-        return self.decoder(self.gather(self.encoder(x)))
+        if not self.config.conditions:
+            return self.decoder(self.gather(self.encoder(x)))
+        *of_encoder, of_decoder = self.factors(conditions)
+        return self.decoder(self.gather(self.encoder(x, of_encoder)) * of_decoder)
 
     def explicit_image(
         self,

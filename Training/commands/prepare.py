@@ -17,6 +17,11 @@ def add_arguments(parser):
     )
     parser.add_argument("--plane", default="auto", help=f"{', '.join(PLANES)}, or an axis 0-2 (default: auto)")
     parser.add_argument(
+        "--all-planes",
+        action="store_true",
+        help="take the slices across all three axes from volumes whose voxels are about cubes",
+    )
+    parser.add_argument(
         "--window",
         dest="windows",
         type=float,

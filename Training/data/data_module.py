@@ -6,6 +6,7 @@ from jsonargparse.typing import ClosedUnitInterval
 
 from .items import TrainingCrops, ValidationSlices, reached_scale
 from .prepared import load_slices
+from .slice_stacks import SliceStackCrops, StackVariety, ValidationStacks
 
 
 class SliceData(lightning.LightningDataModule):
@@ -13,10 +14,12 @@ class SliceData(lightning.LightningDataModule):
 
     :param data: ``.npz`` written by ``nexpr prepare``.
     :param validation_subjects: subjects that are kept out of training, instead of those chosen by ``nexpr prepare``.
-    :param degradation: ``kspace``, ``bicubic`` or ``paper``.
+    :param degradation: ``kspace``, ``bicubic``, ``paper``, or ``slices``: rows as thick as acquired slices.
     :param scales: range of training scales; each slice of a batch has its own. Networks of one scale ignore it, as
         they do ``validation_scales`` and ``truth_samples``.
     :param crop_size: side of a training crop in low-resolution pixels.
+    :param stack_crop: for ``slices``, slices and columns of a training crop instead; ``scales`` are those across them.
+    :param stack_variety: for ``slices``, what is drawn at random.
     :param truth_samples: compare each crop with its truth at that many random rows and columns instead of all; for
         networks that are slow to query. LIIF and LTE choose 48 x 48 random pixels.
     :param cut_crops: share of the crops that end at a hard border, as circular fields of view and masked images do.
@@ -33,6 +36,8 @@ class SliceData(lightning.LightningDataModule):
         degradation: str = "kspace",
         scales: tuple[float, float] = (1.0, 4.0),
         crop_size: int = 32,
+        stack_crop: tuple[int, int] = (24, 40),
+        stack_variety: StackVariety = StackVariety(),  # noqa: B008
         truth_samples: int | None = None,
         cut_crops: ClosedUnitInterval = 0.0,
         slices_per_batch: int = 4,
@@ -49,7 +54,7 @@ class SliceData(lightning.LightningDataModule):
     def setup(self, stage):
         options = self.hparams
         self.training, self.validation, self.facts = load_slices(options.data, options.validation_subjects)
-        if self.trainer.lightning_module.fixed_scale:
+        if self.trainer.lightning_module.fixed_scale or options.degradation == "slices":
             return
         of_smallest, of_largest = reached_scale(self.training.values(), options.crop_size)
         lowest, highest = options.scales
@@ -70,23 +75,43 @@ class SliceData(lightning.LightningDataModule):
         slices_per_step = options.slices_per_batch * self.trainer.world_size * self.trainer.accumulate_grad_batches
         steps = options.steps_per_epoch or -(-sum(map(len, self.training.values())) // slices_per_step)
         items = steps * slices_per_step
+        shared = {
+            "crops_per_slice": options.crops_per_slice,
+            "seed": options.seed,
+            "start": self.trainer.global_step * slices_per_step,
+        }
+        if options.degradation == "slices":
+            crops = SliceStackCrops(
+                self.training,
+                items,
+                ratios=options.scales,
+                crop_size=options.stack_crop,
+                variety=options.stack_variety,
+                **shared,
+            )
+            return self._loader(crops, options.slices_per_batch)
         crops = TrainingCrops(
             self.training,
             items,
             degradation=options.degradation,
             scales=options.scales,
             crop_size=options.crop_size,
-            crops_per_slice=options.crops_per_slice,
             fixed_scale=self.trainer.lightning_module.fixed_scale,
             truth_samples=options.truth_samples,
             cut_crops=options.cut_crops,
-            seed=options.seed,
-            start=self.trainer.global_step * slices_per_step,
+            **shared,
         )
         return self._loader(crops, options.slices_per_batch)
 
     def val_dataloader(self):
         options = self.hparams
+        if options.degradation == "slices":
+            stacks = ValidationStacks(
+                self.validation,
+                ratios=options.validation_scales,
+                slices_per_volume=options.slices_per_validation_volume,
+            )
+            return self._loader(stacks, 1)
         slices = ValidationSlices(
             self.validation,
             degradation=options.degradation,

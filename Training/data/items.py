@@ -18,6 +18,7 @@ class Crops:
     :ivar truths: per crop, float32 tensor (H, W).
     :ivar rows, columns: per crop, float64 arrays: positions of the pixels of ``truths`` in pixel indices of the input.
     :ivar cells: per crop, height and width of a pixel of the truth, in pixels of the input.
+    :ivar conditions: float32 tensor (crops, n): what is known of the acquisition, for networks that are told.
     """
 
     inputs: torch.Tensor
@@ -25,6 +26,7 @@ class Crops:
     rows: list
     columns: list
     cells: list
+    conditions: torch.Tensor | None = None
 
 
 def reached_scale(volumes, crop_size):

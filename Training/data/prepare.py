@@ -23,6 +23,7 @@ class Preparation:
     """How volumes become slices.
 
     :ivar plane: ``auto``, ``axial``, ``sagittal``, ``coronal``, or the axis 0-2 across the slices.
+    :ivar all_planes: take the slices across all three axes from volumes whose voxels are about cubes.
     :ivar windows: intensities that become 0 and 1; every slice is prepared in each of them. If there are none, those
         are the 0.1 and 99.9 percentiles of each volume.
     :ivar min_content: slices with a smaller share of pixels above a tenth of the range are left out.
@@ -32,6 +33,7 @@ class Preparation:
     """
 
     plane: str = "auto"
+    all_planes: bool = False
     windows: list[tuple[float, float]] = field(default_factory=list)
     min_content: float = 0.1
     subjects: str | None = None
@@ -120,17 +122,21 @@ def prepare_volume(source, name, subject, options, shares):
     :param name: that no other volume has.
     :param options: :class:`Preparation`.
     :param shares: measured share of k-space along the image axes x and y.
-    :return: a :class:`~.prepared.PreparedVolume` per window.
+    :return: a :class:`~.prepared.PreparedVolume` per plane and window.
     :raises ValueError: if the volume cannot be read or used.
     """
     image = read_volume(source)
-    slices = slices_in_plane(image, options.plane, shares).astype(np.float32)
+    planes = {options.plane: name}
+    if options.all_planes and image.GetDimension() == 3 and max(image.GetSpacing()) < 1.2 * min(image.GetSpacing()):
+        planes = {str(axis): f"{name} across {letter}" for axis, letter in enumerate("xyz")}
     prepared = []
-    for low, high in options.windows or [robust_range(slices)]:
-        normalized = np.clip((slices - low) / (high - low), 0, 1)
-        kept = [s.astype(np.float16) for s in normalized if (s > _CONTENT_LEVEL).mean() >= options.min_content]
-        in_window = name if len(options.windows) < 2 else f"{name} {low:g}..{high:g}"
-        prepared.append(PreparedVolume(in_window, subject, kept, len(slices), (low, high)))
+    for plane, in_plane in planes.items():
+        slices = slices_in_plane(image, plane, shares).astype(np.float32)
+        for low, high in options.windows or [robust_range(slices)]:
+            normalized = np.clip((slices - low) / (high - low), 0, 1)
+            kept = [s.astype(np.float16) for s in normalized if (s > _CONTENT_LEVEL).mean() >= options.min_content]
+            in_window = in_plane if len(options.windows) < 2 else f"{in_plane} {low:g}..{high:g}"
+            prepared.append(PreparedVolume(in_window, subject, kept, len(slices), (low, high)))
     return prepared
 
 

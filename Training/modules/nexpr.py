@@ -2,6 +2,7 @@
 
 import torch
 
+from NExpRLib.model import load_model
 from NExpRLib.network import NetworkConfig, NExpRNetwork
 
 from .base import RestorationTraining
@@ -18,6 +19,7 @@ class NExpRTraining(RestorationTraining):
     :param schedule: further factor of the learning rate, in shares of the run: it changes when a run is resumed with
         other ``max_steps``.
     :param learn_frequencies: otherwise the frequencies stay as they are initialized.
+    :param start_from: name or folder of a model of the same architecture whose weights a run begins with.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class NExpRTraining(RestorationTraining):
         decay_steps: int = 4000,
         schedule: Schedule = Schedule(),  # noqa: B008
         learn_frequencies: bool = True,
+        start_from: str | None = None,
     ):
         super().__init__()
         self.save_hyperparameters()
@@ -36,13 +39,26 @@ class NExpRTraining(RestorationTraining):
         for frequencies in (self.network.row_frequencies, self.network.column_frequencies):
             frequencies.requires_grad_(learn_frequencies)
 
-    def explicit_image(self, inputs):
-        """Function of each normalized input (b, 1, h, w); gradients flow to the network and its frequencies."""
-        predicted = self.network(inputs.contiguous(memory_format=torch.channels_last))
+    def setup(self, stage):
+        """Begins with other weights than random ones, if asked to; a resumed run has its own."""
+        if self.hparams.start_from:
+            network = load_model(self.hparams.start_from, device="cpu").network
+            if network.config != self.network.config:
+                raise ValueError(f"{self.hparams.start_from} has another architecture than the configuration says.")
+            self.network.load_state_dict(network.state_dict())
+
+    def explicit_image(self, inputs, conditions=None):
+        """Function of each normalized input (b, 1, h, w); gradients flow to the network and its frequencies.
+
+        :param conditions: (b, n), if the network takes any.
+        """
+        predicted = self.network(inputs.contiguous(memory_format=torch.channels_last), conditions)
         return self.network.explicit_image(predicted, inputs[:, 0])
 
     def restored(self, samples):
-        images = self.explicit_image(torch.cat([sample.inputs for sample in samples]))
+        inputs = torch.cat([sample.inputs for sample in samples])
+        told = self.network.config.conditions > 0
+        images = self.explicit_image(inputs, torch.cat([s.conditions for s in samples]) if told else None)
         rows = [r for sample in samples for r in sample.rows]
         columns = [c for sample in samples for c in sample.columns]
         return [images[i].rasterize(rows=r, columns=c) for i, (r, c) in enumerate(zip(rows, columns))]

@@ -1,0 +1,143 @@
+"""A stack of slices as an explicit function of all three axes, evaluated with NumPy only.
+
+The planes that contain the slice axis, along the rows and along the columns of the slices, are explicit images each; a
+cubic B-spline leads from plane to plane. The function is the mean of both families, and so much of the profile of each
+slice that averaging the function over the profiles gives the slices. It is linear in all of its coefficients.
+
+Positions count slices and pixels: slice k lies at k, and the pixels of a slice at integers.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..function.backend import to_numpy
+from ..function.explicit_image import ExplicitImage
+from ..function.interpolant import interpolate, prefilter
+from ..function.samples import Samples
+from .slice_profile import slice_profile
+
+_FORMAT = 1
+_PLANES_AT_ONCE = 16
+
+
+@dataclass(frozen=True, eq=False)
+class ExplicitVolume:
+    """A stack of slices as a function of slice, row and column.
+
+    :ivar shape: (n, h, w) of the stack.
+    :ivar of_rows: (h,) explicit images of slices and columns.
+    :ivar of_columns: (w,) explicit images of slices and rows.
+    :ivar missing: float32 (n, h, w), what is added of the profile of each slice; ``None`` for nothing.
+    :ivar thickness, profile, step: of the profile, see :func:`~.slice_profile.slice_profile`, in slices.
+    """
+
+    shape: tuple[int, int, int]
+    of_rows: ExplicitImage = field(repr=False)
+    of_columns: ExplicitImage = field(repr=False)
+    missing: NDArray[np.float32] | None = field(default=None, repr=False)
+    thickness: float = 1.0
+    profile: str = "gaussian"
+    step: float = 0.0
+
+    def rasterize(
+        self, *, slices: Samples | ArrayLike, rows: Samples | ArrayLike, columns: Samples | ArrayLike
+    ) -> NDArray[np.float32]:
+        """Evaluate the function on a separable grid.
+
+        :param slices, rows, columns: :class:`~.samples.Samples`, or positions in any order; beyond the border of the
+            stack, it continues.
+        :return: float32 array (slices, rows, columns).
+        """
+        along = [_positions(p) for p in (slices, rows, columns)]
+        by_rows, by_columns = (_spline_matrix(p, size) for p, size in zip(along[1:], self.shape[1:]))
+        result = 0.5 * _through_planes(self.of_rows, along[0], along[2], by_rows).swapaxes(0, 1)
+        result += 0.5 * _through_planes(self.of_columns, along[0], along[1], by_columns).transpose(1, 2, 0)
+        if self.missing is not None:
+            offsets = along[0][:, None] - np.arange(self.shape[0])
+            weights = slice_profile(offsets, self.thickness, self.profile, self.step).astype(np.float32)
+            result += np.tensordot(weights, by_rows @ self.missing @ by_columns.T, 1)
+        return result
+
+    def save(self, path: str | PathLike) -> None:
+        """Write a portable ``.npz`` file (no pickle); evaluating it needs NumPy only."""
+        arrays = {name: getattr(self, name) for name in ("shape", "thickness", "profile", "step")}
+        if self.missing is not None:
+            arrays["missing"] = self.missing
+        for family in ("of_rows", "of_columns"):
+            arrays |= {f"{family}.{name}": value for name, value in _arrays(getattr(self, family)).items()}
+        with open(path, "wb") as file:
+            np.savez_compressed(file, volume_format=_FORMAT, **arrays)
+
+    @classmethod
+    def load(cls, path: str | PathLike) -> "ExplicitVolume":
+        """Read a file written by :meth:`save`.
+
+        :raises ValueError: if the file is no saved explicit volume.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: value if value.ndim else value.item() for name, value in file.items()}
+            if arrays.pop("volume_format") != _FORMAT:
+                raise ValueError("unknown format version")
+            families = [
+                ExplicitImage(
+                    **{name.removeprefix(family): arrays.pop(name) for name in list(arrays) if name.startswith(family)}
+                )
+                for family in ("of_rows.", "of_columns.")
+            ]
+            return cls(tuple(arrays.pop("shape").tolist()), *families, **arrays)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            raise ValueError(f"{path} is not a saved explicit volume ({error}).") from error
+
+
+def joined_planes(parts: Sequence[ExplicitImage]) -> ExplicitImage:
+    """Batches of explicit images, alike but for their number, as one, in main memory."""
+    joined = copy.copy(parts[0])
+    joined.parts = [np.concatenate([to_numpy(array) for array in arrays]) for arrays in zip(*(i.parts for i in parts))]
+    joined.returns_numpy = True
+    return joined
+
+
+def _arrays(image: ExplicitImage) -> dict[str, Any]:
+    """What the image is made from."""
+    axis = image.axes[0]
+    arrays = {
+        "coefficients": image.coefficients,
+        "shape": image.shape,
+        "frequencies": np.array([axis.frequencies for axis in image.axes]),
+        "patch_size": axis.patch_size,
+        "blend": axis.blend,
+        "skip": axis.skip,
+        "padding": axis.padding,
+    }
+    return arrays if image.skip_coefficients is None else arrays | {"skip_coefficients": image.skip_coefficients}
+
+
+def _positions(along: Samples | ArrayLike) -> NDArray[np.float64]:
+    return along.positions() if isinstance(along, Samples) else np.atleast_1d(np.asarray(along, dtype=np.float64))
+
+
+def _spline_matrix(positions: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+    """Matrix (positions, size) of cubic B-spline interpolation; ones where positions are pixels."""
+    pixels = prefilter(np.eye(size), "bspline")
+    return interpolate(pixels, positions, np.arange(size), "bspline").astype(np.float32)
+
+
+def _through_planes(
+    planes: ExplicitImage, rows: NDArray[np.float64], columns: NDArray[np.float64], matrix: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Planes drawn and interpolated from one to the next: (positions, rows, columns)."""
+    result = np.zeros((len(matrix), len(rows), len(columns)), dtype=np.float32)
+    needed = np.flatnonzero(np.abs(matrix).max(axis=0) > 1e-7)
+    for start in range(0, len(needed), _PLANES_AT_ONCE):
+        part = needed[start : start + _PLANES_AT_ONCE]
+        result += np.tensordot(matrix[:, part], planes[part].rasterize(rows=rows, columns=columns), 1)
+    return result

@@ -1,0 +1,161 @@
+"""Super-resolution through the slices: a stack of thick slices drawn anywhere along the slice axis.
+
+The planes that contain the slice axis, along the rows and along the columns of the slices, are explicit images each.
+Both families of planes are drawn at the same positions along the slice axis, and their mean is made consistent with
+the slices. Positions count slices: slice k lies at k.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..function.explicit_image import ExplicitImage
+from ..function.interpolant import interpolate, prefilter
+from ..function.samples import Samples
+from .explicit_volume import ExplicitVolume, joined_planes
+from .slice_profile import make_consistent, missing_slices, slice_operator, slice_profile
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+# Slice spacings, in pixels, that the networks are trained for.
+RATIOS = (1.3, 8.0)
+_PLANES_AT_ONCE = 16
+
+
+def stack_conditions(spacing: float, thickness: float) -> tuple[float, float]:
+    """What a network for stacks of slices is told of them.
+
+    :param spacing: from one slice to the next, in pixels of the slices (the smaller side).
+    :param thickness: of a slice (full width at half maximum), in the same pixels.
+
+    >>> stack_conditions(4.0, 4.0)
+    (0.5, 0.0)
+    """
+    return math.log2(min(max(spacing, RATIOS[0]), RATIOS[1])) - 1.5, thickness / spacing - 1
+
+
+def through_plane(
+    slices: np.ndarray,
+    positions: ArrayLike,
+    model: "Model",
+    *,
+    pixel: float,
+    thickness: float = 1.0,
+    profile: str = "super-gaussian",
+    consistency: float = 1.0,
+    progress: Callable[[float], None] = lambda share: None,
+) -> NDArray[np.float32]:
+    """Draw a stack of slices at positions along the slice axis, in bounded memory: a few planes are encoded at a time.
+
+    :param slices: real array (n, h, w), finite: n evenly spaced slices, two at least.
+    :param positions: (m,) where to draw, in slices: slice k lies at k. Evenly spaced over the stack if ``consistency``
+        is not 0.
+    :param model: trained on stacks of slices, see ``degradation`` in its card.
+    :param pixel: side of a pixel, the shorter one, as a share of the distance between slices.
+    :param thickness: of a slice (full width at half maximum), as a share of the distance between slices.
+    :param profile: of a slice, see :func:`~.slice_profile.slice_profile`.
+    :param consistency: how far the result is corrected so that averaging it over the profile gives the slices, from 0
+        to 1: less where thickness or profile are a guess.
+    :param progress: called with the share that is done; what it raises ends the run.
+    :return: float32 array (m, h, w). It does not depend on how many planes are encoded at a time.
+    :raises ValueError: for what is no stack of slices, as :meth:`.Model.represent`, and if a slice holds no position.
+    """
+    slices = _checked(slices)
+    positions = np.asarray(positions, dtype=np.float64)
+    _, h, w = slices.shape
+    result = np.zeros((len(positions), h, w), dtype=np.float32)
+    done = 0
+    for axis in (1, 2):
+        columns = Samples.pixels(slices.shape[3 - axis])
+        for part, planes in _encoded(slices, axis, model, pixel, thickness):
+            index = tuple(part if a == axis else slice(None) for a in range(3))
+            result[index] += 0.5 * np.moveaxis(planes.rasterize(rows=positions, columns=columns), 0, axis)
+            done += part.stop - part.start
+            progress(done / (h + w))
+    if consistency:
+        operator = slice_operator(positions, np.arange(len(slices)), thickness, profile)
+        result = make_consistent(result, slices, operator, consistency)
+    return result
+
+
+def represent_stack(
+    slices: np.ndarray,
+    model: "Model",
+    *,
+    pixel: float,
+    thickness: float = 1.0,
+    profile: str = "super-gaussian",
+    consistency: float = 1.0,
+    progress: Callable[[float], None] = lambda share: None,
+) -> ExplicitVolume:
+    """Encode a stack once; the result is rasterized anywhere without the network.
+
+    It takes some 170 bytes of memory for each voxel; :func:`through_plane` draws without keeping the function. Averages
+    over the profile are taken of samples a pixel apart, here and wherever it is drawn.
+
+    :param slices, model, pixel, thickness, profile, consistency, progress: see :func:`through_plane`.
+    """
+    slices = _checked(slices)
+    count, h, w = slices.shape
+    families = []
+    done = 0
+    for axis in (1, 2):
+        parts = []
+        for part, planes in _encoded(slices, axis, model, pixel, thickness):
+            parts.append(planes)
+            done += part.stop - part.start
+            progress(done / (h + w))
+        families.append(joined_planes(parts))
+    shape = count, h, w
+    if not consistency:
+        return ExplicitVolume(shape, *families)
+    fine = Samples.over(count, math.ceil(count / pixel))
+    drawn = ExplicitVolume(shape, *families).rasterize(slices=fine, rows=Samples.pixels(h), columns=Samples.pixels(w))
+    positions = fine.positions()
+    operator = slice_operator(positions, np.arange(count), thickness, profile)
+    offsets = positions - np.arange(count)[:, None]
+    # Rows of the operator have the sum 1, also at the ends of the stack, where samples lack on one side.
+    totals = slice_profile(offsets, thickness, profile, fine.step).sum(axis=1)
+    missing = missing_slices(drawn, slices, operator, consistency) / totals[:, None, None].astype(np.float32)
+    return ExplicitVolume(shape, *families, missing, thickness, profile, fine.step)
+
+
+def spline_through_plane(slices: NDArray[np.float32], positions: ArrayLike) -> NDArray[np.float32]:
+    """The same by the cubic B-spline through the slices: what slices of no thickness would say.
+
+    :param slices: float32 array (n, h, w).
+    :param positions: (m,) in slices.
+    :return: float32 array (m, h, w).
+    """
+    positions, columns = np.asarray(positions, dtype=np.float64), np.arange(slices.shape[2], dtype=np.float64)
+    planes = (
+        interpolate(prefilter(plane, "bspline"), positions, columns, "bspline") for plane in slices.swapaxes(0, 1)
+    )
+    return np.stack(list(planes), axis=1)
+
+
+def _checked(slices: np.ndarray) -> NDArray[np.float32]:
+    slices = np.asarray(slices, dtype=np.float32)
+    if slices.ndim != 3 or len(slices) < 2:
+        raise ValueError(
+            f"A stack must have shape (slices, rows, columns) and two slices at least, not {slices.shape}."
+        )
+    return slices
+
+
+def _encoded(
+    slices: NDArray[np.float32], axis: int, model: "Model", pixel: float, thickness: float
+) -> Iterator[tuple[slice, ExplicitImage]]:
+    """Planes across an axis of the stack, a few at a time: which they are, and their explicit images."""
+    low, high = float(slices.min()), float(slices.max())
+    # Equivariant networks give the same for every range.
+    extent = (low, high) if low < high else (low, low + max(1.0, 1e-6 * abs(low)))
+    told = stack_conditions(1 / pixel, thickness / pixel) if model.network.config.conditions else None
+    for start in range(0, slices.shape[axis], _PLANES_AT_ONCE):
+        part = slice(start, min(start + _PLANES_AT_ONCE, slices.shape[axis]))
+        planes = np.moveaxis(slices, axis, 0)[part]
+        yield part, model.represent(planes[:, None], intensity_range=extent, conditions=told)[:, 0]
