@@ -27,9 +27,9 @@ class Meaning:
     def __init__(self, volume: Volume, facts: Mapping | None = None, value_range: str = "auto"):
         """
         :param facts: of the header, under their BIDS names.
-        :param value_range: of the result: ``keep`` that of the input, ``free``, or ``auto``: as far as the values must
-            have limits. A volume without negative values gets none; values from 0 to 1, and maps by the header, keep
-            their range.
+        :param value_range: of the result: ``keep`` that of the input, ``free``, or ``auto``: ``keep`` for maps. These
+            are volumes without negative values that the header (ImageType) calls so, or whose values are fractions from
+            0 to 1 in floating point, or which are 0 outside and nowhere else near 0.
         :raises ValueError: for values that are no intensities, and for an unknown ``value_range``.
         """
         if value_range not in RANGES:
@@ -100,14 +100,21 @@ class Meaning:
         low, high = valid.min(), valid.max()
         if value_range == "keep":
             return low, high
-        if low < 0:
+        if low < 0 or low == high:
             return None, None
         kinds = {str(kind).upper() for kind in facts.get("ImageType", ()) or ()}
-        fraction = high <= 1 and low < high and np.issubdtype(valid.dtype, np.floating)
-        is_map = bool(kinds & _MAPS)
-        if is_map:
-            self.notes.append("The image is a map (ImageType): the result keeps its range.")
-        return (low if is_map else valid.dtype.type(0)), (high if is_map or fraction else None)
+        fractions = high <= 1 and np.issubdtype(valid.dtype, np.floating)
+        if not (kinds & _MAPS or fractions or _set_off_from_zero(valid, float(high))):
+            return None, None
+        self.notes.append(f"The values are those of a map: the result keeps their range, {low:g} to {high:g}.")
+        return low, high
+
+
+def _set_off_from_zero(pixels, highest):
+    """Whether some voxels are 0 and no others near it, as those outside of a map of times or diffusion."""
+    sample = pixels.ravel()[:: 1 + pixels.size // _SAMPLES]
+    others = sample[sample > 0]
+    return 0.01 * sample.size < sample.size - others.size and bool(others.size) and others.min() > 0.05 * highest
 
 
 def _default_fill(pixels, facts):
@@ -128,4 +135,4 @@ def fill_outside(result: Volume, plan: Plan, size: tuple[int, ...], value: float
         if beyond.any():
             where: list = [slice(None)] * result.pixels.ndim
             where[result.pixels.ndim - 1 - axis] = beyond
-            result.pixels[tuple(where)] = to_dtype(np.array(value, np.float64), result.pixels.dtype)
+            result.pixels[tuple(where)] = to_dtype(np.full(1, value), result.pixels.dtype)

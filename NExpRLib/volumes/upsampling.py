@@ -69,8 +69,8 @@ def upsample(
     :param model: name of a model in the package, path of a model's folder, or a loaded :class:`NExpRLib.model.Model`
         (which keeps its own device).
     :param data_consistency: replace the measured band of k-space of each slice by that of the input.
-    :param value_range: of the result: ``keep`` that of the input, ``free``, or ``auto``: no negative values where the
-        input has none, and the range of the input for values from 0 to 1 and for maps by the header.
+    :param value_range: of the result: ``keep`` that of the input, ``free``, or ``auto``: ``keep`` for maps, which are
+        known by the header, by fractions from 0 to 1, or by being 0 outside and nowhere else near it.
     :param fill: value outside the input; by default the lowest value, or 0 where values are signed about 0.
     :param device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
     :param progress: called as ``progress(fraction)`` after every batch of slices; it may raise to cancel.

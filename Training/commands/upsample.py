@@ -53,8 +53,7 @@ def add_arguments(parser):
         "--range",
         choices=RANGES,
         default="auto",
-        help="of the result: keep that of the input, free, or auto: no negative values where the input has none, and "
-        "the range of the input for values from 0 to 1 and for maps by the header",
+        help="of the result: keep that of the input, free, or auto (default): keep for maps, such as those of T1 or FA",
     )
     parser.add_argument(
         "--fill",
