@@ -93,7 +93,8 @@ def test_voxels_without_data_change_no_others(tiny_model, dtype, value, facts):
     assert np.abs(result.astype(float) - truth)[:, inside()].max() < 0.01 * np.ptp(pixels)
     outside = ~np.kron(has_data, np.ones((2, 2), bool))
     assert np.array_equal(result[:, outside], np.full_like(result[:, outside], value), equal_nan=True)
-    assert not (np.isnan(result) if np.isnan(value) else result == value)[:, ~outside].any()
+    if not facts:
+        assert not (np.isnan(result) if np.isnan(value) else result == value)[:, ~outside].any()
 
 
 def test_volume_without_data_is_refused(tiny_model):
