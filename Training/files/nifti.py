@@ -142,6 +142,9 @@ def _nifti(path):
         raise ValueError(
             "it is of the old format Analyze 7.5, which does not say where left is: convert it to NIfTI first"
         )
+    for name in ("qform_code", "sform_code"):
+        if not 0 <= header[name] <= 5:  # as nibabel does
+            header[name] = 0
     dimensions = header["dim"].astype(int).tolist()
     if not 1 <= dimensions[0] <= 7 or any(n < 1 for n in dimensions[1 : 1 + dimensions[0]]):
         raise ValueError(f"its header makes no sense (dim = {dimensions})")

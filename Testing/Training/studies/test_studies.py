@@ -9,7 +9,8 @@ import pytest
 import SimpleITK as sitk
 from NExpRTraining import studies
 
-NAMES = [module.name for module in pkgutil.iter_modules(studies.__path__) if module.name != "volumes"]
+NO_STUDIES_OF_VOLUMES = ("volumes", "fuzz", "public_files")
+NAMES = [module.name for module in pkgutil.iter_modules(studies.__path__) if module.name not in NO_STUDIES_OF_VOLUMES]
 
 
 @pytest.fixture
