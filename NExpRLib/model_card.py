@@ -39,6 +39,21 @@ def model_cards() -> dict[str, dict[str, Any]]:
     return dict(sorted(cards.items(), key=lambda item: item[1].get("order", len(cards))))
 
 
+def slices_model_for(card: dict[str, Any]) -> str:
+    """Name of the model in the package for stacks of slices, of the modality of another model.
+
+    :raises ValueError: if there is none.
+    """
+    modality = card.get("modality")
+    for name, other in model_cards().items():
+        if other.get("degradation") == "slices" and other.get("modality") == modality:
+            return name
+    raise ValueError(
+        f"There is no model for stacks of {modality or 'such'} slices in the package: refine only their pixels, "
+        "by scale, spacing or size."
+    )
+
+
 def model_folder(model: str | os.PathLike) -> Path:
     """Folder of a model in the package, by name, or of the model at a path (its folder, or a file in it).
 

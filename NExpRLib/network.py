@@ -96,8 +96,10 @@ class Factors(nn.Module):
         super().__init__()
         self.features = features
         self.layers = nn.Sequential(nn.Linear(conditions, 32), nn.SiLU(), nn.Linear(32, sum(features)))
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        last = self.layers[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def forward(self, conditions: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return (1 + self.layers(conditions))[:, :, None, None].split(self.features, dim=1)

@@ -50,6 +50,16 @@ class Samples:
         return cls(first, size / count, count)
 
     @classmethod
+    def spaced(cls, size: int, step: float) -> "Samples":
+        """Samples exactly ``step`` pixels apart over an axis of ``size`` pixels; their middle is that of the axis.
+
+        >>> Samples.spaced(10, 0.25)
+        Samples(first=-0.375, step=0.25, count=40)
+        """
+        count = scaled_size(size, 1 / step)
+        return cls((size - 1 - (count - 1) * step) / 2, step, count)
+
+    @classmethod
     def pixels(cls, size: int) -> "Samples":
         """The pixels of an axis themselves."""
         return cls(0.0, 1.0, size)

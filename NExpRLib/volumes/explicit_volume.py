@@ -91,7 +91,7 @@ class ExplicitVolume:
                 )
                 for family in ("of_rows.", "of_columns.")
             ]
-            return cls(tuple(arrays.pop("shape").tolist()), *families, **arrays)
+            return cls(tuple(arrays.pop("shape").tolist()), families[0], families[1], **arrays)
         except (OSError, MemoryError):
             raise
         except Exception as error:

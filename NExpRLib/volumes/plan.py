@@ -1,4 +1,4 @@
-"""The plan of a run: which plane of a volume is refined, where the samples lie, and the geometry of the result.
+"""The plan of a run: which axes of a volume are refined, where the samples lie, and the geometry of the result.
 
 In the plane, *rows* run along the slower of the two remaining axes and *columns* along the faster: for slices across k,
 rows are j and columns are i.
@@ -15,12 +15,14 @@ from .geometry import Geometry, slice_axis
 
 _SAME_PLACE = 0.1  # of a voxel
 
+FEWEST_SLICES = 4  # that an isotropic volume is made of
+
 
 @dataclass(frozen=True)
 class Plan:
     """Made once, shown before the run.
 
-    :ivar slice_axis: the axis across the plane, left as it is; ``None`` for a 2D image.
+    :ivar slice_axis: the axis across the plane; ``None`` for a 2D image.
     :ivar samples: of every image axis, in pixel indices of the input.
     :ivar geometry: of the output.
     :ivar of_reference: whether the samples are those of a reference image, which may not cover the slices.
@@ -45,6 +47,19 @@ class Plan:
     def columns(self) -> Samples:
         """Output columns, in pixel indices of an input slice."""
         return self.samples[self.plane_axes[1]]
+
+    @property
+    def through(self) -> Samples | None:
+        """Output slices, in input slices; ``None`` where the slices stay as they are."""
+        if self.slice_axis is None:
+            return None
+        along = self.samples[self.slice_axis]
+        return None if along == Samples.pixels(along.count) else along
+
+    @property
+    def refines_slices(self) -> bool:
+        """Whether there are finer pixels within the slices."""
+        return any(along != Samples.pixels(along.count) for along in (self.rows, self.columns))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,6 +89,7 @@ def plan_upsampling(
     spacing: ArrayLike | None = None,
     size: ArrayLike | None = None,
     like: Geometry | None = None,
+    isotropic: bool | float | None = None,
     plane: str | int = "auto",
     grid: str = "fov",
 ) -> Plan:
@@ -88,22 +104,25 @@ def plan_upsampling(
     :param spacing: mm, or (rows, columns) in mm; sizes are rounded so that the field of view is kept.
     :param size: (rows, columns) of an output slice.
     :param like: geometry of a reference whose in-plane grid is taken over: origin, spacing and size.
+    :param isotropic: refine the slice axis, too: ``True`` for cubes of the shorter side of the pixels, or their side in
+        mm. The middle of the volume stays where it is.
     :param plane: see :func:`~.geometry.slice_axis`.
     :param grid: ``fov`` or ``kspace``, see :mod:`~NExpRLib.function.samples`; not with ``like``.
     :raises ValueError: for a target that is missing, named twice, coarser than the input, or not a sensible number.
     """
-    named = [
-        name for name, value in dict(scale=scale, spacing=spacing, size=size, like=like).items() if value is not None
-    ]
+    targets = dict(scale=scale, spacing=spacing, size=size, like=like, isotropic=isotropic or None)
+    named = [name for name, value in targets.items() if value is not None]
     if len(named) != 1:
         given = " and ".join(named) if named else "none was given"
-        raise ValueError(f"Name the target by exactly one of scale, spacing, size or like ({given}).")
+        raise ValueError(f"Name the target by exactly one of scale, spacing, size, like or isotropic ({given}).")
     across = slice_axis(geometry, plane)
     axes = plane_axes(geometry, across)
     if like is not None:
         if grid != "fov":
             raise ValueError("A reference image names the whole grid: leave out the grid, or like.")
         return _planned(geometry, across, _samples_of_reference(geometry, axes, like), of_reference=True)
+    if isotropic:
+        return _planned(geometry, across, _isotropic_samples(geometry, across, axes, isotropic))
     old = [geometry.size[axis] for axis in axes]
     if scale is not None:
         new = [scaled_size(n, s) for n, s in zip(old, _pair(scale, "scale"))]
@@ -122,9 +141,38 @@ def plan_upsampling(
     return _planned(geometry, across, {axis: Samples.over(o, n, grid) for axis, o, n in zip(axes, old, new)})
 
 
-def _planned(geometry: Geometry, across: int | None, in_plane: dict[int, Samples], of_reference: bool = False) -> Plan:
-    samples = tuple(in_plane.get(axis, Samples.pixels(n)) for axis, n in enumerate(geometry.size))
+def _planned(geometry: Geometry, across: int | None, refined: dict[int, Samples], of_reference: bool = False) -> Plan:
+    samples = tuple(refined.get(axis, Samples.pixels(n)) for axis, n in enumerate(geometry.size))
     return Plan(across, samples, geometry.sampled(samples), of_reference)
+
+
+def _isotropic_samples(
+    geometry: Geometry, across: int | None, axes: tuple[int, int], isotropic: bool | float
+) -> dict[int, Samples]:
+    """Samples of cubes, by axis."""
+    if across is None:
+        raise ValueError("A 2D image has no slices to refine: name the target by scale, spacing, size or like.")
+    if geometry.size[across] < FEWEST_SLICES:
+        raise ValueError(
+            f"The volume has {geometry.size[across]} slices: making it isotropic takes at least {FEWEST_SLICES}."
+        )
+    in_plane = min(geometry.spacing[axis] for axis in axes)
+    side = in_plane if isotropic is True else _pair(isotropic, "side of isotropic voxels")[0]
+    if side > in_plane * (1 + 1e-6):
+        raise ValueError(
+            f"Voxels of {side:g} mm are coarser than the pixels of {in_plane:g} mm. NExpR only refines; to make an "
+            "image coarser, use a resampling tool."
+        )
+    if side > geometry.spacing[across] * (1 + 1e-6):
+        raise ValueError(
+            f"Slices every {geometry.spacing[across]:g} mm are closer than voxels of {side:g} mm: name another plane, "
+            "or smaller voxels."
+        )
+    axes_mm = list(enumerate(zip(geometry.size, geometry.spacing)))
+    refined = {axis: Samples.spaced(n, side / mm) for axis, (n, mm) in axes_mm if abs(mm / side - 1) > 1e-3}
+    if not refined:
+        raise ValueError(f"The voxels are cubes of {side:g} mm already.")
+    return refined
 
 
 def _pair(value: Any, name: str) -> list[float]:

@@ -10,8 +10,8 @@ import numpy as np
 from .checks import check_memory
 from .meaning import Meaning, fill_outside
 from .plan import Plan
+from .run import Upsampling
 from .sidecar import sidecar_of
-from .upsampling import Upsampling
 from .volume import Volume, geometry_of
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class SeriesUpsampling:
         periodic: bool = False,
         value_range: str = "auto",
         fill: float | None = None,
+        thickness: float | None = None,
         **options: Any,
     ):
         """
@@ -60,7 +61,8 @@ class SeriesUpsampling:
         :param value_range: of the result, see :class:`~.meaning.Meaning`.
         :param fill: value outside the input, where the plan is that of a reference; by default the lowest value, or 0
             where values are signed about 0.
-        :param options: of :class:`~.upsampling.Upsampling`.
+        :param thickness: of the slices in mm, where the plan refines them; by default that of the header.
+        :param options: of :class:`~.run.Upsampling`.
         :raises ValueError: for voxels that are no intensities, and for a result that does not fit into memory.
         """
         facts = sidecar_of(image)
@@ -75,7 +77,9 @@ class SeriesUpsampling:
         self._size = volumes[0].geometry.size
         self._facts = facts
         self._fill = fill
-        self._options = options
+        if plan.through is not None and thickness is None:
+            thickness = facts.get("SliceThickness")
+        self._options = {**options, "thickness": thickness}
         self._runs_of(self._meanings[0])  # finds what is wrong with the options
 
     def run(self, model: Model, progress: Callable[[float], None] | None = None, **models: Any) -> sitk.Image:

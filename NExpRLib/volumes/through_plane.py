@@ -7,6 +7,7 @@ the slices. Positions count slices: slice k lies at k.
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,7 +102,7 @@ def represent_stack(
     """
     slices = _checked(slices)
     count, h, w = slices.shape
-    families = []
+    families: list[ExplicitImage] = []
     done = 0
     for axis in (1, 2):
         parts = []
@@ -112,16 +113,17 @@ def represent_stack(
         families.append(joined_planes(parts))
     shape = count, h, w
     if not consistency:
-        return ExplicitVolume(shape, *families)
+        return ExplicitVolume(shape, families[0], families[1])
     fine = Samples.over(count, math.ceil(count / pixel))
-    drawn = ExplicitVolume(shape, *families).rasterize(slices=fine, rows=Samples.pixels(h), columns=Samples.pixels(w))
+    without = ExplicitVolume(shape, families[0], families[1])
+    drawn = without.rasterize(slices=fine, rows=Samples.pixels(h), columns=Samples.pixels(w))
     positions = fine.positions()
     operator = slice_operator(positions, np.arange(count), thickness, profile)
     offsets = positions - np.arange(count)[:, None]
     # Rows of the operator have the sum 1, also at the ends of the stack, where samples lack on one side.
     totals = slice_profile(offsets, thickness, profile, fine.step).sum(axis=1)
     missing = missing_slices(drawn, slices, operator, consistency) / totals[:, None, None].astype(np.float32)
-    return ExplicitVolume(shape, *families, missing, thickness, profile, fine.step)
+    return replace(without, missing=missing, thickness=thickness, profile=profile, step=fine.step)
 
 
 def spline_through_plane(slices: NDArray[np.float32], positions: ArrayLike) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from NExpRLib.volumes.plan import Plan
-from NExpRLib.volumes.upsampling import Upsampling
+from NExpRLib.volumes.run import Upsampling
 from NExpRLib.volumes.volume import Volume
 
 from .Models import ModelCache, checkedBetweenLayers

@@ -52,7 +52,7 @@ from NExpRLib import load_model
 from NExpRLib.memory import memory_needed
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.plan import plan_upsampling
-from NExpRLib.volumes.upsampling import Upsampling
+from NExpRLib.volumes.run import Upsampling
 from NExpRLib.volumes.volume import Volume
 
 def peak():

@@ -9,10 +9,10 @@ from NExpRLib import load_model, upsample
 from NExpRLib.kspace import kspace_crop
 from NExpRLib.memory import available_memory, is_out_of_memory
 from NExpRLib.network import NExpRNetwork
-from NExpRLib.volumes import upsampling as volumes
 from NExpRLib.volumes.checks import check_memory
 from NExpRLib.volumes.plan import plan_upsampling
-from NExpRLib.volumes.volume import geometry_of
+from NExpRLib.volumes.run import Upsampling
+from NExpRLib.volumes.volume import Volume, geometry_of
 
 
 def noise(shape, high=100.0):
@@ -35,11 +35,13 @@ def test_every_slice_is_its_function_on_the_whole_grid(tiny_model, grid, scale):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 100])
-def test_result_does_not_depend_on_the_batch_size(tiny_model, monkeypatch, batch_size):
+def test_result_does_not_depend_on_the_batch_size(tiny_model, batch_size):
     image = noise((7, 20, 23))
     expected = np.concatenate([upsampled(image[:, :, k : k + 1], _with_range_of(image, tiny_model)) for k in range(7)])
-    monkeypatch.setitem(volumes._PIXELS_PER_BATCH, "cpu", batch_size * 20 * 23)
-    assert np.abs(upsampled(image, tiny_model) - expected).max() < 1e-5 * 100
+    volume = Volume.from_image(image)
+    plan = plan_upsampling(volume.geometry, scale=1.6, plane=2)
+    result = Upsampling(volume, plan).run(tiny_model, batch_size=batch_size)
+    assert np.abs(result.pixels - expected).max() < 1e-5 * 100
 
 
 def _with_range_of(image, model):
@@ -146,10 +148,10 @@ def test_data_consistency(tiny_model, grid, shape, scale):
     assert consistency() < 60
 
 
-def test_progress_rises_to_one_and_may_cancel(tiny_model, monkeypatch):
-    monkeypatch.setitem(volumes._PIXELS_PER_BATCH, "cpu", 2 * 20 * 20)
-    image, fractions = noise((5, 20, 20)), []
-    upsampled(image, tiny_model, progress=fractions.append)
+def test_progress_rises_to_one_and_may_cancel(tiny_model):
+    volume, fractions = Volume.from_image(noise((5, 20, 20))), []
+    upsampling = Upsampling(volume, plan_upsampling(volume.geometry, scale=2, plane=2))
+    upsampling.run(tiny_model, fractions.append, batch_size=2)
     assert fractions == [2 / 5, 4 / 5, 1]
 
     class Cancelled(Exception):
@@ -160,7 +162,7 @@ def test_progress_rises_to_one_and_may_cancel(tiny_model, monkeypatch):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        upsampled(image, tiny_model, progress=cancel)
+        upsampling.run(tiny_model, cancel, batch_size=2)
 
 
 def test_input_is_left_as_it_was(tiny_model):

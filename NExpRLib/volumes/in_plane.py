@@ -1,0 +1,122 @@
+"""Finer pixels within the slices: each slice is encoded once and drawn, batch by batch, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..allocator import return_freed_memory
+from ..function.samples import Samples
+from ..intensity import to_dtype
+from ..kspace import enforce_data_consistency
+from ..memory import TILE, is_out_of_memory
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+# Larger batches are slower on a CPU: what one layer hands to the next leaves its caches.
+_PIXELS_PER_BATCH = {"cpu": 120_000, "mps": 2**19, "cuda": 2**21}
+_SMALLER_TILES = (256, 128)
+# Output pixels per input pixel up to which the batches above fit into memory; larger scales take smaller batches.
+_OUTPUT_PER_INPUT = 16
+
+
+def refine_slices(
+    slices: np.ndarray,
+    result: np.ndarray,
+    model: Model,
+    rows: Samples,
+    columns: Samples,
+    *,
+    periodic: bool = False,
+    data_consistency: bool = False,
+    progress: Callable[[float], None] | None = None,
+    batch_size: int | None = None,
+) -> None:
+    """Draw slices anew; the result does not depend on how they are batched or tiled.
+
+    :param slices: (n, h, w), real numbers.
+    :param result: (n, H, W), to be filled; integers are rounded and saturated.
+    :param model: loaded :class:`NExpRLib.model.Model`.
+    :param rows, columns: H and W samples, in pixel indices of the slices.
+    :param periodic: the slices continue periodically.
+    :param data_consistency: replace the measured band of k-space of each slice by that of the input.
+    :param progress: called as ``progress(fraction)`` after every batch; it may raise to cancel.
+    :param batch_size: slices per batch; by default as many as suit the device.
+    :raises ValueError: for intensities that are too large to compute with, or too far apart.
+    :raises MemoryError: when not even a small tile fits into memory.
+    """
+    low, high = (float(value) for value in model.intensity_range(slices))
+    if high - low > float(np.finfo(np.float32).max):
+        raise ValueError(f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first.")
+    batches = _Batches(model, slices.shape[1:], result.shape[1:], batch_size)
+    done = 0
+    while done < len(slices):
+        batch = slices[done : done + batches.size]
+        try:
+            image = batches.represent(batch, (low, high), periodic)
+            values = _drawn(image, rows, columns).mul_(high - low).add_(low)
+            if data_consistency:
+                values = _consistent(values, batch, (rows.first, columns.first))
+            if not values.isfinite().all():
+                raise ValueError(
+                    f"Intensities from {slices.min():g} to {slices.max():g} are too far apart: scale them."
+                )
+            values = to_dtype(values, result.dtype)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            batches.reduce(error)
+            values = None
+        if values is None:  # Not before: the error holds what was computed until it failed.
+            return_freed_memory()
+            continue
+        result[done : done + len(batch)] = values
+        done += len(batch)
+        if progress is not None:
+            progress(done / len(slices))
+
+
+def _drawn(image, rows, columns):
+    """Values (b, H, W) from 0 to 1, float64 tensor, on the model's device where that has float64."""
+    values = image.rasterize(rows=rows, columns=columns)[:, 0]
+    # In float64: far from zero, float32 would lose the small differences between intensities. MPS has no float64.
+    return (values.cpu() if values.is_mps else values).double()
+
+
+def _consistent(values, batch, first):
+    import torch  # Loaded already, since the values are a tensor.
+
+    return torch.from_numpy(enforce_data_consistency(values.cpu().numpy(), batch.astype(np.float64), first))
+
+
+class _Batches:
+    """How much is encoded at once; less after memory ran out: smaller batches, then tiles, then the CPU."""
+
+    def __init__(self, model, shape, output_shape, size):
+        self._model = model
+        pixels = max(shape[0] * shape[1], output_shape[0] * output_shape[1] // _OUTPUT_PER_INPUT)
+        self.size = size or max(1, _PIXELS_PER_BATCH[model.device.type] // pixels)
+        self._tile = TILE
+        self._longest_side = max(shape)
+
+    def represent(self, batch, intensity_range, periodic):
+        """Functions of slices (b, h, w), from 0 to 1 where the slices are from low to high."""
+        import torch  # Volumes can be checked without it.
+
+        low, high = intensity_range
+        inputs = torch.from_numpy((batch[:, None].astype(np.float64) - low) / (high - low))
+        return self._model.represent(inputs, (0.0, 1.0), self._tile, periodic)
+
+    def reduce(self, error):
+        smaller_tiles = [t for t in _SMALLER_TILES if t < min(self._tile, self._longest_side)]
+        if self.size > 1:
+            self.size //= 2
+        elif smaller_tiles:
+            self._tile = smaller_tiles[0]
+        elif self._model.device.type != "cpu":
+            self._model = self._model.to("cpu")
+        else:
+            raise MemoryError("There is not enough memory for even a single slice.") from error

@@ -1,0 +1,122 @@
+"""The run: one volume, refined through its slices, within them, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..allocator import freed_memory_kept, return_freed_memory
+from ..intensity import to_dtype
+from .checks import check_memory, check_values
+from .in_plane import refine_slices
+from .plan import Plan
+from .through_plane import through_plane
+from .volume import Volume
+
+if TYPE_CHECKING:
+    from ..model import Model
+
+
+class Upsampling:
+    """One run: what is wrong is found when it is made, which needs neither torch nor a model.
+
+    :ivar plan: where the result lies.
+    """
+
+    def __init__(self, volume: Volume, plan: Plan, *, data_consistency: bool = False, thickness: float | None = None):
+        """
+        :param data_consistency: replace the measured band of k-space of each slice by that of the input.
+        :param thickness: of the slices in mm, where they are refined; by default slices are taken to touch each other.
+        :raises ValueError: for voxels that are no intensities, for a thickness that makes no sense, and for a result
+            that does not fit into memory.
+        """
+        check_values(volume.pixels)
+        if data_consistency and plan.of_reference:
+            raise ValueError(
+                "Data consistency needs a grid over the whole slice: name the target by scale, spacing or size."
+            )
+        if thickness is not None:
+            _check_thickness(thickness, volume, plan)
+        check_memory(plan, volume.pixels.dtype)
+        self.plan = plan
+        self._volume = volume
+        self._data_consistency = data_consistency
+        self._thickness = thickness
+
+    def run(
+        self,
+        model: Model,
+        progress: Callable[[float], None] | None = None,
+        *,
+        slices_model: Model | None = None,
+        batch_size: int | None = None,
+    ) -> Volume:
+        """Upsample; the result does not depend on how slices are batched or tiled.
+
+        :param model: loaded :class:`NExpRLib.model.Model` for the pixels of slices.
+        :param progress: called as ``progress(fraction)`` after every batch of slices; it may raise to cancel.
+        :param slices_model: loaded model for stacks of slices, where the plan refines these.
+        :param batch_size: slices per batch; by default as many as suit the device.
+        :return: volume of the input's pixel type; integers are rounded and saturated.
+        :raises MemoryError: when not even a small tile fits into memory.
+        """
+        slices = self._volume.slices(self.plan.slice_axis)
+        result = Volume.empty(self.plan.geometry, slices.dtype, self._volume.periodic)
+        refined = result.slices(self.plan.slice_axis)
+        report = progress or (lambda fraction: None)
+        through = self._share_through_plane()
+        try:
+            with freed_memory_kept():
+                if through:
+                    slices = self._through_plane(
+                        slices, self.plan.through, slices_model, lambda share: report(through * share)
+                    )
+                if through < 1:
+                    refine_slices(
+                        slices,
+                        refined,
+                        model,
+                        self.plan.rows,
+                        self.plan.columns,
+                        periodic=self._volume.periodic,
+                        data_consistency=self._data_consistency,
+                        progress=lambda share: report(through + (1 - through) * share),
+                        batch_size=batch_size,
+                    )
+                else:
+                    for of_result, values in zip(refined, slices):
+                        of_result[:] = to_dtype(values, of_result.dtype)
+        finally:
+            return_freed_memory()
+        return result
+
+    def _through_plane(self, slices, along, model, progress):
+        """Slices at samples along the slice axis, float32."""
+        spacing = self._volume.geometry.spacing
+        between_slices = spacing[self.plan.slice_axis or 0]
+        return through_plane(
+            slices,
+            along.positions(),
+            model,
+            pixel=min(spacing[axis] for axis in self.plan.plane_axes) / between_slices,
+            thickness=(self._thickness or between_slices) / between_slices,
+            progress=progress,
+        )
+
+    def _share_through_plane(self) -> float:
+        """Share of the work that is done through the slices: of the pixels that are encoded."""
+        if self.plan.through is None:
+            return 0.0
+        thick, *_ = self._volume.slices(self.plan.slice_axis).shape
+        return 2 * thick / (2 * thick + self.plan.through.count * self.plan.refines_slices)
+
+
+def _check_thickness(thickness: float, volume: Volume, plan: Plan) -> None:
+    if plan.through is None or plan.slice_axis is None:
+        raise ValueError("The thickness of slices matters only where they are refined: ask for an isotropic volume.")
+    spacing = volume.geometry.spacing[plan.slice_axis]
+    if not 0.25 * spacing <= thickness <= 2.5 * spacing:
+        raise ValueError(
+            f"Slices of {thickness:g} mm every {spacing:g} mm are not foreseen: name a thickness from "
+            f"{0.25 * spacing:g} to {2.5 * spacing:g} mm."
+        )

@@ -1,0 +1,84 @@
+"""Isotropic volumes from stacks of slices: where voxels lie, what they hold, and what is refused."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given
+from hypothesis import strategies as st
+
+from NExpRLib import upsample
+
+from .test_geometry import affine_volumes, assert_affine, corner_of, examples
+
+
+def made_isotropic(image, model, isotropic=True, **options):
+    return upsample(image, isotropic=isotropic, model=model, slices_model=model, **options)
+
+
+@given(data=st.data())
+@examples
+def test_affine_intensity_is_kept(skip_only_model, data):
+    volume = data.draw(affine_volumes())
+    image = volume.image()
+    ordered = sorted(volume.spacing)
+    isotropic = data.draw(st.sampled_from([True, ordered[0] / 1.3]))
+    side = ordered[0] if isotropic is True else isotropic
+    output = made_isotropic(image, skip_only_model, isotropic)
+    assert_affine(output, volume, tolerance=1e-3)  # Consistency with the outermost slices reaches further in.
+    assert output.GetDirection() == image.GetDirection()
+    assert output.GetSpacing() == pytest.approx([side] * 3, rel=1e-3)
+    middles = [corner_of(each, [(n - 1) / 2 for n in each.GetSize()]) for each in (image, output)]
+    np.testing.assert_allclose(*middles, atol=1e-6)
+
+
+@pytest.mark.parametrize("across", [0, 1, 2])
+def test_every_axis_may_be_that_of_the_slices(skip_only_model, across):
+    spacing = [1.0, 1.0, 1.0]
+    spacing[across] = 3.0
+    size = [14, 15, 16]
+    size[across] = 6
+    image = sitk.Image(size, sitk.sitkFloat32)
+    image.SetSpacing(spacing)
+    assert made_isotropic(image + 5, skip_only_model).GetSize()[across] == 18
+
+
+def test_slices_are_kept_on_average_over_their_thickness(tiny_model):
+    """The mean of the three voxels in a touching slice of a box profile is near the slice."""
+    pixels = np.random.default_rng(0).uniform(0, 100, (6, 20, 20)).astype(np.float32)
+    image = sitk.GetImageFromArray(pixels)
+    image.SetSpacing((1, 1, 3))
+    result = sitk.GetArrayFromImage(made_isotropic(image, tiny_model))
+    means = result.reshape(6, 3, 20, 20).mean(1)
+    assert np.abs(means - pixels).mean() < 0.1 * np.abs(pixels - pixels.mean()).mean()
+
+
+def test_progress_covers_both_passes(tiny_model):
+    image, fractions = sitk.Image([12, 12, 5], sitk.sitkInt16) + 3, []
+    image.SetSpacing((1, 1, 3))
+    made_isotropic(image, tiny_model, 0.5, progress=fractions.append)
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == pytest.approx(1)
+    assert len(fractions) >= 3
+
+
+@pytest.mark.parametrize(
+    ("size", "spacing", "options", "reason"),
+    [
+        ((8, 8, 3), (1, 1, 3), {}, "at least 4"),
+        ((8, 8, 8), (1, 1, 3), {"isotropic": 2.0}, "coarser"),
+        ((8, 8, 8), (1, 1, 1), {}, "cubes of 1 mm already"),
+        ((8, 8, 8), (1, 1, 3), {"thickness": 30.0}, "30 mm every 3 mm"),
+        ((8, 8, 8), (1, 1, 3), {"isotropic": -1.0}, "positive"),
+        ((8, 8), (1, 1), {}, "2D"),
+    ],
+)
+def test_refused(tiny_model, size, spacing, options, reason):
+    image = sitk.Image(size, sitk.sitkFloat32)
+    image.SetSpacing(spacing)
+    with pytest.raises(ValueError, match=reason):
+        made_isotropic(image, tiny_model, **{"isotropic": True, **options})
+
+
+def test_thickness_is_for_slices_that_are_refined(tiny_model):
+    with pytest.raises(ValueError, match="isotropic volume"):
+        upsample(sitk.Image([8, 8, 8], sitk.sitkFloat32), 2, thickness=3.0, model=tiny_model)
