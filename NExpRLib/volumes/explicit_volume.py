@@ -34,6 +34,7 @@ class ExplicitVolume:
     :ivar of_rows: (h,) explicit images of slices and columns.
     :ivar of_columns: (w,) explicit images of slices and rows.
     :ivar missing: float32 (n, h, w), what is added of the profile of each slice; ``None`` for nothing.
+    :ivar slope: float64 (n,), by which the profile of each slice is centered, see :func:`~.slice_profile.slopes`.
     :ivar thickness, profile, step: of the profile, see :func:`~.slice_profile.slice_profile`, in slices.
     """
 
@@ -41,6 +42,7 @@ class ExplicitVolume:
     of_rows: ExplicitImage = field(repr=False)
     of_columns: ExplicitImage = field(repr=False)
     missing: NDArray[np.float32] | None = field(default=None, repr=False)
+    slope: NDArray[np.float64] | None = field(default=None, repr=False)
     thickness: float = 1.0
     profile: str = "gaussian"
     step: float = 0.0
@@ -58,9 +60,10 @@ class ExplicitVolume:
         by_rows, by_columns = (_spline_matrix(p, size) for p, size in zip(along[1:], self.shape[1:]))
         result = 0.5 * _through_planes(self.of_rows, along[0], along[2], by_rows).swapaxes(0, 1)
         result += 0.5 * _through_planes(self.of_columns, along[0], along[1], by_columns).transpose(1, 2, 0)
-        if self.missing is not None:
+        if self.missing is not None and self.slope is not None:
             offsets = along[0][:, None] - np.arange(self.shape[0])
-            weights = slice_profile(offsets, self.thickness, self.profile, self.step).astype(np.float32)
+            weights = slice_profile(offsets, self.thickness, self.profile, self.step)
+            weights = (weights * (1 - offsets * self.slope)).astype(np.float32)
             result += np.tensordot(weights, by_rows @ self.missing @ by_columns.T, 1)
         return result
 
@@ -68,7 +71,7 @@ class ExplicitVolume:
         """Write a portable ``.npz`` file (no pickle); evaluating it needs NumPy only."""
         arrays = {name: getattr(self, name) for name in ("shape", "thickness", "profile", "step")}
         if self.missing is not None:
-            arrays["missing"] = self.missing
+            arrays |= {"missing": self.missing, "slope": self.slope}
         for family in ("of_rows", "of_columns"):
             arrays |= {f"{family}.{name}": value for name, value in _arrays(getattr(self, family)).items()}
         with open(path, "wb") as file:

@@ -112,7 +112,21 @@ def slice_operator(
     total = weights.sum(axis=1, keepdims=True)
     if not (total > 0.01).all():
         raise ValueError("Slices lie outside the samples that they are to be made of, or are much thinner than these.")
-    return weights / total
+    weights *= 1 - offsets * slopes(weights, offsets)[:, None]
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def slopes(weights: FloatArray, offsets: FloatArray) -> FloatArray:
+    """Slopes s with which weights ``w (1 - s offset)`` have their mean position at the center of the slice.
+
+    Where samples lie unevenly about a center, or end, those of the profile alone have not: slices of an image that
+    rises evenly would then not be what it is at their centers.
+
+    :param weights, offsets: (m, n), of the samples of each slice.
+    :return: (m,).
+    """
+    first, second = ((weights * offsets**power).sum(axis=1) for power in (1, 2))
+    return np.divide(first, second, out=np.zeros_like(first), where=second > 0)
 
 
 def missing_slices(

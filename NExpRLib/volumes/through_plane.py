@@ -17,7 +17,7 @@ from ..function.explicit_image import ExplicitImage
 from ..function.interpolant import interpolate, prefilter
 from ..function.samples import Samples
 from .explicit_volume import ExplicitVolume, joined_planes
-from .slice_profile import make_consistent, missing_slices, slice_operator, slice_profile
+from .slice_profile import make_consistent, missing_slices, slice_operator, slice_profile, slopes
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -120,10 +120,12 @@ def represent_stack(
     positions = fine.positions()
     operator = slice_operator(positions, np.arange(count), thickness, profile)
     offsets = positions - np.arange(count)[:, None]
+    weights = slice_profile(offsets, thickness, profile, fine.step)
+    slope = slopes(weights, offsets)
     # Rows of the operator have the sum 1, also at the ends of the stack, where samples lack on one side.
-    totals = slice_profile(offsets, thickness, profile, fine.step).sum(axis=1)
+    totals = (weights * (1 - offsets * slope[:, None])).sum(axis=1)
     missing = missing_slices(drawn, slices, operator, consistency) / totals[:, None, None].astype(np.float32)
-    return replace(without, missing=missing, thickness=thickness, profile=profile, step=fine.step)
+    return replace(without, missing=missing, slope=slope, thickness=thickness, profile=profile, step=fine.step)
 
 
 def spline_through_plane(slices: NDArray[np.float32], positions: ArrayLike) -> NDArray[np.float32]:

@@ -104,21 +104,21 @@ def test_less_at_once_when_memory_runs_out(tiny_model, monkeypatch, shape, pixel
     image = noise(shape)
     expected = upsampled(image, tiny_model)
     limited = LimitedMemory(pixels, RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."))
-    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x: limited(network, x))
+    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x, conditions=None: limited(network, x))
     assert np.abs(upsampled(image, tiny_model) - expected).max() < 1e-5 * 100
     assert largest in limited.passed
 
 
 def test_too_little_memory_for_anything(tiny_model, monkeypatch):
     limited = LimitedMemory(10, torch.cuda.OutOfMemoryError("CUDA out of memory."))
-    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x: limited(network, x))
+    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x, conditions=None: limited(network, x))
     with pytest.raises(MemoryError, match="not enough memory"):
         upsampled(noise((2, 20, 20)), tiny_model)
 
 
 def test_other_errors_are_not_taken_for_lack_of_memory(tiny_model, monkeypatch):
     limited = LimitedMemory(10, RuntimeError("Given groups=1, expected input to have 1 channels"))
-    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x: limited(network, x))
+    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x, conditions=None: limited(network, x))
     with pytest.raises(RuntimeError, match="Given groups"):
         upsampled(noise((2, 20, 20)), tiny_model)
 
@@ -262,5 +262,5 @@ def test_tiles_of_a_slice_with_one_long_side(tiny_model, monkeypatch):
     image = noise((1, 60, 300))
     expected = upsampled(image, tiny_model)
     limited = LimitedMemory(14_000, RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."))
-    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x: limited(network, x))
+    monkeypatch.setattr(NExpRNetwork, "forward", lambda network, x, conditions=None: limited(network, x))
     assert np.abs(upsampled(image, tiny_model) - expected).max() < 1e-5 * 100
