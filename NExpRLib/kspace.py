@@ -67,19 +67,30 @@ def band_limited(image: np.ndarray, rows: ArrayLike, columns: ArrayLike) -> np.n
     :param rows, columns: float64 arrays (H,) and (W,) of positions in pixel indices.
     :return: array (..., H, W) of the same dtype.
     """
-    by_rows, by_columns = (_dirichlet(p, n).astype(image.dtype) for p, n in zip((rows, columns), image.shape[-2:]))
+    by_rows, by_columns = (sinc_weights(p, n).astype(image.dtype) for p, n in zip((rows, columns), image.shape[-2:]))
     return by_rows @ image @ by_columns.T
 
 
-def _dirichlet(positions: ArrayLike, size: int) -> NDArray[np.float64]:
-    """Matrix (positions, size) of periodic sinc interpolation; the Nyquist wave of even sizes stays a cosine."""
-    distance = np.subtract.outer(np.asarray(positions, dtype=np.float64), np.arange(size))
-    distance -= size * np.round(distance / size)
-    angle = np.where(distance == 0, 1.0, np.pi / size * distance)
-    kernel = np.sin(np.pi * distance) / (size * np.sin(angle))
+def sinc_weights(positions: ArrayLike, size: int) -> NDArray[np.float64]:
+    """Weights (positions, size) of band-limited interpolation between pixels that continue periodically.
+
+    The Nyquist wave of even sizes stays a cosine.
+
+    >>> sinc_weights([1.0, 1.5], 3).round(3).tolist()
+    [[0.0, 1.0, 0.0], [-0.333, 0.667, 0.667]]
+    """
+    positions = np.asarray(positions, dtype=np.float64)
+    pixels = np.arange(size)
+    # sin(pi (u - k)) and sin(pi (u - k) / size) as products, which are much faster than the sine of every difference.
+    nearest = np.round(positions)
+    wave = np.sin(np.pi * (positions - nearest)) * (1 - 2 * (nearest % 2))
+    at, of = np.pi / size * positions, np.pi / size * pixels
+    sine = np.outer(np.sin(at), np.cos(of)) - np.outer(np.cos(at), np.sin(of))
+    on_pixel = np.abs(sine) < 1e-7
+    weights = np.outer(wave, 1 - 2 * (pixels % 2)) / (size * np.where(on_pixel, 1, sine))
     if size % 2 == 0:
-        kernel *= np.cos(angle)
-    return np.where(distance == 0, 1.0, kernel)
+        weights *= np.outer(np.cos(at), np.cos(of)) + np.outer(np.sin(at), np.sin(of))
+    return np.where(on_pixel, 1.0, weights)
 
 
 def _resample_axis(image: np.ndarray, size: int, axis: int, shift: float, low_resolution_size: int) -> np.ndarray:

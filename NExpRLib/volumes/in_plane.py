@@ -11,6 +11,7 @@ from ..allocator import return_freed_memory
 from ..function.samples import Samples
 from ..intensity import to_dtype
 from ..kspace import enforce_data_consistency
+from ..measured_slice import MeasuredSlice
 from ..memory import TILE, is_out_of_memory
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def refine_slices(
             image = batches.represent(batch, (low, high), periodic)
             values = _drawn(image, rows, columns).mul_(high - low).add_(low)
             if data_consistency:
-                values = _consistent(values, batch, (rows.first, columns.first))
+                values = _consistent(values, batch, rows, columns, periodic)
             if not values.isfinite().all():
                 raise ValueError(
                     f"Intensities from {slices.min():g} to {slices.max():g} are too far apart: scale them."
@@ -86,10 +87,15 @@ def _drawn(image, rows, columns):
     return (values.cpu() if values.is_mps else values).double()
 
 
-def _consistent(values, batch, first):
+def _consistent(values, batch, rows, columns, periodic):
     import torch  # Loaded already, since the values are a tensor.
 
-    return torch.from_numpy(enforce_data_consistency(values.cpu().numpy(), batch.astype(np.float64), first))
+    values, measured = values.cpu().numpy(), batch.astype(np.float64)
+    if periodic:
+        kept = enforce_data_consistency(values, measured, (rows.first, columns.first))
+    else:
+        kept = np.stack([MeasuredSlice.of(m).kept_by(v, rows, columns) for v, m in zip(values, measured)])
+    return torch.from_numpy(kept)
 
 
 class _Batches:

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from NExpRLib.function.explicit_image import ExplicitImage
-from NExpRLib.kspace import band_limited, enforce_data_consistency
+from NExpRLib.measured_slice import MeasuredSlice
 from NExpRLib.model_card import intensity_range
 from NExpRLib.volumes.checks import check_values
 
@@ -67,12 +67,12 @@ class SliceContent:
 class EncodedSlice:
     """A slice as an explicit function, ready to be drawn at any size."""
 
-    pixels: np.ndarray
     image: ExplicitImage
+    measured: MeasuredSlice
 
     @property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in (self.pixels, *self.image.parts))
+        return sum(array.nbytes for array in (self.measured.pixels, self.measured.empty, *self.image.parts))
 
     def draw(self, grid: PreviewGrid, dataConsistency: bool = False, inferredDetail: bool = False) -> np.ndarray:
         """Pixels of a preview.
@@ -83,9 +83,9 @@ class EncodedSlice:
         """
         values = self.image.rasterize(rows=grid.rows, columns=grid.columns)
         if dataConsistency:
-            values = enforce_data_consistency(values, self.pixels, (grid.rows.first, grid.columns.first))
+            values = self.measured.kept_by(values, grid.rows, grid.columns)
         if inferredDetail:
-            values = values - band_limited(self.pixels, grid.rows.positions(), grid.columns.positions())
+            values = self.measured.added_by(values, grid.rows, grid.columns)
         return np.ascontiguousarray(values.T if grid.transposed else values)
 
 
@@ -106,7 +106,7 @@ def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[
     with checkedBetweenLayers(model, check):
         image = model.represent(content.pixels, volumeRange)
     # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
-    return EncodedSlice(content.pixels.astype(np.float32), image.cpu())
+    return EncodedSlice(image.cpu(), MeasuredSlice.of(content.pixels.astype(np.float32)))
 
 
 Request = tuple[tuple, Callable[[], SliceContent]]

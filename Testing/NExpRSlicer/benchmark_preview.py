@@ -21,6 +21,7 @@ def main(model="mri"):
     from NExpRSlicerLib.SliceEncoder import EncodedSlice
 
     from NExpRLib import load_model
+    from NExpRLib.measured_slice import MeasuredSlice
     from NExpRLib.volumes.geometry import Geometry
     from NExpRLib.volumes.plan import plan_upsampling
 
@@ -30,7 +31,7 @@ def main(model="mri"):
     print(f"{'input':>9} {'scale':>6} {'output':>11} {'draw':>9} {'hand over':>11} {'total':>9}   (median of 20, ms)")
     for size, scale in ((128, 4.0), (256, 2.0), (205, 2.5), (180, 2.84), (512, 2.0)):
         pixels = np.random.default_rng(0).normal(500, 100, (size, size)).astype(np.float32)
-        encoded = EncodedSlice(pixels, network.represent(pixels, (0.0, 1000.0)))
+        encoded = EncodedSlice(network.represent(pixels, (0.0, 1000.0)), MeasuredSlice.of(pixels))
         preview = PreviewNode()
         geometry = Geometry((size, size, 9), (1.0, 1.0, 3.0), (0.0, 0.0, 0.0), np.eye(3))
         times = []

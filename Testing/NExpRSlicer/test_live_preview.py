@@ -12,6 +12,7 @@ import slicer
 import slicer.util
 from NExpRSlicerLib.Parameters import Plane, TargetMode
 
+from NExpRLib.kspace import zero_fill
 from NExpRSlicer import NExpRSlicerLogic
 
 from .stage import Stage
@@ -200,11 +201,11 @@ def test_zooming_and_panning_never_encodes(stage, monkeypatch):
 
 
 def test_inferred_detail_is_the_result_minus_the_band_limited_input(stage):
-    from NExpRLib.kspace import zero_fill
-
     stage.parameters.inferredDetail = True
     node = stage.settle()
-    expected = stage.result(2, scale=2) - zero_fill(stage.pixels[2], (40, 48), (-0.25, -0.25))
+    mirrored = np.pad(stage.pixels[2], ((0, 20), (0, 24)), mode="symmetric")
+    band_limited = zero_fill(mirrored, (80, 96), (-0.25, -0.25))[:40, :48]
+    expected = stage.result(2, scale=2) - band_limited
     assert np.allclose(slicer.util.arrayFromVolume(node)[0], expected, atol=1e-2)
     assert node.GetDisplayNode().GetLevel() == 0
     assert 0 < stage.views["Red"][1].GetForegroundOpacity() < 1
