@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from NExpRLib.function.samples import GRIDS
+from NExpRLib.model_card import slices_model_for
 from NExpRLib.volumes.geometry import PLANES
 from NExpRLib.volumes.meaning import RANGES
 from NExpRLib.volumes.plan import plan_upsampling
@@ -38,6 +39,20 @@ def add_arguments(parser):
     target.add_argument("--spacing", type=_numbers, metavar="MM", help="in-plane spacing in mm, or rows,columns")
     target.add_argument("--size", type=int, nargs=2, metavar=("R", "C"), help="rows and columns of a slice")
     target.add_argument("--like", metavar="REF", help="volume whose in-plane grid is taken over")
+    target.add_argument(
+        "--isotropic",
+        type=float,
+        nargs="?",
+        const=True,
+        metavar="MM",
+        help="cubes as voxels, through the slices: of the shorter side of the pixels, or of MM",
+    )
+    parser.add_argument(
+        "--thickness",
+        type=float,
+        metavar="MM",
+        help="of the slices, with --isotropic (default: as the header says, else slices touch each other)",
+    )
     parser.add_argument(
         "--plane",
         default="auto",
@@ -47,6 +62,12 @@ def add_arguments(parser):
         "--grid", choices=GRIDS, default="fov", help="keep the extent, or the first sample (default: fov)"
     )
     parser.add_argument("--model", help="name or folder of a model (default: ct where the header says CT, else mri)")
+    parser.add_argument(
+        "--slices-model",
+        default="auto",
+        metavar="MODEL",
+        help="name or folder of a model for stacks of slices, with --isotropic (default: that of the modality)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
     parser.add_argument("--data-consistency", action="store_true", help="keep the measured band of k-space exactly")
     parser.add_argument(
@@ -67,7 +88,7 @@ def run(arguments):
     sources = volumes_at(arguments.input)
     outputs = _outputs(arguments, sources)
     like = read_volume(arguments.like) if arguments.like else None
-    models = _Models(arguments.model, arguments.device)
+    models = _Models(arguments.model, arguments.slices_model, arguments.device)
     failures = 0
     for source, output in zip(sources, outputs):
         try:
@@ -84,14 +105,22 @@ def run(arguments):
 class _Models:
     """The named model, or for each volume that of its modality."""
 
-    def __init__(self, name, device):
+    def __init__(self, name, slices_name, device):
         self._device = device
+        self._slices_name = slices_name
         self._loaded = {}
         self._named = None if name is None else self._load(name)
 
     def of(self, facts):
         """:param facts: of the header."""
         return self._named or self._load("ct" if facts.get("Modality") == "CT" else "mri")
+
+    def of_slices(self, card):
+        """The model for stacks of slices.
+
+        :param card: of the model for pixels.
+        """
+        return self._load(slices_model_for(card) if self._slices_name == "auto" else self._slices_name)
 
     def _load(self, name):
         if name not in self._loaded:
@@ -113,6 +142,7 @@ def _upsample(source, output, arguments, models, like):
         spacing=arguments.spacing,
         size=arguments.size,
         like=None if like is None else geometry_of(like),
+        isotropic=arguments.isotropic,
         plane=arguments.plane,
         grid=arguments.grid,
     )
@@ -123,16 +153,20 @@ def _upsample(source, output, arguments, models, like):
         value_range=arguments.range,
         fill=arguments.fill,
         data_consistency=arguments.data_consistency,
+        thickness=arguments.thickness,
     )
     grid = plan.geometry
     check_format(output, grid.size, grid.spacing, grid.origin, grid.direction)
     model = models.of(facts)
+    slices_model = None if plan.through is None else models.of_slices(model.card)
     times = f"{image.GetSize()[3]} times " if image.GetDimension() == 4 else ""
     print(f"{source}: {times}{_describe(geometry)} -> {_describe(plan.geometry)}")
     for note in (*notes_of(image), *upsampling.notes, *_notes_on_model(model.card, facts, plan)):
         print(f"Note: {note}")
     with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}", disable=None) as bar:
-        result = upsampling.run(model, progress=lambda fraction: bar.update(100 * fraction - bar.n))
+        result = upsampling.run(
+            model, slices_model=slices_model, progress=lambda fraction: bar.update(100 * fraction - bar.n)
+        )
     write_volume(result, output, image)
     print(f"Written: {output}")
 
