@@ -76,8 +76,8 @@ def sinc_weights(positions: ArrayLike, size: int) -> NDArray[np.float64]:
 
     The Nyquist wave of even sizes stays a cosine.
 
-    >>> sinc_weights([1.0, 1.5], 3).round(3).tolist()
-    [[0.0, 1.0, 0.0], [-0.333, 0.667, 0.667]]
+    >>> sinc_weights([0.5, 1.5], 3).round(3).tolist()
+    [[0.667, 0.667, -0.333], [-0.333, 0.667, 0.667]]
     """
     positions = np.asarray(positions, dtype=np.float64)
     pixels = np.arange(size)

@@ -42,6 +42,10 @@ def model_cards() -> dict[str, dict[str, Any]]:
 def slices_model_for(card: dict[str, Any]) -> str:
     """Name of the model in the package for stacks of slices, of the modality of another model.
 
+    >>> slices_model_for({"modality": "PT"})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: There is no model for stacks of PT slices in the package...
+
     :raises ValueError: if there is none.
     """
     modality = card.get("modality")

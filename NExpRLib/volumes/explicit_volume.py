@@ -102,7 +102,13 @@ class ExplicitVolume:
 
 
 def joined_planes(parts: Sequence[ExplicitImage]) -> ExplicitImage:
-    """Batches of explicit images, alike but for their number, as one, in main memory."""
+    """Batches of explicit images, alike but for their number, as one, in main memory.
+
+    >>> from NExpRLib import load_model
+    >>> planes = load_model("mri-fast", "cpu").represent(np.ones((3, 1, 8, 8)))[:, 0]
+    >>> joined_planes([planes[:2], planes[2:]]).rasterize(shape=(4, 4)).shape
+    (3, 4, 4)
+    """
     joined = copy.copy(parts[0])
     joined.parts = [np.concatenate([to_numpy(array) for array in arrays]) for arrays in zip(*(i.parts for i in parts))]
     joined.returns_numpy = True

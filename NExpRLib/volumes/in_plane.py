@@ -38,6 +38,12 @@ def refine_slices(
 ) -> None:
     """Draw slices anew; the result does not depend on how they are batched or tiled.
 
+    >>> from NExpRLib import load_model
+    >>> slices, result = np.full((2, 8, 8), 7, np.int16), np.zeros((2, 16, 12), np.int16)
+    >>> refine_slices(slices, result, load_model("mri-fast", "cpu"), Samples.over(8, 16), Samples.over(8, 12))
+    >>> bool((result == 7).all())
+    True
+
     :param slices: (n, h, w), real numbers.
     :param result: (n, H, W), to be filled; integers are rounded and saturated.
     :param model: loaded :class:`NExpRLib.model.Model`.

@@ -128,7 +128,16 @@ def _default_fill(pixels, facts):
 
 
 def fill_outside(result: Volume, plan: Plan, size: tuple[int, ...], value: float) -> None:
-    """Set the voxels of a result that lie beyond the input."""
+    """Set the voxels of a result that lie beyond the input.
+
+    >>> from ..function.samples import Samples
+    >>> from .geometry import Geometry
+    >>> grid = Geometry((3, 1), (1.0, 1.0), (0.0, 0.0), np.eye(2))
+    >>> result = Volume(np.ones((1, 3), np.int16), grid)
+    >>> fill_outside(result, Plan(None, (Samples(0, 1, 3), Samples(0, 1, 1)), grid, True), (2, 1), -5)
+    >>> result.pixels.tolist()
+    [[1, 1, -5]]
+    """
     for axis, (along, n) in enumerate(zip(plan.samples, size)):
         positions = along.positions()
         beyond = (positions < -0.5 - 1e-6) | (positions > n - 0.5 + 1e-6)

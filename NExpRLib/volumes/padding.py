@@ -47,12 +47,20 @@ def padding_value(pixels: np.ndarray, announced: float | None = None) -> float |
 
 
 def mask_of(pixels: np.ndarray, value: float) -> np.ndarray:
-    """Where voxels have the padding value."""
+    """Where voxels have the padding value.
+
+    >>> mask_of(np.array([1.0, np.nan]), np.nan).tolist()
+    [False, True]
+    """
     return np.isnan(pixels) if np.isnan(value) else pixels == pixels.dtype.type(value)
 
 
 def filled(slices: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """A copy in which voxels without data continue what borders on them in their slice.
+
+    >>> slices = np.array([[[-2000, 5], [-2000, 5]]])
+    >>> filled(slices, slices == -2000).tolist()
+    [[[5, 5], [5, 5]]]
 
     Further away, where nothing inside depends on it, they have the lowest valid value.
 
@@ -91,6 +99,9 @@ def _neighbors(values: np.ndarray) -> np.ndarray:
 
 def sampled_mask(mask: np.ndarray, samples: Sequence[Samples]) -> np.ndarray:
     """Where samples lie in voxels of a mask.
+
+    >>> sampled_mask(np.array([[True, False]]), [Samples.over(2, 4), Samples.pixels(1)]).tolist()
+    [[True, True, False, False]]
 
     :param mask: array (k, j, i) or (j, i).
     :param samples: of every image axis (i, j, k).

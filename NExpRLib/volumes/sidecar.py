@@ -15,7 +15,11 @@ _KEY = "sidecar"
 
 
 def set_sidecar(image: sitk.Image, facts: dict) -> None:
-    """Keep facts with an image."""
+    """Keep facts with an image.
+
+    >>> import SimpleITK as sitk
+    >>> set_sidecar(sitk.Image([4, 4], sitk.sitkInt16), {"SliceThickness": 3.0})
+    """
     image.SetMetaData(_KEY, json.dumps(facts))
 
 

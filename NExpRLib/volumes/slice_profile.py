@@ -119,6 +119,9 @@ def slice_operator(
 def slopes(weights: FloatArray, offsets: FloatArray) -> FloatArray:
     """Slopes s with which weights ``w (1 - s offset)`` have their mean position at the center of the slice.
 
+    >>> slopes(np.array([[1.0, 1.0, 1.0]]), np.array([[-1.0, 0.0, 2.0]])).tolist()
+    [0.2]
+
     Where samples lie unevenly about a center, or end, those of the profile alone have not: slices of an image that
     rises evenly would then not be what it is at their centers.
 
@@ -133,6 +136,10 @@ def missing_slices(
     fine: np.ndarray, slices: np.ndarray, operator: FloatArray, strength: float = 1.0, smallest: float = 1e-3
 ) -> np.ndarray:
     """How much of each slice's profile to add to fine samples so that averaging them gives the slices.
+
+    >>> operator = slice_operator([0, 1, 2, 3], [0.5, 2.5], 2.0, "box")
+    >>> missing_slices(np.zeros(4), np.array([1.0, 2.0]), operator).round(6).tolist()
+    [2.0, 4.0]
 
     ``c = (A A^T)^+ (slices - A fine)``: the samples ``fine + A^T c`` are as close to ``fine`` as possible.
 

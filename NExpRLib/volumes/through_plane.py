@@ -52,6 +52,11 @@ def through_plane(
 ) -> NDArray[np.float32]:
     """Draw a stack of slices at positions along the slice axis, in bounded memory: a few planes are encoded at a time.
 
+    >>> from NExpRLib import load_model
+    >>> stack, model = np.ones((5, 8, 8)), load_model("mri-fast", "cpu")
+    >>> through_plane(stack, Samples.over(5, 20).positions(), model, pixel=0.25).shape
+    (20, 8, 8)
+
     :param slices: real array (n, h, w), finite: n evenly spaced slices, two at least.
     :param positions: (m,) where to draw, in slices: slice k lies at k. Evenly spaced over the stack if ``consistency``
         is not 0.
@@ -95,6 +100,11 @@ def represent_stack(
 ) -> ExplicitVolume:
     """Encode a stack once; the result is rasterized anywhere without the network.
 
+    >>> from NExpRLib import load_model
+    >>> function = represent_stack(np.ones((5, 8, 8)), load_model("mri-fast", "cpu"), pixel=0.25)
+    >>> function.rasterize(slices=[1.5], rows=[2.0, 2.5], columns=[4.0]).round(3).tolist()
+    [[[1.0], [1.0]]]
+
     It takes some 170 bytes of memory for each voxel; :func:`through_plane` draws without keeping the function. Averages
     over the profile are taken of samples a pixel apart, here and wherever it is drawn.
 
@@ -130,6 +140,10 @@ def represent_stack(
 
 def spline_through_plane(slices: NDArray[np.float32], positions: ArrayLike) -> NDArray[np.float32]:
     """The same by the cubic B-spline through the slices: what slices of no thickness would say.
+
+    >>> stack = np.arange(6, dtype=np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
+    >>> spline_through_plane(stack, [2, 3]).round(3)[:, 0, 0].tolist()
+    [2.0, 3.0]
 
     :param slices: float32 array (n, h, w).
     :param positions: (m,) in slices.
