@@ -172,6 +172,8 @@ def load_model(model: str | os.PathLike = "mri", device: str | torch.device = "a
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as error:
         raise ValueError(f"The weights {weights} do not fit the network in their model card.") from error
+    if not all(parameter.isfinite().all() for parameter in network.parameters()):
+        raise ValueError(f"The weights {weights} are not all finite numbers: get or train the model again.")
     return Model(network, card, on_device, precision)
 
 

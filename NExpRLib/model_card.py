@@ -95,7 +95,7 @@ def read_card(model: str | os.PathLike) -> dict[str, Any]:
     path = model_folder(model) / "card.json"
     try:
         return _read(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"The model card {path} is not readable ({error}).") from error
 
 

@@ -14,6 +14,8 @@ from .function.explicit_image import ExplicitImage
 from .function.fourier_basis import BASES, coefficient_count, paper_matrix
 from .function.interpolant import SKIPS, prefilter
 
+_LARGEST = {"blocks": 256, "features": 1024, "hidden": 8192, "patch_size": 32, "frequencies": 64}
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -48,6 +50,12 @@ class NetworkConfig:
     conditions: int = 0
 
     def __post_init__(self) -> None:
+        for name, most in _LARGEST.items():
+            value = getattr(self, name)
+            if not (isinstance(value, int) and 1 <= value <= most):
+                raise ValueError(f"{name} must be a whole number from 1 to {most}, not {str(value):.40}.")
+        if not (isinstance(self.frequency_step, int | float) and 0 < self.frequency_step < math.inf):
+            raise ValueError(f"frequency_step must be a positive number, not {str(self.frequency_step):.40}.")
         if self.basis not in BASES or self.skip not in SKIPS:
             raise ValueError(f"basis must be one of {BASES} and skip one of {SKIPS}.")
         if self.equivariant and self.skip == "none":

@@ -51,6 +51,8 @@ def main(argv=None):
             raise
         missing = f"the package {error.name} is not installed" if error.name else str(error)
         sys.exit(_fail(f'{missing} (in the folder of NExpR: pip install ".[demo,train]")', 2))
+    except ImportError as error:  # such as too little memory to load a library
+        sys.exit(_fail(f"a package cannot be loaded: {error}", 2))
     except BrokenPipeError:  # The reader of the output, such as head, has seen enough.
         sys.stdout = None
         sys.exit(141)
@@ -73,7 +75,7 @@ def _check_model(model):
 
 
 def _fail(message, status):
-    print(f"nexpr: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"nexpr: error: {' '.join(message.split()) or 'There is not enough memory.'}", file=sys.stderr)
     return status
 
 

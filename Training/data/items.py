@@ -65,6 +65,8 @@ class TrainingCrops(torch.utils.data.Dataset):
         seed=0,
         start=0,
     ):
+        if crop_size < 1:
+            raise ValueError(f"Training crops of {crop_size} pixels are empty: choose a larger --data.crop_size.")
         needed = crop_size * (fixed_scale or 1)
         for (subject, source), volume in volumes.items():
             if min(map(min, (image.shape for image in volume))) < needed:

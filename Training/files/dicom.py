@@ -9,7 +9,6 @@ order.
 import re
 import subprocess
 import tempfile
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import SimpleITK as sitk
 from NExpRLib.intensity import to_dtype
 from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
 
-from .dicom_headers import read_header, readable
+from .dicom_headers import quiet_pydicom, read_header, readable
 from .nifti import read_nifti
 from .notes import add_note
 from .slice_stack import SliceStack, stacks_of
@@ -276,7 +275,7 @@ def _prepare(files, stacks, folder):
         target = folder / f"{index:06d}.dcm"
         if mended and len(file.frames) == 1 and file.frames[0].position:
             stack = next(stack for stack in stacks if index in stack.files)
-            _mended(file, stack, factor, files[0].study).save_as(target)
+            _write_mended(file, stack, factor, files[0].study, target)
         else:
             _link(file.path, target)
     # "n": by the slope of every DICOM header rather than by Philips' own; it would ignore that slopes differ.
@@ -284,12 +283,21 @@ def _prepare(files, stacks, folder):
     return factor, "y" if scaled or several else "n"
 
 
-def _mended(file, stack, factor, study):
+def _write_mended(file, stack, factor, study, target):
     import pydicom
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        header = pydicom.dcmread(file.path, force=True)
+    with quiet_pydicom():
+        try:
+            header = pydicom.dcmread(file.path, force=True)
+            _mend(header, file, stack, factor, study)
+            header.save_as(target)
+        except (MemoryError, OSError):
+            raise
+        except Exception:  # pydicom raises whatever its parts raise when values make no sense.
+            raise ValueError(f"the header of {Path(file.path).name} is damaged") from None
+
+
+def _mend(header, file, stack, factor, study):
     if "ImagePositionPatient" in header:
         across, down, normal = stack.axes.T
         position = np.array(file.frames[0].position)
@@ -304,7 +312,6 @@ def _mended(file, stack, factor, study):
     for private in ((0x2005, 0x100D), (0x2005, 0x100E)):  # Philips: another scaling, which dcm2niix would prefer
         if private in header:
             del header[private]
-    return header
 
 
 def _link(source, target):

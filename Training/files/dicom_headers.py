@@ -1,5 +1,7 @@
 """What DICOM files say of themselves: the facts by which they are sorted into volumes. Read with pydicom."""
 
+import contextlib
+import logging
 import os
 import warnings
 from dataclasses import dataclass
@@ -115,18 +117,31 @@ def read_header(path):
     import pydicom
 
     path = str(path)
-    settings = pydicom.config.settings
-    before, settings.reading_validation_mode = settings.reading_validation_mode, pydicom.config.IGNORE
+    with quiet_pydicom():
+        try:
+            return _facts(path, pydicom.dcmread(path, force=True, defer_size=4096, specific_tags=list(_READ)))
+        except MemoryError:
+            raise
+        except Exception:  # pydicom raises whatever its parts raise when bytes make no sense.
+            return DicomFile(path, damage="it is damaged or incomplete")
+
+
+@contextlib.contextmanager
+def quiet_pydicom():
+    """pydicom neither warns nor logs, and takes values as they are."""
+    import pydicom
+
+    settings, logger = pydicom.config.settings, logging.getLogger("pydicom")
+    before = settings.reading_validation_mode, settings.writing_validation_mode, logger.level
+    settings.reading_validation_mode = settings.writing_validation_mode = pydicom.config.IGNORE
+    logger.setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _facts(path, pydicom.dcmread(path, force=True, defer_size=4096, specific_tags=list(_READ)))
-    except Exception as error:  # pydicom raises whatever its parts raise when bytes make no sense.
-        if isinstance(error, MemoryError):
-            raise
-        return DicomFile(path, damage="it is damaged or incomplete")
+            yield
     finally:
-        settings.reading_validation_mode = before
+        settings.reading_validation_mode, settings.writing_validation_mode = before[:2]
+        logger.setLevel(before[2])
 
 
 def _facts(path, header):

@@ -23,6 +23,8 @@ def export_model(checkpoint, folder, about=None):
     :param about: JSON file of entries of the card that the checkpoint does not know.
     :raises ValueError: if the checkpoint cannot be used or the folder cannot be written.
     """
+    if not str(folder):
+        raise ValueError("The name of the output folder is empty.")
     if folder in model_names():
         raise ValueError(f'"{folder}" is a model in the package: choose another name for your folder.')
     about = _read_about(about) if about else {}
@@ -36,6 +38,8 @@ def export_model(checkpoint, folder, about=None):
     if "SliceData" not in state:
         raise ValueError(f"{checkpoint} does not say what data it was trained on: export last.ckpt or best.ckpt.")
     data, facts = state["datamodule_hyper_parameters"], state["SliceData"]
+    if not all(parameter.isfinite().all() for parameter in module.network.parameters()):
+        raise ValueError(f"The weights in {checkpoint} are not all finite numbers: the training has diverged.")
     buffer = io.BytesIO()
     torch.save({name: tensor.half() for name, tensor in module.network.state_dict().items()}, buffer)
     folder = Path(folder)
