@@ -19,7 +19,7 @@ from NExpRLib.volumes.plan import Plan
 from .Models import ModelCache, cardOf, modelKey
 from .Parameters import NExpRSlicerParameterNode, Settings, settingsFromParameterNode
 from .PreviewGrid import NotShowable, PreviewGrid, sliceIndex, visibleGrid, wholeSliceGrid
-from .PreviewNode import PreviewNode
+from .PreviewNode import DETAIL_CLEAR, PreviewNode
 from .SliceEncoder import EncodedSlice, SliceContent, SliceEncoder, VolumeRange, encodeSlice
 from .SliceViews import CornerText, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
 from .Volumes import geometryOf, ijkToWorld, volumeOf, volumeProblem
@@ -254,9 +254,9 @@ def _describe(
         number=index + 1, slices=slices, width=width, height=height
     )
     if parameterNode.inferredDetail:
-        text += " " + _("Full blue: {value:.3g} or more darker than measured, full orange: brighter.").format(
-            value=window / 2
-        )
+        text += " " + _(
+            "Full blue: {value:.3g} or more darker than measured, full orange: brighter; clear below {least:.2g}."
+        ).format(value=window / 2, least=DETAIL_CLEAR * window / 2)
     if parameterNode.liveZoom and parameterNode.dataConsistency:
         text += " " + _("Live zoom is shown without data consistency.")
     return text

@@ -11,9 +11,12 @@ NAME = "NExpR preview"
 DETAIL_OPACITY = 0.6
 # Of the input's window. In 99 of 100 pixels of MRI and CT, detail is within 1 to 4 % of it, in both directions.
 DETAIL_WINDOW = 0.05
-_DETAIL_COLORS = 255  # odd, so that the middle is black
-_DARKER = (0.1, 0.6, 1.0)
-_BRIGHTER = (1.0, 0.6, 0.1)
+# Share of the color scale on both sides of zero where nothing is drawn. Slicer's slice views know no half transparency
+# within one volume: any color that is drawn at all dims the anatomy beneath by the opacity of the volume.
+DETAIL_CLEAR = 0.2
+_DETAIL_COLORS = 255  # odd, so that the middle is zero
+_DARKER = np.array([[0.35, 0.55, 0.75], [0.0, 0.45, 1.0]])  # little and much
+_BRIGHTER = np.array([[0.75, 0.6, 0.35], [1.0, 0.5, 0.0]])
 
 
 class PreviewNode:
@@ -80,7 +83,7 @@ class PreviewNode:
                 inputDisplay.SetAutoWindowLevel(False)
                 inputDisplay.SetWindowLevel(*windowLevel)
         if inferredDetail and (display.GetLevel() != 0 or display.GetAutoWindowLevel()):
-            # The user's window may be another, but nothing added has to stay black.
+            # The user's window may be another, but nothing added has to stay clear.
             display.SetAutoWindowLevel(False)
             display.SetWindowLevel(display.GetWindow(), 0)
         # Compare first: copying fires an event even if nothing changes.
@@ -141,7 +144,7 @@ class PreviewNode:
         self._display = None
 
     def _setDetailColors(self, display: slicer.vtkMRMLScalarVolumeDisplayNode, inputWindow: float) -> None:
-        """Black where nothing was added, whatever the mapping of the input's intensities."""
+        """Clear where nothing was added, whatever the mapping of the input's intensities."""
         display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseDataScalarRange)  # not direct mapping
         display.SetInvertDisplayScalarRange(False)
         if hasattr(display, "SetWindowMappingMethod"):  # Slicer 5.12 and later
@@ -173,7 +176,7 @@ class PreviewNode:
 
 
 def _createDetailColors() -> slicer.vtkMRMLColorTableNode:
-    """Color table from blue (darker) through black (nothing added) to orange (brighter), not in the scene yet."""
+    """Color table from blue (darker) through nothing to orange (brighter), not in the scene yet."""
     colors = slicer.vtkMRMLColorTableNode()
     colors.SetName("NExpR inferred detail")
     colors.SetTypeToUser()
@@ -181,8 +184,9 @@ def _createDetailColors() -> slicer.vtkMRMLColorTableNode:
     middle = _DETAIL_COLORS // 2
     for index in range(_DETAIL_COLORS):
         strength = (index - middle) / middle
-        full = _BRIGHTER if strength > 0 else _DARKER
-        colors.SetColor(index, f"{strength:+.0%}", *(component * abs(strength) for component in full))
+        little, much = _BRIGHTER if strength > 0 else _DARKER
+        color = little + abs(strength) * (much - little)
+        colors.SetColor(index, f"{strength:+.0%}", *color, float(abs(strength) >= DETAIL_CLEAR))
     return colors
 
 
