@@ -50,6 +50,7 @@ class SliceData(lightning.LightningDataModule):
     ):
         super().__init__()
         self.save_hyperparameters()
+        self.stack_variety = stack_variety
 
     def setup(self, stage):
         options = self.hparams
@@ -86,7 +87,7 @@ class SliceData(lightning.LightningDataModule):
                 items,
                 ratios=options.scales,
                 crop_size=options.stack_crop,
-                variety=options.stack_variety,
+                variety=self.stack_variety,
                 **shared,
             )
             return self._loader(crops, options.slices_per_batch)
