@@ -248,11 +248,11 @@ def _worker(pipe, model):
     from NExpRTraining.cli import main
 
     while True:
-        source, output = pipe.recv()
+        source, output, plane = pipe.recv()
         out, err, status = io.StringIO(), io.StringIO(), 0
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                arguments = ["upsample", str(source), str(output), "--scale", "2", "--plane", "2", "--device", "cpu"]
+                arguments = ["upsample", str(source), str(output), "--scale", "2", "--plane", plane, "--device", "cpu"]
                 main([*arguments, "--model", str(model)])
         except SystemExit as end:
             status = end.code or 0
@@ -262,20 +262,20 @@ def _worker(pipe, model):
         pipe.send((status, out.getvalue(), err.getvalue()))
 
 
-class _Command:
+class Command:
     """The command in a process of its own, which is started again when it crashed or hangs."""
 
     def __init__(self, model):
         self._model, self._process = model, None
 
-    def run(self, source, output):
+    def run(self, source, output, plane="2"):
         if self._process is None:
             context = multiprocessing.get_context("spawn")
             self._pipe, other = context.Pipe()
             self._process = context.Process(target=_worker, args=(other, self._model), daemon=True)
             self._process.start()
             other.close()
-        self._pipe.send((source, output))
+        self._pipe.send((source, output, plane))
         with contextlib.suppress(EOFError, ConnectionError):
             if self._pipe.poll(_TIME_LIMIT):
                 return self._pipe.recv()
@@ -296,7 +296,7 @@ def fuzz(count, seed=0, model="mri-fast", run=None):
     :param run: called as ``run(source, output)`` for ``(status, stdout, stderr)``; by default in another process.
     :return: list of ``(number, kind, what was done, what is wrong)``, and counts of how the runs ended.
     """
-    command = None if run else _Command(model)
+    command = None if run else Command(model)
     failures, ends = [], Counter()
     try:
         for number in range(count):
