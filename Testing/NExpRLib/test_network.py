@@ -132,3 +132,18 @@ def test_unknown_configuration(wrong):
 def test_equivariant_network_needs_a_skip():
     with pytest.raises(ValueError, match="needs a skip"):
         NetworkConfig(equivariant=True)
+
+
+def test_conditions_change_nothing_at_first_and_features_in_proportion_then():
+    network = small_network(basis="full", skip="bicubic", equivariant=True, conditions=2)
+    plain = small_network(basis="full", skip="bicubic", equivariant=True)
+    plain.load_state_dict({k: v for k, v in network.state_dict().items() if not k.startswith("factors")})
+    slices = torch.rand(2, 1, 12, 14)
+    conditions = torch.tensor([[0.3, -1.0], [2.0, 0.1]])
+    torch.testing.assert_close(network(slices, conditions), plain(slices))
+    torch.nn.init.normal_(network.factors.layers[-1].weight, std=0.3)
+    told = network(slices, conditions)
+    assert not torch.allclose(told, plain(slices), atol=1e-3)
+    torch.testing.assert_close(network(5 * slices - 2, conditions), 5 * told, rtol=1e-3, atol=1e-3)
+    # Each slice of a batch has its own.
+    torch.testing.assert_close(network(slices[1:], conditions[1:]), told[1:], rtol=1e-4, atol=1e-4)

@@ -55,8 +55,7 @@ def export_model(checkpoint, folder, about=None):
         "training": {
             "steps": state["global_step"],
             "crops_per_step": data["slices_per_batch"] * data["crops_per_slice"],
-            "crop_size": data["crop_size"],
-            "cut_crops": data.get("cut_crops", 0.0),
+            **_crops(data),
             "windows": facts["windows"],
             "validation_subjects": facts["validation_subjects"],
         },
@@ -66,6 +65,12 @@ def export_model(checkpoint, folder, about=None):
     with atomic_output(folder / "weights.pt") as temporary:
         temporary.write_bytes(buffer.getvalue())
     write_card(card, folder)
+
+
+def _crops(data):
+    if data["degradation"] == "slices":
+        return {"crop_size": list(data["stack_crop"])}
+    return {"crop_size": data["crop_size"], "cut_crops": data.get("cut_crops", 0.0)}
 
 
 def _read_about(path):

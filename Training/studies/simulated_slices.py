@@ -121,6 +121,22 @@ def kept_contrast(result, truth, lesions):
     return cells
 
 
+def figure(panels):
+    """Planes of slice axis and columns side by side: ``{title: (n, w)}``, with details below."""
+    from matplotlib.figure import Figure
+
+    shown = Figure(figsize=(3 * len(panels), 6.4), layout="constrained")
+    axes = shown.subplots(2, len(panels))
+    for column, (title, plane) in enumerate(panels.items()):
+        height, width = plane.shape
+        detail = plane[int(0.35 * height) : int(0.65 * height), int(0.35 * width) : int(0.65 * width)]
+        for axis, part in zip(axes[:, column], (plane, detail)):
+            axis.imshow(part[::-1], cmap="gray", vmin=0, vmax=1)
+            axis.axis("off")
+        axes[0, column].set_title(title)
+    return shown
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("volumes", nargs="+", metavar="VOLUME")
@@ -134,6 +150,7 @@ def main():
         "--wrong-thickness", action="store_true", help="also with a thickness 20 %% too large and small"
     )
     parser.add_argument("--lesions", metavar="MASK")
+    parser.add_argument("--figure", metavar="PNG", help="of the first volume and slices, without other thicknesses")
     arguments = parser.parse_args()
     models = {name: load_model(name) for name in arguments.model}
     rows, of_lesions = [], []
@@ -146,9 +163,10 @@ def main():
             thickness, gap = (float(number) for number in slices_of.split("|"))
             stack, positions, slices = simulate(truth, thickness, gap, profile)
             operator = operator_of(slices, positions, len(stack))
-            spline = None
+            spline, panels = None, {}
             for method, result, seconds in restored(stack, positions, slices, models, arguments.wrong_thickness):
                 psnr, ssim = quality(result, truth, mask)
+                panels[method] = np.clip(result[:, :, truth.shape[2] // 2], 0, 1)
                 spline = psnr if method == "Cubic B-spline" else spline
                 error = np.mean((np.tensordot(operator, result, 1) - stack) ** 2, dtype=np.float64)
                 rows.append(
@@ -167,6 +185,11 @@ def main():
                 if lesions is not None:
                     cells = kept_contrast(result, truth, lesions)
                     of_lesions.append([source, slices_of, profile, method, *cells])
+            if arguments.figure and len(rows) == len(panels):
+                thick = stack[np.clip(np.round(positions), 0, len(stack) - 1).astype(int), :, truth.shape[2] // 2]
+                names = ["Cubic B-spline", "B-spline, consistent", *models]
+                chosen = {"Thick slices": thick} | {name: panels[name] for name in names}
+                figure(chosen | {"Truth": truth[:, :, truth.shape[2] // 2]}).savefig(arguments.figure, dpi=80)
     header = ["Volume", "Slices", "Profile", "Method", "PSNR", "Over B-spline", "SSIM", "Consistency", "Seconds"]
     print("\n" + markdown_table(header, rows))
     if of_lesions:
