@@ -1,8 +1,8 @@
 """Which band of k-space an image holds: recognized from the magnitude, axis by axis.
 
-A scanner that interpolates pads k-space with zeros. The mean log power along an axis then falls by 10 to 30 dB where the
-measured band ends, to the floor that taking the magnitude, rounding and noise leave; images that were measured up to
-their own Nyquist frequency show no such edge. Frequencies are counted in shares of the Nyquist frequency.
+A scanner that interpolates pads k-space with zeros. The mean log power along an axis then falls by 10 to 30 dB where
+the measured band ends, to the floor that taking the magnitude, rounding and noise leave; images that were measured up
+to their own Nyquist frequency show no such edge. Frequencies are counted in shares of the Nyquist frequency.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 
 # Frequencies across the axis that are looked at: there the band is as long as it gets, whatever its outline.
 _ACROSS = (0.01, 0.18)
-# Of the levels above and below an edge, which part of the way down it is said to lie: filters round its shoulder.
+# The part of a step's way down, in dB, where the edge is said to lie.
 _WAY_DOWN = 0.55
+# Of the logistic steps that are tried; the last two are gradual, as filters make them.
 _WIDTHS = (0.004, 0.008, 0.015, 0.025, 0.04)
-_SHARP = 0.02
-_GRADUAL = 0.03
-EV = 15.0
+_GRADUAL = 0.02
+# Partial Fourier alone makes steps of up to 6 dB, and curved spectra gradual ones.
+_SMALLEST_STEP, _SMALLEST_GRADUAL_STEP = 6.0, 8.0
+_SMALLEST_EVIDENCE = 15.0
 _LOWEST_EDGE = 0.3
-_FEWEST_PIXELS = 24
+_FEWEST_PIXELS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +84,9 @@ def measured_edge(spectrum: Spectrum) -> Edge:
     fits = np.concatenate([_fits(spectrum, width) for width in _WIDTHS])
     position, width, step, evidence, plateau = fits.T[:5]
     bin_size = spectrum.frequency[0]
-    seen = plateau > np.where(width < _SHARP, 3 * bin_size, 2.2 * width)
-    gradual = width > _SHARP
-    sure = seen & (position > _LOWEST_EDGE)
-    sure &= (step > np.where(gradual, 8.0, 6.0)) & (evidence > EV)
+    seen = plateau > np.where(width < _GRADUAL, 3 * bin_size, 2.2 * width)
+    smallest = np.where(width < _GRADUAL, _SMALLEST_STEP, _SMALLEST_GRADUAL_STEP)
+    sure = seen & (position > _LOWEST_EDGE) & (step > smallest) & (evidence > _SMALLEST_EVIDENCE)
     best = None
     for i in np.flatnonzero(sure):
         near = (np.abs(position - position[i]) < 0.05) & (width == width[i])
@@ -95,7 +96,7 @@ def measured_edge(spectrum: Spectrum) -> Edge:
         return Edge(filtered=_rolls_off(spectrum))
     best = max(np.flatnonzero(sure & (np.abs(position - position[best]) < 0.03)), key=lambda i: evidence[i])
     shoulder, end, foot = (_crossing(spectrum, fits[best], way_down) for way_down in (0.25, _WAY_DOWN, 0.75))
-    return Edge(end, float(step[best]), float(evidence[best]), foot - shoulder > _GRADUAL)
+    return Edge(end, float(step[best]), float(evidence[best]), foot - shoulder > 0.03)
 
 
 def _crossing(spectrum: Spectrum, fit: NDArray[np.float64], way_down: float) -> float:
@@ -104,8 +105,8 @@ def _crossing(spectrum: Spectrum, fit: NDArray[np.float64], way_down: float) -> 
     position, _, step, _, _, floor, slope = fit
     above = y > floor + slope * (k - position) + (1 - way_down) * step
     above &= np.abs(k - position) < 0.1
-    i = int(np.flatnonzero(above[1:] & above[:-1])[-1]) + 1 if (above[1:] & above[:-1]).any() else 0
-    return float(k[i] + k[0] / 2)
+    in_a_row = np.flatnonzero(above[1:] & above[:-1])
+    return float(k[in_a_row[-1] + 1] + k[0] / 2) if len(in_a_row) else float(position)
 
 
 def _fits(spectrum: Spectrum, width: float) -> NDArray[np.float64]:

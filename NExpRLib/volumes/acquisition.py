@@ -1,0 +1,232 @@
+"""The acquisition of an image: what a scanner measured along each axis, recognized from the voxels and the header."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .checks import check_values
+from .geometry import Geometry, slice_axis
+from .measured_band import Edge, Spectrum, measured_edge, spectra
+from .measured_grid import MeasuredGrid, continues_periodically
+from .noise import noise_level
+from .plan import plane_axes
+from .volume import Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+# Slices that are looked at: more change nothing.
+_SLICES = 12
+# Fewer slices than these have no spectrum across.
+_FEWEST_SLICES = 48
+_HEADER = "sidecar"  # Metadata of the image: facts of the DICOM header under their BIDS names.
+
+
+@dataclass(frozen=True)
+class MeasuredAxis:
+    """What was measured along one image axis.
+
+    :ivar size: stored pixels.
+    :ivar stored: their size in mm.
+    :ivar edge: of the measured band; none recognized is an edge at the Nyquist frequency.
+    :ivar header: share of the Nyquist frequency that the header tells of, or ``None``.
+    :ivar spectrum: that the edge was found in, or ``None`` where none was looked for.
+    """
+
+    size: int
+    stored: float
+    edge: Edge = Edge()
+    header: float | None = None
+    spectrum: Spectrum | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def measured_size(self) -> int:
+        """Pixels that were measured."""
+        return min(self.size, max(1, round(self.size * self.edge.share)))
+
+    @property
+    def measured(self) -> float:
+        """Size of a measured pixel in mm."""
+        return self.stored * self.size / self.measured_size
+
+    @property
+    def interpolated(self) -> bool:
+        return self.measured_size < self.size
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What was measured.
+
+    :ivar axes: per image axis, in SimpleITK's order.
+    :ivar slice_axis: axis across the acquisition plane; ``None`` for a 2D image.
+    :ivar noise: standard deviation of the noise in a measured pixel, in the intensities of the image.
+    :ivar signal: mean intensity of what is not background.
+    :ivar thickness: of slices in mm, or ``None`` where no header tells.
+    :ivar periodic: whether rows and columns continue periodically.
+    :ivar evidence: a sentence on what each statement rests on.
+    """
+
+    axes: tuple[MeasuredAxis, ...]
+    slice_axis: int | None
+    noise: float
+    signal: float
+    thickness: float | None = None
+    periodic: tuple[bool, bool] = (False, False)
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def stored(self) -> tuple[float, ...]:
+        """Size of a stored pixel in mm per axis."""
+        return tuple(axis.stored for axis in self.axes)
+
+    @property
+    def measured(self) -> tuple[float, ...]:
+        """Size of a measured pixel in mm per axis."""
+        return tuple(axis.measured for axis in self.axes)
+
+    @property
+    def measured_size(self) -> tuple[int, ...]:
+        """Measured pixels per axis."""
+        return tuple(axis.measured_size for axis in self.axes)
+
+    @property
+    def snr(self) -> float:
+        """Signal over noise."""
+        return self.signal / self.noise if self.noise > 0 else float("inf")
+
+    def __str__(self) -> str:
+        in_plane = [axis for i, axis in enumerate(self.axes) if i != self.slice_axis]
+        stored = " x ".join(f"{axis.stored:.3g}" for axis in in_plane)
+        if not any(axis.interpolated for axis in in_plane):
+            return f"Measured as stored: {stored} mm; no interpolation recognized"
+        measured = " x ".join(f"{axis.measured:.3g}" for axis in in_plane)
+        return f"Measured: {measured} mm; stored {stored} mm, interpolated by the scanner"
+
+
+def inspect(image: sitk.Image) -> Acquisition:
+    """Recognize what was measured along each axis of an image.
+
+    The voxels decide on the measured band; what the header says beside is reported. An unsure case is taken as stored.
+
+    >>> import SimpleITK as sitk
+    >>> inspect(sitk.GaussianSource(sitk.sitkFloat32, [64, 64], [9, 9], [32, 32])).measured
+    (1.0, 1.0)
+
+    :param image: scalar SimpleITK image, 2D or 3D.
+    :raises ValueError: for an image that holds no intensities.
+    """
+    header = {}
+    volume = Volume.from_image(image)
+    if image.HasMetaDataKey(_HEADER):
+        header = json.loads(image.GetMetaData(_HEADER))
+    return inspect_volume(volume, header)
+
+
+def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int = "auto") -> Acquisition:
+    """As :func:`inspect`.
+
+    :param header: facts of the DICOM header under their BIDS names.
+    :param plane: that was acquired, see :func:`~.geometry.slice_axis`.
+    :raises ValueError: for voxels that are no intensities.
+    """
+    check_values(volume.pixels)
+    header = header or {}
+    geometry = volume.geometry
+    across = slice_axis(geometry, plane)
+    rows, columns = plane_axes(geometry, across)
+    slices = _some(volume.slices(across))
+    found = dict(zip((rows, columns), spectra(slices)))
+    if across is not None and geometry.size[across] >= _FEWEST_SLICES:
+        # Rows and slices of planes that hold the slice axis.
+        through = _some(volume.slices(columns))
+        slices_first = across > rows
+        found[across] = spectra(through)[0 if slices_first else 1]
+    told = _shares_in_header(header, geometry, rows, columns)
+    axes = tuple(
+        MeasuredAxis(
+            n,
+            mm,
+            measured_edge(found[axis]) if axis in found else Edge(),
+            told.get(axis),
+            found.get(axis),
+        )
+        for axis, (n, mm) in enumerate(zip(geometry.size, geometry.spacing))
+    )
+    continues = continues_periodically(slices, 1), continues_periodically(slices, 2)
+    grid = MeasuredGrid(
+        (slices.shape[1], slices.shape[2]), (axes[rows].measured_size, axes[columns].measured_size), continues
+    )
+    noise, signal = noise_level(grid.resample(slices))
+    thickness = header.get("SliceThickness")
+    evidence = tuple(_evidence("ijk"[i], axis) for i, axis in enumerate(axes) if axis.spectrum is not None)
+    return Acquisition(
+        axes, across, noise, signal, float(thickness) if thickness is not None else None, continues, evidence
+    )
+
+
+def measured_sizes(
+    volume: Volume, measured: str | float | tuple[float, float], across: int | None, acquisition: Acquisition | None
+) -> tuple[int, ...]:
+    """Measured pixels per image axis; across the plane, and as stored, those of the volume.
+
+    :param measured: ``auto`` (as recognized), ``stored``, or the size of measured pixels in mm: one for rows and
+        columns, or (rows, columns).
+    :param acquisition: what was recognized, for ``auto``; ``None`` is as stored.
+    :raises ValueError: for anything else, and for measured pixels smaller than the stored ones.
+    """
+    sizes = list(volume.geometry.size)
+    axes = plane_axes(volume.geometry, across)
+    if isinstance(measured, str):
+        if measured not in ("auto", "stored"):
+            raise ValueError(f'Measured pixels are "auto", "stored" or one or two sizes in mm, not "{measured}".')
+        if measured == "auto" and acquisition is not None:
+            for axis in axes:
+                sizes[axis] = acquisition.measured_size[axis]
+        return tuple(sizes)
+    mm = np.atleast_1d(np.asarray(measured, dtype=np.float64))
+    if mm.shape not in ((1,), (2,)) or not (np.isfinite(mm) & (mm > 0)).all():
+        raise ValueError(f"The size of measured pixels must be one or two positive numbers in mm, not {measured}.")
+    for axis, size in zip(axes, np.broadcast_to(mm, 2)):
+        stored = volume.geometry.spacing[axis]
+        if size < stored * (1 - 1e-3):
+            raise ValueError(
+                f"Measured pixels of {size:g} mm are smaller than the stored ones of {stored:g} mm: "
+                "no scanner stores fewer than it measured."
+            )
+        count = round(sizes[axis] * stored / float(size))
+        if count < 2:
+            raise ValueError(f"Measured pixels of {size:g} mm leave fewer than two along an axis.")
+        sizes[axis] = min(sizes[axis], count)
+    return tuple(sizes)
+
+
+def _some(slices: np.ndarray) -> np.ndarray:
+    """Evenly spaced slices of the middle of a volume."""
+    n = len(slices)
+    return slices[np.unique(np.linspace(0.2 * (n - 1), 0.8 * (n - 1), min(n, _SLICES)).round().astype(int))]
+
+
+def _shares_in_header(header: dict, geometry: Geometry, rows: int, columns: int) -> dict[int, float]:
+    """Measured share of the phase-encoding axis, where the header tells."""
+    steps, direction = header.get("PhaseEncodingSteps"), header.get("InPlanePhaseEncodingDirectionDICOM")
+    stored = header.get("ReconMatrixPE")
+    if not (steps and stored and direction in ("ROW", "COL")):
+        return {}
+    return {columns if direction == "ROW" else rows: min(1.0, float(steps) / float(stored))}
+
+
+def _evidence(name: str, axis: MeasuredAxis) -> str:
+    edge = axis.edge
+    if not axis.interpolated:
+        text = "no edge below the Nyquist frequency" + ("; filtered" if edge.filtered else "")
+    else:
+        text = f"power falls by {edge.step:.0f} dB at {edge.share:.0%} of the Nyquist frequency"
+        text += f" (log likelihood ratio {edge.evidence:.0f})" + ("; filtered" if edge.filtered else "")
+    if axis.header is not None and abs(axis.header - edge.share) > 0.05:
+        text += f"; the header says {axis.header:.0%}"
+    return f"{name}: {text}"

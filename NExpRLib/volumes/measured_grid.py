@@ -1,0 +1,80 @@
+"""Slices on the grid that was measured: interpolation by the scanner undone.
+
+k-space is cropped to what was measured. Nothing moves: of m measured pixels along an axis of n stored ones, pixel j lies
+at stored index j n/m. Where an axis continues periodically, as k-space has it, this is exact; where it was cropped since,
+the slices are mirrored at their border instead, which keeps its jump from ringing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..function.samples import Samples
+from ..kspace import kspace_crop
+
+# Measured pixels beyond the first and the last: the last stored pixels lie between them and their neighbors.
+_MARGIN = 2
+
+
+@dataclass(frozen=True)
+class MeasuredGrid:
+    """
+    :ivar stored: (h, w) pixels of a slice as it is stored.
+    :ivar measured: (h, w) pixels that were measured; no more than stored.
+    :ivar continues: whether rows and columns continue periodically beyond their ends.
+    :ivar margin: measured pixels to add at each end of an axis that was interpolated.
+    """
+
+    stored: tuple[int, int]
+    measured: tuple[int, int]
+    continues: tuple[bool, bool] = (True, True)
+    margin: int = _MARGIN
+
+    @classmethod
+    def of(cls, slices: np.ndarray, measured: tuple[int, int], periodic: bool = False) -> MeasuredGrid:
+        """The measured grid of slices (n, h, w).
+
+        :param periodic: the slices are known to continue periodically, and are encoded so.
+        """
+        stored = slices.shape[1], slices.shape[2]
+        if periodic:
+            return cls(stored, measured, margin=0)
+        return cls(stored, measured, (continues_periodically(slices, 1), continues_periodically(slices, 2)))
+
+    @property
+    def samples(self) -> tuple[Samples, Samples]:
+        """The measured rows and columns, in stored pixel indices.
+
+        >>> MeasuredGrid((12, 8), (8, 8), margin=2).samples[0]
+        Samples(first=-3.0, step=1.5, count=12)
+        """
+        rows, columns = (
+            Samples.pixels(n) if m == n else Samples(-self.margin * n / m, n / m, m + 2 * self.margin)
+            for n, m in zip(self.stored, self.measured)
+        )
+        return rows, columns
+
+    def resample(self, slices: np.ndarray) -> np.ndarray:
+        """Stored slices (b, h, w) at the samples: an array of floating-point type."""
+        if self.measured == self.stored:
+            return slices
+        slices = slices.astype(np.result_type(slices.dtype, np.float32))
+        size = list(self.measured)
+        for axis in (0, 1):
+            if not self.continues[axis] and self.measured[axis] != self.stored[axis]:
+                slices = np.concatenate([slices, np.flip(slices, axis + 1)], axis=axis + 1)
+                size[axis] *= 2
+        slices = kspace_crop(slices, size)
+        for axis, (n, m) in enumerate(zip(self.stored, self.measured), start=1):
+            if m != n:
+                slices = np.take(slices, np.arange(-self.margin, m + self.margin) % slices.shape[axis], axis=axis)
+        return slices
+
+
+def continues_periodically(slices: np.ndarray, axis: int) -> bool:
+    """Whether the last pixels along an axis go on in the first ones as smoothly as neighbors do elsewhere."""
+    step = np.diff(slices.astype(np.float32), axis=axis)
+    first, last = (np.take(slices, i, axis=axis).astype(np.float32) for i in (0, -1))
+    return float(((first - last) ** 2).mean()) <= float((step**2).mean())
