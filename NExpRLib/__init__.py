@@ -1,11 +1,17 @@
 """NExpR: super-resolution of MRI and CT slices as explicit analytic functions.
 
-``load_model``, ``ExplicitImage`` and ``upsample`` are loaded at first use: importing the package needs no torch.
+``load_model``, ``ExplicitImage``, ``inspect`` and ``upsample`` are loaded at first use: importing the package needs no
+torch.
 """
 
 __version__ = "0.1.0"
 
-_HOME = {"load_model": "model", "ExplicitImage": "function.explicit_image", "upsample": "volumes.upsampling"}
+_HOME = {
+    "load_model": "model",
+    "ExplicitImage": "function.explicit_image",
+    "inspect": "volumes.acquisition",
+    "upsample": "volumes.upsampling",
+}
 __all__ = list(_HOME)
 
 

@@ -122,3 +122,12 @@ def intensity_range(card: dict[str, Any], image: np.ndarray) -> tuple[float, flo
         low, high = card["window"]
         return low, high
     return robust_range(image)
+
+
+def on_kspace(card: dict[str, Any]) -> bool:
+    """Whether a model was trained on cropped k-space, as MRI is measured.
+
+    >>> on_kspace(read_card("mri")), on_kspace(read_card("ct"))
+    (True, False)
+    """
+    return card.get("degradation", "kspace") == "kspace"

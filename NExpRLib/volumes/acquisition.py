@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .checks import check_values
 from .geometry import Geometry, slice_axis
@@ -14,6 +14,7 @@ from .measured_band import Edge, Spectrum, measured_edge, spectra
 from .measured_grid import MeasuredGrid, continues_periodically
 from .noise import noise_level
 from .plan import plane_axes
+from .sidecar import sidecar_of
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _SLICES = 12
 # Fewer slices than these have no spectrum across.
 _FEWEST_SLICES = 48
-_HEADER = "sidecar"  # Metadata of the image: facts of the DICOM header under their BIDS names.
 
 
 @dataclass(frozen=True)
@@ -120,28 +120,25 @@ def inspect(image: sitk.Image) -> Acquisition:
     :param image: scalar SimpleITK image, 2D or 3D.
     :raises ValueError: for an image that holds no intensities.
     """
-    header = {}
     volume = Volume.from_image(image)
-    if image.HasMetaDataKey(_HEADER):
-        header = json.loads(image.GetMetaData(_HEADER))
-    return inspect_volume(volume, header)
+    check_values(volume.pixels)
+    return inspect_volume(volume, sidecar_of(image))
 
 
 def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int = "auto") -> Acquisition:
-    """As :func:`inspect`.
+    """As :func:`inspect`; an image with voxels that are no numbers is taken as stored.
 
     :param header: facts of the DICOM header under their BIDS names.
     :param plane: that was acquired, see :func:`~.geometry.slice_axis`.
-    :raises ValueError: for voxels that are no intensities.
     """
-    check_values(volume.pixels)
     header = header or {}
     geometry = volume.geometry
     across = slice_axis(geometry, plane)
     rows, columns = plane_axes(geometry, across)
     slices = _some(volume.slices(across))
-    found = dict(zip((rows, columns), spectra(slices)))
-    if across is not None and geometry.size[across] >= _FEWEST_SLICES:
+    finite = bool(np.isfinite(slices).all())
+    found = dict(zip((rows, columns), spectra(slices))) if finite else {}
+    if finite and across is not None and geometry.size[across] >= _FEWEST_SLICES:
         # Rows and slices of planes that hold the slice axis.
         through = _some(volume.slices(columns))
         slices_first = across > rows
@@ -170,17 +167,17 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
 
 
 def measured_sizes(
-    volume: Volume, measured: str | float | tuple[float, float], across: int | None, acquisition: Acquisition | None
+    geometry: Geometry, measured: str | ArrayLike, across: int | None, acquisition: Acquisition | None
 ) -> tuple[int, ...]:
-    """Measured pixels per image axis; across the plane, and as stored, those of the volume.
+    """Measured pixels per image axis; across the plane, and as stored, what is stored.
 
     :param measured: ``auto`` (as recognized), ``stored``, or the size of measured pixels in mm: one for rows and
         columns, or (rows, columns).
     :param acquisition: what was recognized, for ``auto``; ``None`` is as stored.
     :raises ValueError: for anything else, and for measured pixels smaller than the stored ones.
     """
-    sizes = list(volume.geometry.size)
-    axes = plane_axes(volume.geometry, across)
+    sizes = list(geometry.size)
+    axes = plane_axes(geometry, across)
     if isinstance(measured, str):
         if measured not in ("auto", "stored"):
             raise ValueError(f'Measured pixels are "auto", "stored" or one or two sizes in mm, not "{measured}".')
@@ -192,7 +189,7 @@ def measured_sizes(
     if mm.shape not in ((1,), (2,)) or not (np.isfinite(mm) & (mm > 0)).all():
         raise ValueError(f"The size of measured pixels must be one or two positive numbers in mm, not {measured}.")
     for axis, size in zip(axes, np.broadcast_to(mm, 2)):
-        stored = volume.geometry.spacing[axis]
+        stored = geometry.spacing[axis]
         if size < stored * (1 - 1e-3):
             raise ValueError(
                 f"Measured pixels of {size:g} mm are smaller than the stored ones of {stored:g} mm: "

@@ -10,9 +10,10 @@ import numpy as np
 from ..allocator import return_freed_memory
 from ..function.samples import Samples
 from ..intensity import to_dtype
-from ..kspace import enforce_data_consistency
+from ..kspace import enforce_data_consistency, kspace_crop
 from ..measured_slice import MeasuredSlice
 from ..memory import TILE, is_out_of_memory
+from .measured_grid import MeasuredGrid
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -31,6 +32,7 @@ def refine_slices(
     rows: Samples,
     columns: Samples,
     *,
+    grid: MeasuredGrid | None = None,
     periodic: bool = False,
     data_consistency: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -48,6 +50,7 @@ def refine_slices(
     :param result: (n, H, W), to be filled; integers are rounded and saturated.
     :param model: loaded :class:`NExpRLib.model.Model`.
     :param rows, columns: H and W samples, in pixel indices of the slices.
+    :param grid: what was measured of the slices; the network sees them on it. As they are stored, if left out.
     :param periodic: the slices continue periodically.
     :param data_consistency: replace the measured band of k-space of each slice by that of the input.
     :param progress: called as ``progress(fraction)`` after every batch; it may raise to cancel.
@@ -58,15 +61,17 @@ def refine_slices(
     low, high = (float(value) for value in model.intensity_range(slices))
     if high - low > float(np.finfo(np.float32).max):
         raise ValueError(f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first.")
-    batches = _Batches(model, slices.shape[1:], result.shape[1:], batch_size)
+    grid = grid or MeasuredGrid(slices.shape[1:], slices.shape[1:], margin=0)
+    rows_on_grid, columns_on_grid = (along.seen_from(of) for along, of in zip((rows, columns), grid.samples))
+    batches = _Batches(model, grid.shape, result.shape[1:], batch_size)
     done = 0
     while done < len(slices):
         batch = slices[done : done + batches.size]
         try:
-            image = batches.represent(batch, (low, high), periodic)
-            values = _drawn(image, rows, columns).mul_(high - low).add_(low)
+            image = batches.represent(grid.resample(batch), (low, high), periodic)
+            values = _drawn(image, rows_on_grid, columns_on_grid).mul_(high - low).add_(low)
             if data_consistency:
-                values = _consistent(values, batch, rows, columns, periodic)
+                values = _consistent(values, batch, rows, columns, grid, periodic)
             if not values.isfinite().all():
                 raise ValueError(
                     f"Intensities from {slices.min():g} to {slices.max():g} are too far apart: scale them."
@@ -93,12 +98,14 @@ def _drawn(image, rows, columns):
     return (values.cpu() if values.is_mps else values).double()
 
 
-def _consistent(values, batch, rows, columns, periodic):
+def _consistent(values, batch, rows, columns, grid, periodic):
     import torch  # Loaded already, since the values are a tensor.
 
     values, measured = values.cpu().numpy(), batch.astype(np.float64)
-    if periodic:
-        kept = enforce_data_consistency(values, measured, (rows.first, columns.first))
+    if periodic or grid.measured != grid.stored:
+        shares = [m / n for n, m in zip(grid.stored, grid.measured)]
+        first = rows.first * shares[0], columns.first * shares[1]
+        kept = enforce_data_consistency(values, kspace_crop(measured, grid.measured), first)
     else:
         kept = np.stack([MeasuredSlice.of(m).kept_by(v, rows, columns) for v, m in zip(values, measured)])
     return torch.from_numpy(kept)

@@ -1,8 +1,8 @@
 """Slices on the grid that was measured: interpolation by the scanner undone.
 
-k-space is cropped to what was measured. Nothing moves: of m measured pixels along an axis of n stored ones, pixel j lies
-at stored index j n/m. Where an axis continues periodically, as k-space has it, this is exact; where it was cropped since,
-the slices are mirrored at their border instead, which keeps its jump from ringing.
+k-space is cropped to what was measured. Nothing moves: of m measured pixels along an axis of n stored ones, pixel j
+lies at stored index j n/m. Where an axis continues periodically, as k-space has it, this is exact; where it was cropped
+since, the slices are mirrored at their border instead, which keeps its jump from ringing.
 """
 
 from __future__ import annotations
@@ -39,9 +39,14 @@ class MeasuredGrid:
         :param periodic: the slices are known to continue periodically, and are encoded so.
         """
         stored = slices.shape[1], slices.shape[2]
-        if periodic:
+        if periodic or measured == stored:
             return cls(stored, measured, margin=0)
         return cls(stored, measured, (continues_periodically(slices, 1), continues_periodically(slices, 2)))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of a slice on this grid."""
+        return self.samples[0].count, self.samples[1].count
 
     @property
     def samples(self) -> tuple[Samples, Samples]:

@@ -92,6 +92,7 @@ def plan_upsampling(
     isotropic: bool | float | None = None,
     plane: str | int = "auto",
     grid: str = "fov",
+    measured: tuple[int, ...] | None = None,
 ) -> Plan:
     """Plan a run from the one way in which the caller names the target.
 
@@ -108,6 +109,8 @@ def plan_upsampling(
         mm. The middle of the volume stays where it is.
     :param plane: see :func:`~.geometry.slice_axis`.
     :param grid: ``fov`` or ``kspace``, see :mod:`~NExpRLib.function.samples`; not with ``like``.
+    :param measured: pixels that were measured along each axis, where the scanner stored more: a target may be coarser
+        than what is stored, if it is not coarser than that.
     :raises ValueError: for a target that is missing, named twice, coarser than the input, or not a sensible number.
     """
     targets = dict(scale=scale, spacing=spacing, size=size, like=like, isotropic=isotropic or None)
@@ -117,12 +120,13 @@ def plan_upsampling(
         raise ValueError(f"Name the target by exactly one of scale, spacing, size, like or isotropic ({given}).")
     across = slice_axis(geometry, plane)
     axes = plane_axes(geometry, across)
+    measured = measured or geometry.size
     if like is not None:
         if grid != "fov":
             raise ValueError("A reference image names the whole grid: leave out the grid, or like.")
-        return _planned(geometry, across, _samples_of_reference(geometry, axes, like), of_reference=True)
+        return _planned(geometry, across, _samples_of_reference(geometry, axes, like, measured), of_reference=True)
     if isotropic:
-        return _planned(geometry, across, _isotropic_samples(geometry, across, axes, isotropic))
+        return _planned(geometry, across, _isotropic_samples(geometry, across, axes, isotropic, measured))
     old = [geometry.size[axis] for axis in axes]
     if scale is not None:
         new = [scaled_size(n, s) for n, s in zip(old, _pair(scale, "scale"))]
@@ -133,9 +137,11 @@ def plan_upsampling(
         new = [int(n) for n in _pair(size, "size")]
         if any(n != s for n, s in zip(new, _pair(size, "size"))):
             raise ValueError(f"The size must be two whole numbers, not {size!s}.")
-    if any(n < o for n, o in zip(new, old)):
+    finest = [measured[axis] for axis in axes]
+    if any(n < m for n, m in zip(new, finest)):
         raise ValueError(
-            f"The target of {new[0]} x {new[1]} is coarser than the input of {old[0]} x {old[1]} (rows x columns). "
+            f"The target of {new[0]} x {new[1]} is coarser than the input of {finest[0]} x {finest[1]} "
+            "(rows x columns). "
             "NExpR only refines; to make an image coarser, use a resampling tool."
         )
     return _planned(geometry, across, {axis: Samples.over(o, n, grid) for axis, o, n in zip(axes, old, new)})
@@ -147,7 +153,11 @@ def _planned(geometry: Geometry, across: int | None, refined: dict[int, Samples]
 
 
 def _isotropic_samples(
-    geometry: Geometry, across: int | None, axes: tuple[int, int], isotropic: bool | float
+    geometry: Geometry,
+    across: int | None,
+    axes: tuple[int, int],
+    isotropic: bool | float,
+    measured: tuple[int, ...],
 ) -> dict[int, Samples]:
     """Samples of cubes, by axis."""
     if across is None:
@@ -156,7 +166,7 @@ def _isotropic_samples(
         raise ValueError(
             f"The volume has {geometry.size[across]} slices: making it isotropic takes at least {FEWEST_SLICES}."
         )
-    in_plane = min(geometry.spacing[axis] for axis in axes)
+    in_plane = min(geometry.spacing[axis] * geometry.size[axis] / measured[axis] for axis in axes)
     side = in_plane if isotropic is True else _pair(isotropic, "side of isotropic voxels")[0]
     if side > in_plane * (1 + 1e-6):
         raise ValueError(
@@ -182,7 +192,9 @@ def _pair(value: Any, name: str) -> list[float]:
     return [float(n) for n in np.broadcast_to(pair, 2)]
 
 
-def _samples_of_reference(geometry: Geometry, axes: tuple[int, int], like: Geometry) -> dict[int, Samples]:
+def _samples_of_reference(
+    geometry: Geometry, axes: tuple[int, int], like: Geometry, measured: tuple[int, ...]
+) -> dict[int, Samples]:
     """In-plane samples of a reference, by axis of the input, whichever way round the reference is stored."""
     if like.dimension != geometry.dimension:
         raise ValueError(f"The reference has {like.dimension} dimensions, the input {geometry.dimension}.")
@@ -201,7 +213,7 @@ def _samples_of_reference(geometry: Geometry, axes: tuple[int, int], like: Geome
         step, count = like.spacing[other] / geometry.spacing[axis], like.size[other]
         start = float(from_input[axis] / geometry.spacing[axis])
         samples[axis] = Samples(start if same_way else start - (count - 1) * step, step, count)
-    if max(along.step for along in samples.values()) > 1 + 1e-3:
+    if any(along.step > (1 + 1e-3) * geometry.size[axis] / measured[axis] for axis, along in samples.items()):
         raise ValueError("The in-plane grid of the reference is coarser than the input. NExpR only refines.")
     for axis, along in samples.items():
         last = along.first + (along.count - 1) * along.step

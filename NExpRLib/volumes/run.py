@@ -9,6 +9,7 @@ from ..allocator import freed_memory_kept, return_freed_memory
 from ..intensity import to_dtype
 from .checks import check_memory, check_values
 from .in_plane import refine_slices
+from .measured_grid import MeasuredGrid
 from .plan import Plan
 from .through_plane import through_plane
 from .volume import Volume
@@ -23,15 +24,24 @@ class Upsampling:
     :ivar plan: where the result lies.
     """
 
-    def __init__(self, volume: Volume, plan: Plan, *, data_consistency: bool = False, thickness: float | None = None):
+    def __init__(
+        self,
+        volume: Volume,
+        plan: Plan,
+        *,
+        measured: tuple[int, ...] | None = None,
+        data_consistency: bool = False,
+        thickness: float | None = None,
+    ):
         """
+        :param measured: pixels that were measured along each image axis; as many as are stored, if left out.
         :param data_consistency: replace the measured band of k-space of each slice by that of the input.
         :param thickness: of the slices in mm, where they are refined; by default slices are taken to touch each other.
         :raises ValueError: for voxels that are no intensities, for a thickness that makes no sense, and for a result
             that does not fit into memory.
         """
         check_values(volume.pixels)
-        if data_consistency and plan.of_reference:
+        if data_consistency and (plan.of_reference or plan.through is not None):
             raise ValueError(
                 "Data consistency needs a grid over the whole slice: name the target by scale, spacing or size."
             )
@@ -42,6 +52,10 @@ class Upsampling:
         self._volume = volume
         self._data_consistency = data_consistency
         self._thickness = thickness
+        rows, columns = plan.plane_axes
+        sizes = measured or volume.geometry.size
+        slices = volume.slices(plan.slice_axis)
+        self._grid = MeasuredGrid.of(slices, (sizes[rows], sizes[columns]), volume.periodic)
 
     def run(
         self,
@@ -63,21 +77,25 @@ class Upsampling:
         slices = self._volume.slices(self.plan.slice_axis)
         result = Volume.empty(self.plan.geometry, slices.dtype, self._volume.periodic)
         refined = result.slices(self.plan.slice_axis)
+        rows, columns, grid = self.plan.rows, self.plan.columns, self._grid
         report = progress or (lambda fraction: None)
         through = self._share_through_plane()
         try:
             with freed_memory_kept():
                 if through:
                     slices = self._through_plane(
-                        slices, self.plan.through, slices_model, lambda share: report(through * share)
+                        grid.resample(slices), self.plan.through, slices_model, lambda share: report(through * share)
                     )
+                    rows, columns = (along.seen_from(of) for along, of in zip((rows, columns), grid.samples))
+                    grid = MeasuredGrid(grid.shape, grid.shape, margin=0)
                 if through < 1:
                     refine_slices(
                         slices,
                         refined,
                         model,
-                        self.plan.rows,
-                        self.plan.columns,
+                        rows,
+                        columns,
+                        grid=grid,
                         periodic=self._volume.periodic,
                         data_consistency=self._data_consistency,
                         progress=lambda share: report(through + (1 - through) * share),
@@ -94,11 +112,12 @@ class Upsampling:
         """Slices at samples along the slice axis, float32."""
         spacing = self._volume.geometry.spacing
         between_slices = spacing[self.plan.slice_axis or 0]
+        pixels = [spacing[axis] * of.step for axis, of in zip(self.plan.plane_axes, self._grid.samples)]
         return through_plane(
             slices,
             along.positions(),
             model,
-            pixel=min(spacing[axis] for axis in self.plan.plane_axes) / between_slices,
+            pixel=min(pixels) / between_slices,
             thickness=(self._thickness or between_slices) / between_slices,
             progress=progress,
         )
@@ -108,7 +127,8 @@ class Upsampling:
         if self.plan.through is None:
             return 0.0
         thick, *_ = self._volume.slices(self.plan.slice_axis).shape
-        return 2 * thick / (2 * thick + self.plan.through.count * self.plan.refines_slices)
+        drawn_anew = self.plan.refines_slices or self._grid.measured != self._grid.stored
+        return 2 * thick / (2 * thick + self.plan.through.count * drawn_anew)
 
 
 def _check_thickness(thickness: float, volume: Volume, plan: Plan) -> None:

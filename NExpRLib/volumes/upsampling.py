@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from ..model_card import slices_model_for
+from ..model_card import on_kspace, read_card, slices_model_for
+from .acquisition import inspect_volume, measured_sizes
+from .geometry import slice_axis
 from .plan import plan_upsampling
 from .series import SeriesUpsampling, volumes_of
 from .volume import geometry_of
@@ -30,6 +32,7 @@ def upsample(
     thickness: float | None = None,
     plane: str | int = "auto",
     grid: str = "fov",
+    measured: str | ArrayLike = "auto",
     model: str | os.PathLike | Model = "mri",
     slices_model: str | os.PathLike | Model = "auto",
     data_consistency: bool = False,
@@ -62,6 +65,9 @@ def upsample(
     :param plane: ``auto`` (the acquisition plane), ``axial``, ``sagittal``, ``coronal``, or the through-plane axis 0-2.
     :param grid: ``fov`` (field of view preserved), or ``kspace`` (first sample stays in place, and slices continue
         periodically, as those do that were made from measured k-space).
+    :param measured: size of the pixels that were measured, where the scanner stored smaller ones: ``auto`` (recognized
+        from the voxels, for models trained on k-space; others take images as stored), ``stored``, or mm, or (rows,
+        columns) in mm. The network sees the measured pixels.
     :param model: name of a model in the package, path of a model's folder, or a loaded :class:`NExpRLib.model.Model`
         (which keeps its own device).
     :param slices_model: likewise for stacks of slices, for ``isotropic``; ``auto`` takes that of the modality of
@@ -76,10 +82,13 @@ def upsample(
     :raises ValueError: for an image or a target that cannot be upsampled, with what to do instead.
     """
     periodic = grid == "kspace"
-    geometry = volumes_of(image, periodic)[0].geometry
+    volume = volumes_of(image, periodic)[0]
     reference = None if like is None else geometry_of(like)
+    card = read_card(model) if isinstance(model, str | os.PathLike) else model.card
+    acquisition = inspect_volume(volume) if measured == "auto" and on_kspace(card) else None
+    sizes = measured_sizes(volume.geometry, measured, slice_axis(volume.geometry, plane), acquisition)
     plan = plan_upsampling(
-        geometry,
+        volume.geometry,
         scale=scale,
         spacing=spacing,
         size=size,
@@ -87,6 +96,7 @@ def upsample(
         isotropic=isotropic,
         plane=plane,
         grid=grid,
+        measured=sizes,
     )
     upsampling = SeriesUpsampling(
         image,
@@ -96,6 +106,7 @@ def upsample(
         fill=fill,
         data_consistency=data_consistency,
         thickness=thickness,
+        measured=sizes,
     )
     of_pixels = _loaded(model, device)
     if plan.through is None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from NExpRLib.function.samples import GRIDS
-from NExpRLib.model_card import slices_model_for
-from NExpRLib.volumes.geometry import PLANES
+from NExpRLib.model_card import on_kspace, slices_model_for
+from NExpRLib.volumes.acquisition import inspect_volume, measured_sizes
+from NExpRLib.volumes.geometry import PLANES, slice_axis
 from NExpRLib.volumes.meaning import RANGES
 from NExpRLib.volumes.plan import plan_upsampling
 from NExpRLib.volumes.series import SeriesUpsampling, volumes_of
@@ -60,6 +61,14 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--grid", choices=GRIDS, default="fov", help="keep the extent, or the first sample (default: fov)"
+    )
+    parser.add_argument(
+        "--measured",
+        type=_measured,
+        default="auto",
+        metavar="auto|stored|MM",
+        help="size of the pixels that were measured, where the scanner stored smaller ones: auto (recognized from the "
+        "voxels; as stored with models for CT), stored, or mm, or rows,columns in mm (default: auto)",
     )
     parser.add_argument("--model", help="name or folder of a model (default: ct where the header says CT, else mri)")
     parser.add_argument(
@@ -135,7 +144,12 @@ def _upsample(source, output, arguments, models, like):
     image = read_volume(source)
     facts = sidecar_of(image)
     periodic = arguments.grid == "kspace"
-    geometry = volumes_of(image, periodic)[0].geometry
+    volume = volumes_of(image, periodic)[0]
+    geometry = volume.geometry
+    model = models.of(facts)
+    across = slice_axis(geometry, arguments.plane)
+    acquisition = inspect_volume(volume, facts) if arguments.measured == "auto" and on_kspace(model.card) else None
+    measured = measured_sizes(geometry, arguments.measured, across, acquisition)
     plan = plan_upsampling(
         geometry,
         scale=arguments.scale,
@@ -145,6 +159,7 @@ def _upsample(source, output, arguments, models, like):
         isotropic=arguments.isotropic,
         plane=arguments.plane,
         grid=arguments.grid,
+        measured=measured,
     )
     upsampling = SeriesUpsampling(
         image,
@@ -154,14 +169,17 @@ def _upsample(source, output, arguments, models, like):
         fill=arguments.fill,
         data_consistency=arguments.data_consistency,
         thickness=arguments.thickness,
+        measured=measured,
     )
     grid = plan.geometry
     check_format(output, grid.size, grid.spacing, grid.origin, grid.direction)
-    model = models.of(facts)
     slices_model = None if plan.through is None else models.of_slices(model.card)
     times = f"{image.GetSize()[3]} times " if image.GetDimension() == 4 else ""
     print(f"{source}: {times}{_describe(geometry)} -> {_describe(plan.geometry)}")
-    for note in (*notes_of(image), *upsampling.notes, *_notes_on_model(model.card, facts, plan)):
+    if acquisition is not None:
+        print(f"{acquisition}.")
+    shares = [measured[axis] / geometry.size[axis] for axis in plan.plane_axes]
+    for note in (*notes_of(image), *upsampling.notes, *_notes_on_model(model.card, facts, plan, shares)):
         print(f"Note: {note}")
     with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}", disable=None) as bar:
         result = upsampling.run(
@@ -171,9 +189,9 @@ def _upsample(source, output, arguments, models, like):
     print(f"Written: {output}")
 
 
-def _notes_on_model(card, facts, plan):
+def _notes_on_model(card, facts, plan, shares):
     """What the model was not trained for."""
-    highest, trained = max(plan.scale), card["scales"][1]
+    highest, trained = max(scale / share for scale, share in zip(plan.scale, shares)), card["scales"][1]
     if highest > trained + 0.05:
         yield f"{highest:.2f}x is above the {trained:g}x that the model was trained for."
     modality, of_model = facts.get("Modality"), card.get("modality")
@@ -235,6 +253,10 @@ def _written_extension(source):
 def _describe(geometry):
     size = " x ".join(str(n) for n in geometry.size)
     return f"{size} voxels of {' x '.join(f'{s:.4g}' for s in geometry.spacing)} mm"
+
+
+def _measured(text):
+    return text if text in ("auto", "stored") else _numbers(text)
 
 
 def _numbers(text):
