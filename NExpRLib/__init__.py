@@ -1,7 +1,6 @@
 """NExpR: super-resolution of MRI and CT slices as explicit analytic functions.
 
-``load_model``, ``ExplicitImage``, ``inspect`` and ``upsample`` are loaded at first use: importing the package needs no
-torch.
+What is public is loaded at first use: importing the package needs no torch.
 """
 
 __version__ = "0.1.0"

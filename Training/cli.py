@@ -10,6 +10,7 @@ from NExpRLib import __version__
 
 COMMANDS = {
     "upsample": "super-resolve volumes",
+    "inspect": "tell what a scanner measured along each axis of volumes",
     "demo": "restore a real brain MRI that comes with nilearn, with a figure and a table",
     "evaluate": "measure a model on volumes",
     "compare": "train all methods and compare them",

@@ -62,14 +62,15 @@ def refine_slices(
     if high - low > float(np.finfo(np.float32).max):
         raise ValueError(f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first.")
     grid = grid or MeasuredGrid(slices.shape[1:], slices.shape[1:], margin=0)
-    rows_on_grid, columns_on_grid = (along.seen_from(of) for along, of in zip((rows, columns), grid.samples))
+    on_grid = [along.seen_from(of) for along, of in zip((rows, columns), grid.samples)]
     batches = _Batches(model, grid.shape, result.shape[1:], batch_size)
     done = 0
     while done < len(slices):
         batch = slices[done : done + batches.size]
         try:
-            image = batches.represent(grid.resample(batch), (low, high), periodic)
-            values = _drawn(image, rows_on_grid, columns_on_grid).mul_(high - low).add_(low)
+            # No name for the functions of the slices: their memory serves the next batch.
+            values = _drawn(batches.represent(grid.resample(batch), (low, high), periodic), *on_grid)
+            values.mul_(high - low).add_(low)
             if data_consistency:
                 values = _consistent(values, batch, rows, columns, grid, periodic)
             if not values.isfinite().all():

@@ -82,10 +82,12 @@ def measured_edge(spectrum: Spectrum) -> Edge:
     if 2 * len(spectrum.frequency) < _FEWEST_PIXELS:
         return Edge()
     fits = np.concatenate([_fits(spectrum, width) for width in _WIDTHS])
-    position, width, step, evidence, plateau = fits.T[:5]
+    position, width, step, evidence, plateau, floor = fits.T[:6]
     bin_size = spectrum.frequency[0]
     seen = plateau > np.where(width < _GRADUAL, 3 * bin_size, 2.2 * width)
     smallest = np.where(width < _GRADUAL, _SMALLEST_STEP, _SMALLEST_GRADUAL_STEP)
+    # Beyond the measured band there is only floor, which falls slowly.
+    seen &= floor - spectrum.decibel[spectrum.frequency > 0.95].mean() < step
     sure = seen & (position > _LOWEST_EDGE) & (step > smallest) & (evidence > _SMALLEST_EVIDENCE)
     best = None
     for i in np.flatnonzero(sure):

@@ -58,7 +58,7 @@ def test_name_of_a_model_and_of_a_folder(nexpr, tiny_model_folder, tmp_path, mon
     os.mkdir("ct")  # A folder of volumes is no model.
     assert nexpr("models", "verify", "ct")[0] == 0
     shutil.copytree(tiny_model_folder, "mri")
-    for command in (["models", "verify", "mri"], ["upsample", "x.nii", "y.nii", "--scale", "2"]):
+    for command in (["models", "verify", "mri"], ["upsample", "x.nii", "y.nii", "--scale", "2", "--model", "mri"]):
         status, _, err = nexpr(*command)
         assert (status, "write ./mri for the folder" in err) == (2, True)
     assert nexpr("models", "verify", "./mri")[0] == 0
