@@ -80,6 +80,8 @@ class MeasuredGrid:
 
 def continues_periodically(slices: np.ndarray, axis: int) -> bool:
     """Whether the last pixels along an axis go on in the first ones as smoothly as neighbors do elsewhere."""
+    if slices.shape[axis] < 2:
+        return True
     step = np.diff(slices.astype(np.float32), axis=axis)
     first, last = (np.take(slices, i, axis=axis).astype(np.float32) for i in (0, -1))
     return float(((first - last) ** 2).mean()) <= float((step**2).mean())
