@@ -90,7 +90,11 @@ def _find(path):
         _check_readable(path)
         if not is_dicom(path):
             return [VolumeSource(_stem(path), (str(path),))], ""
-        return _dicom_sources(path, [path])
+        found, left_out = _dicom_sources(path, [path])
+        if not found:
+            reason = left_out.partition(" (")[2].removesuffix(")")
+            raise ValueError(f"There is no volume in {path}: {reason}.")
+        return found, left_out
     if not path.is_dir():
         raise ValueError(f"There is no file or folder {path}.")
     entries = sorted(p for p in path.iterdir() if not p.is_dir() and not p.name.startswith("."))

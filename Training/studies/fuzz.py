@@ -245,8 +245,11 @@ def _difference(source, output, out):
 
 def _worker(pipe, model):
     """Runs of the command in one process, one after the other."""
+    from NExpRLib.model import load_model
     from NExpRTraining.cli import main
 
+    load_model(model, "cpu")  # The first time takes long.
+    pipe.send("ready")
     while True:
         source, output, plane = pipe.recv()
         out, err, status = io.StringIO(), io.StringIO(), 0
@@ -275,6 +278,7 @@ class Command:
             self._process = context.Process(target=_worker, args=(other, self._model), daemon=True)
             self._process.start()
             other.close()
+            self._pipe.recv()
         self._pipe.send((source, output, plane))
         with contextlib.suppress(EOFError, ConnectionError):
             if self._pipe.poll(_TIME_LIMIT):
