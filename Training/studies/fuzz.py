@@ -245,8 +245,9 @@ def _difference(source, output, out):
 
 def _worker(pipe, model):
     """Runs of the command in one process, one after the other."""
-    from NExpRLib.model import load_model
     from NExpRTraining.cli import main
+
+    from NExpRLib.model import load_model
 
     load_model(model, "cpu")  # The first time takes long.
     pipe.send("ready")
