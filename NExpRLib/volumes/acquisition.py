@@ -95,9 +95,9 @@ class Acquisition:
         return tuple(axis.measured_size for axis in self.axes)
 
     @property
-    def snr(self) -> float:
-        """Signal over noise."""
-        return self.signal / self.noise if self.noise > 0 else float("inf")
+    def snr(self) -> float | None:
+        """Signal over noise; ``None`` for CT, whose values are no magnitudes, and where there is no noise."""
+        return self.signal / self.noise if self.noise > 0 and self.signal > 0 else None
 
     def __str__(self) -> str:
         in_plane = [axis for i, axis in enumerate(self.axes) if i != self.slice_axis]
@@ -126,7 +126,7 @@ def inspect(image: sitk.Image) -> Acquisition:
 
 
 def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int = "auto") -> Acquisition:
-    """As :func:`inspect`; an image with voxels that are no numbers is taken as stored.
+    """As :func:`inspect`; CT, and images with signed values or voxels that are no numbers, are taken as stored.
 
     :param header: facts of the DICOM header under their BIDS names.
     :param plane: that was acquired, see :func:`~.geometry.slice_axis`.
@@ -137,8 +137,9 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
     rows, columns = plane_axes(geometry, across)
     slices = _some(volume.slices(across))
     finite = bool(np.isfinite(slices).all())
-    found = dict(zip((rows, columns), spectra(slices))) if finite else {}
-    if finite and across is not None and geometry.size[across] >= _FEWEST_SLICES:
+    from_kspace = finite and header.get("Modality") != "CT" and _is_magnitude(slices)
+    found = dict(zip((rows, columns), spectra(slices))) if from_kspace else {}
+    if from_kspace and across is not None and geometry.size[across] >= _FEWEST_SLICES:
         # Rows and slices of planes that hold the slice axis.
         through = _some(volume.slices(columns))
         slices_first = across > rows
@@ -206,6 +207,12 @@ def _some(slices: np.ndarray) -> np.ndarray:
     """Evenly spaced slices of the middle of a volume."""
     n = len(slices)
     return slices[np.unique(np.linspace(0.2 * (n - 1), 0.8 * (n - 1), min(n, _SLICES)).round().astype(int))]
+
+
+def _is_magnitude(slices: np.ndarray) -> bool:
+    """Whether values are not signed, as those of CT in Hounsfield units are."""
+    low, high = np.percentile(slices, (1, 99))
+    return bool(low > -0.05 * abs(high))
 
 
 def _shares_in_header(header: dict, geometry: Geometry, rows: int, columns: int) -> dict[int, float]:

@@ -20,7 +20,8 @@ _GRADUAL = 0.02
 # Partial Fourier alone makes steps of up to 6 dB, and curved spectra gradual ones.
 _SMALLEST_STEP, _SMALLEST_GRADUAL_STEP = 6.0, 8.0
 _SMALLEST_EVIDENCE = 15.0
-_LOWEST_EDGE = 0.3
+# Scanners interpolate by 2 at most; below, spectra of anatomy have bends of their own.
+_LOWEST_EDGE = 0.42
 _FEWEST_PIXELS = 32
 
 
@@ -87,7 +88,7 @@ def measured_edge(spectrum: Spectrum) -> Edge:
     seen = plateau > np.where(width < _GRADUAL, 3 * bin_size, 2.2 * width)
     smallest = np.where(width < _GRADUAL, _SMALLEST_STEP, _SMALLEST_GRADUAL_STEP)
     # Beyond the measured band there is only floor, which falls slowly.
-    seen &= floor - spectrum.decibel[spectrum.frequency > 0.95].mean() < step
+    seen &= floor - spectrum.decibel[-max(1, len(spectrum.decibel) // 20) :].mean() < step
     sure = seen & (position > _LOWEST_EDGE) & (step > smallest) & (evidence > _SMALLEST_EVIDENCE)
     best = None
     for i in np.flatnonzero(sure):

@@ -48,7 +48,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--effective-resolution",
         metavar="TABLE",
-        help="table of images that the scanner zero-filled, as of nexpr prepare: the rest of k-space is cropped first",
+        help="table of images that the scanner zero-filled, as of nexpr prepare: the rest of k-space is cropped first "
+        "(default: recognized from the voxels where k-space is cropped)",
     )
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     parser.add_argument("--update-card", action="store_true", help="write the means and this command to the model card")

@@ -72,7 +72,7 @@ def _print(acquisition):
     ]
     print(markdown_table(["Axis", "Pixels", "Stored (mm)", "Measured", "Measured (mm)", "Evidence"], rows))
     print(f"\n{acquisition}.")
-    if acquisition.noise > 0:
+    if acquisition.snr is not None:
         print(f"Noise: {three_digits(acquisition.noise)} (standard deviation), SNR {acquisition.snr:.0f}.")
     if acquisition.thickness is not None:
         print(
@@ -87,7 +87,7 @@ def _evidence(acquisition):
 
 def _row(name, acquisition):
     sizes = (" x ".join(f"{mm:.4g}" for mm in of_axes) for of_axes in (acquisition.stored, acquisition.measured))
-    return [name, *sizes, f"{acquisition.snr:.0f}" if acquisition.noise > 0 else "-"]
+    return [name, *sizes, "-" if acquisition.snr is None else f"{acquisition.snr:.0f}"]
 
 
 def _facts(acquisition):
@@ -102,7 +102,7 @@ def _facts(acquisition):
         "slice_axis": acquisition.slice_axis,
         "thickness": acquisition.thickness,
         "noise": acquisition.noise,
-        "snr": acquisition.snr if acquisition.noise > 0 else None,
+        "snr": acquisition.snr,
         "periodic": acquisition.periodic,
         "evidence": acquisition.evidence,
     }

@@ -44,7 +44,7 @@ def add_arguments(parser):
         "--effective-resolution",
         metavar="TABLE",
         help="table with columns file, x and y: percent of k-space that was measured along the first two axes of "
-        "images that the scanner zero-filled; the rest is cropped",
+        "images that the scanner zero-filled; the rest is cropped (default: recognized from the voxels)",
     )
     parser.add_argument(
         "--validation",

@@ -28,7 +28,8 @@ class Preparation:
         are the 0.1 and 99.9 percentiles of each volume.
     :ivar min_content: slices with a smaller share of pixels above a tenth of the range are left out.
     :ivar subjects: table with columns file and subject.
-    :ivar effective_resolution: table with columns file, x and y: percent of k-space that was measured.
+    :ivar effective_resolution: table with columns file, x and y: percent of k-space that was measured;
+        recognized from the voxels, if left out.
     :ivar validation: subjects kept out of training; every seventh, if left out.
     """
 
@@ -102,7 +103,9 @@ def prepare(folder, output, options=Preparation()):  # noqa: B008
             share = fact_of_volume(source, shares)
             if shares and not share:
                 without_shares.append(source.name)
-            volumes += prepare_volume(source, names[source], subject, options, share or (1.0, 1.0))
+            volumes += prepare_volume(
+                source, names[source], subject, options, share or ((1.0, 1.0) if shares else None)
+            )
         except (ValueError, MemoryError) as error:
             failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
     kept = [volume for volume in volumes if volume.slices]
@@ -121,7 +124,7 @@ def prepare_volume(source, name, subject, options, shares):
 
     :param name: that no other volume has.
     :param options: :class:`Preparation`.
-    :param shares: measured share of k-space along the image axes x and y.
+    :param shares: measured share of k-space along the image axes x and y; recognized, if ``None``.
     :return: a :class:`~.prepared.PreparedVolume` per plane and window.
     :raises ValueError: if the volume cannot be read or used.
     """

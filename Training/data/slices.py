@@ -1,24 +1,35 @@
 """The slices of a volume, as they are trained on and evaluated."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from NExpRLib.volumes.acquisition import inspect_volume
 from NExpRLib.volumes.checks import check_values
 from NExpRLib.volumes.geometry import slice_axis
+from NExpRLib.volumes.measured_grid import MeasuredGrid
 from NExpRLib.volumes.plan import plane_axes
+from NExpRLib.volumes.sidecar import sidecar_of
 from NExpRLib.volumes.volume import Volume
 
 from .degradation import measured_part
 
 
-def slices_in_plane(image, plane="auto", shares=(1.0, 1.0)):
+def slices_in_plane(image, plane="auto", shares=None):
     """Slices (n, H, W) of a SimpleITK image in the plane that is refined.
 
     :param plane: see :func:`NExpRLib.volumes.geometry.slice_axis`.
-    :param shares: measured share of k-space along the image axes x and y; the rest is cropped.
+    :param shares: measured share of k-space along the image axes x and y; the rest is cropped. What was measured is
+        recognized from the voxels, if left out.
     :raises ValueError: for an image that holds no intensities, see :func:`NExpRLib.volumes.checks.check_values`.
     """
     volume = Volume.from_image(image)
     check_values(volume.pixels)
     across = slice_axis(volume.geometry, plane)
     slices = np.array(volume.slices(across))  # A view would end with the image.
-    return measured_part(slices, [(*shares, 1.0)[axis] for axis in plane_axes(volume.geometry, across)])
+    axes = plane_axes(volume.geometry, across)
+    if shares is not None:
+        return measured_part(slices, [(*shares, 1.0)[axis] for axis in axes])
+    size = inspect_volume(volume, sidecar_of(image)).measured_size
+    grid = MeasuredGrid.of(slices, (size[axes[0]], size[axes[1]]))
+    return replace(grid, margin=0).resample(slices)

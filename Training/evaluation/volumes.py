@@ -35,11 +35,13 @@ def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window
     :param methods: ``{name: Restorer}``.
     :param plane: of the slices, see :func:`NExpRLib.volumes.geometry.slice_axis`.
     :param window: intensities that become 0 and 1; the robust range of each volume, if left out.
-    :param shares: facts of a table of effective resolutions, by file.
+    :param shares: facts of a table of effective resolutions, by file; without one, what was measured is recognized
+        from the voxels where k-space is cropped.
     :return: :class:`Evaluation`.
     :raises ValueError: if no volume could be used.
     """
     found, measured = Evaluation(), {}
+    on_kspace = degradation == "kspace"
     with tqdm(sources, unit="volume", disable=None) as bar:
         for source in bar:
             bar.set_description(source.name)
@@ -47,7 +49,9 @@ def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window
                 share = fact_of_volume(source, shares or {})
                 if shares and not share:
                     found.without_resolution.append(source.name)
-                slices = normalized_slices(_slices(source, plane, share or (1.0, 1.0)), window)
+                slices = normalized_slices(
+                    _slices(source, plane, share or (None if on_kspace and not shares else (1.0, 1.0))), window
+                )
             except (ValueError, MemoryError) as error:
                 found.failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
                 continue

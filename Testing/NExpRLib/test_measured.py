@@ -1,0 +1,174 @@
+"""What was measured: recognized in simulated scans, and undone without moving anything."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from NExpRLib import inspect, upsample
+from NExpRLib.kspace import zero_fill
+from NExpRLib.volumes.acquisition import measured_sizes
+from NExpRLib.volumes.geometry import Geometry
+from NExpRLib.volumes.measured_grid import MeasuredGrid
+from NExpRLib.volumes.noise import noise_level
+
+
+def head(shape, generator):
+    """A complex image: ellipses of many sizes in one another, with a smooth phase."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    image = 0.6 * ((x / 0.8) ** 2 + (y / 0.9) ** 2 < 1)
+    for _ in range(60):
+        u, v = generator.uniform(-0.5, 0.5, 2)
+        a, b = generator.uniform(0.03, 0.2, 2)
+        image = image + generator.uniform(-0.2, 0.2) * (((x - u) / a) ** 2 + ((y - v) / b) ** 2 < 1)
+    return np.abs(image) * np.exp(1j * (1 + x + 0.5 * y - 0.7 * x * y))
+
+
+def scan(measured, stored, snr, generator, slices=3):
+    """Magnitude (slices, H, W) of what a scanner measures on (h, w) and stores, by zero-filling k-space."""
+    result = []
+    for _ in range(slices):
+        fine = np.fft.fftshift(np.fft.fft2(head((2 * measured[0], 2 * measured[1]), generator)))
+        first = [n - n // 2 for n in measured]
+        kspace = fine[first[0] : first[0] + measured[0], first[1] : first[1] + measured[1]] / 4
+        noise = generator.normal(size=(2, *measured)) * np.sqrt(measured[0] * measured[1]) * 0.6 / snr
+        padding = [(s // 2 - m // 2, s - m - (s // 2 - m // 2)) for m, s in zip(measured, stored)]
+        kspace = np.pad(kspace + noise[0] + 1j * noise[1], padding)
+        gain = stored[0] * stored[1] / (measured[0] * measured[1])
+        result.append(np.abs(np.fft.ifft2(np.fft.ifftshift(kspace))) * gain)
+    return np.array(result)
+
+
+def image_of(pixels, spacing=(1.0, 1.0, 4.0)):
+    image = sitk.GetImageFromArray(pixels)
+    image.SetSpacing(spacing)
+    return image
+
+
+@pytest.mark.parametrize("snr", [8, 30])
+@pytest.mark.parametrize(("measured", "stored"), [((150, 200), (256, 256)), ((201, 171), (271, 320))])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64])
+def test_interpolation_is_recognized(measured, stored, snr, dtype):
+    pixels = scan(measured, stored, snr, np.random.default_rng(0))
+    if dtype != np.float64:
+        pixels = np.round(pixels / pixels.max() * {np.uint8: 255, np.int16: 3000}[dtype])
+    acquisition = inspect(image_of(pixels.astype(dtype)))
+    np.testing.assert_allclose(acquisition.measured_size[:2], measured[::-1], atol=0.03 * min(stored))
+    np.testing.assert_allclose(acquisition.measured[0], stored[1] / measured[1], rtol=0.05)
+    assert "interpolated" in str(acquisition)
+
+
+def test_a_part_of_an_interpolated_image_is_recognized():
+    pixels = scan((150, 200), (256, 256), 20, np.random.default_rng(1))[:, 20:220, 31:251]
+    rows = inspect(image_of(pixels)).axes[1]
+    assert rows.edge.share == pytest.approx(150 / 256, abs=0.03)
+
+
+@pytest.mark.parametrize("snr", [8, 30, 1e6])
+def test_what_was_measured_in_full_is_taken_as_stored(snr):
+    pixels = scan((256, 224), (256, 224), snr, np.random.default_rng(2))
+    acquisition = inspect(image_of(pixels))
+    assert acquisition.measured == acquisition.stored
+    assert not any(axis.interpolated for axis in acquisition.axes)
+
+
+def test_constant_small_and_noise_images_are_taken_as_stored():
+    noise = np.random.default_rng(3).normal(size=(2, 64, 64))
+    for pixels in (noise, noise[:, :7, :9], np.zeros((2, 64, 64))):
+        assert inspect(image_of(pixels)).measured == (1.0, 1.0, 4.0)
+
+
+@pytest.mark.parametrize("snr", [8, 20, 50])
+@pytest.mark.parametrize("background", [True, False])
+def test_noise_is_measured(snr, background):
+    generator = np.random.default_rng(4)
+    y, x = np.meshgrid(np.linspace(-1, 1, 200), np.linspace(-1, 1, 180), indexing="ij")
+    signal = 100 * (1 + 0.3 * np.cos(3 * x) * np.sin(2 * y))
+    if background:
+        signal = signal * (x**2 + y**2 < 0.7)
+    sigma = 100 / snr
+    real, imaginary = generator.normal(scale=sigma, size=(2, 4, *signal.shape))
+    noise, _ = noise_level(np.hypot(signal + real, imaginary))
+    assert noise == pytest.approx(sigma, rel=0.1)
+
+
+@pytest.mark.parametrize(("stored", "measured"), [((48, 36), (32, 27)), ((45, 37), (31, 30)), ((48, 48), (48, 33))])
+def test_measured_pixels_lie_where_they_were(stored, measured):
+    """Exact for what is band-limited; a shift of a hundredth of a stored pixel would show."""
+    low = np.random.default_rng(5).normal(size=(2, *measured))
+    grid = MeasuredGrid(stored, measured)
+    resampled = grid.resample(zero_fill(low, stored))
+    for axis, (n, m) in enumerate(zip(stored, measured)):
+        margin = (resampled.shape[axis + 1] - m) // 2
+        resampled = np.take(resampled, range(margin, margin + m), axis=axis + 1)
+        assert grid.samples[axis].first == -margin * n / m
+        assert grid.samples[axis].step == n / m
+    np.testing.assert_allclose(resampled, low, atol=1e-12)
+
+
+@pytest.mark.parametrize(("stored", "measured"), [(60, 40), (61, 40), (60, 41)])
+def test_slices_that_end_at_their_border_are_mirrored(stored, measured):
+    ramp = np.arange(stored, dtype=float)[None, :, None] + np.zeros((1, 1, 8))
+    grid = MeasuredGrid.of(ramp, (measured, 8))
+    assert grid.continues[0] is False
+    positions = grid.samples[0].positions()
+    inside = (positions > 6) & (positions < stored - 7)
+    np.testing.assert_allclose(grid.resample(ramp)[0, inside, 0], positions[inside], atol=0.02)
+
+
+@pytest.mark.parametrize("target", [{"scale": 2}, {"spacing": (0.8, 0.9)}, {"scale": (1.4, 1.3), "grid": "kspace"}])
+def test_affine_intensities_keep_their_function(target):
+    """Oblique and left-handed; the target may lie between the measured and the stored pixels."""
+    direction = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, -1.0]])
+    image = sitk.Image([90, 75, 3], sitk.sitkFloat64)
+    image.SetSpacing([0.7, 0.8, 3.0])
+    image.SetOrigin([-20.0, 11.0, 5.0])
+    image.SetDirection(direction.ravel().tolist())
+
+    def function(of):
+        k, j, i = np.meshgrid(*(np.arange(n) for n in of.GetSize()[::-1]), indexing="ij")
+        index = np.stack([i, j, k]).reshape(3, -1) * np.array(of.GetSpacing())[:, None]
+        x, y, z = (direction @ index) + np.array(of.GetOrigin())[:, None]
+        return (5 * x - y + 5 * z).reshape(i.shape)
+
+    filled = sitk.GetImageFromArray(function(image))
+    filled.CopyInformation(image)
+    result = upsample(filled, **target, measured=(1.2, 1.0), model="mri-fast", device="cpu")
+    inner = (slice(None), slice(30, -30), slice(30, -30))
+    error = (sitk.GetArrayFromImage(result) - function(result))[inner]
+    # A tenth of a stored pixel would be 0.24 along columns and 0.3 along rows.
+    assert np.abs(error).max() < 0.12
+
+
+def test_as_stored_is_what_it_was():
+    pixels = scan((64, 64), (64, 64), 20, np.random.default_rng(6), slices=2)
+    results = [
+        sitk.GetArrayFromImage(upsample(image_of(pixels), 1.5, measured=measured, model="mri-fast", device="cpu"))
+        for measured in ("auto", "stored", 1.0)
+    ]
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_data_consistency_keeps_the_measured_band():
+    low = np.random.default_rng(7).normal(size=(1, 40, 40))
+    image = image_of(zero_fill(low, (60, 60)))
+    result = upsample(image, size=(80, 80), grid="kspace", measured=1.5, data_consistency=True, model="mri-fast")
+    from NExpRLib.kspace import kspace_crop
+
+    np.testing.assert_allclose(kspace_crop(sitk.GetArrayFromImage(result), (40, 40)), low, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("measured", "message"),
+    [
+        ("measured", "auto"),
+        (0.5, "smaller than the stored"),
+        ((1, 2, 3), "one or two"),
+        (-1, "positive"),
+        (99, "fewer"),
+    ],
+)
+def test_sizes_that_cannot_be(measured, message):
+    geometry = Geometry((64, 64), (1.0, 1.0), (0.0, 0.0), np.eye(2))
+    with pytest.raises(ValueError, match=message):
+        measured_sizes(geometry, measured, None, None)
