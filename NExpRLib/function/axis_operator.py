@@ -168,18 +168,14 @@ def draw(parts: Iterable[tuple[Array, Sequence[AxisOperator]]]) -> Any:
     for coefficients, (first, *others) in parts:
         data: Any = coefficients[tuple([operator.needed for operator in (*others, first)])]
         *sizes, last = data.shape
+        reshape = len(sizes) != 1  # Of two axes, data is a matrix at each step; a call takes as long as some pixels.
         counts = []
         for size, operator in zip(sizes, others):  # (n_2, ..., n_1), then (..., n_1, s_2), and so on.
-            data = operator(_with_rows(data, size)).swapaxes(0, 1)
+            data = operator(data.reshape(size, -1) if reshape else data).swapaxes(0, 1)
             counts.append(data.shape[1])
-        image = first.grouped(_with_rows(data, last), image)
+        image = first.grouped(data.reshape(last, -1) if reshape else data, image)
     samples = first.samples(image)
-    return samples if len(counts) == 1 else samples.reshape(-1, *counts)
-
-
-def _with_rows(data: Any, rows: int) -> Any:
-    """Matrix of so many rows; what is one already stays as it is, since this takes as long as drawing some pixels."""
-    return data if data.ndim == 2 and len(data) == rows else data.reshape(rows, -1)
+    return samples.reshape(-1, *counts) if reshape else samples
 
 
 def arrange(coefficients: Array, places: Sequence[NDArray[np.int64]]) -> Array:

@@ -49,9 +49,11 @@ def take(array: Array, places: NDArray[np.int64] | torch.Tensor, axis: int) -> A
     """
     if isinstance(array, np.ndarray):
         return array.take(places, axis)
-    import torch
+    if isinstance(places, np.ndarray):
+        import torch
 
-    return array.index_select(axis, torch.as_tensor(places, device=array.device))
+        places = torch.as_tensor(places, device=array.device)
+    return array.index_select(axis, places)
 
 
 def permute(array: Array, axes: Sequence[int]) -> Array:
