@@ -10,6 +10,7 @@ Run: ``python -m NExpRTraining.studies.acquired_slices STACK STACK [STACK] --mod
 """
 
 import argparse
+import sys
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -218,4 +219,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"acquired_slices: error: {error}")

@@ -8,6 +8,7 @@ Run: ``python -m NExpRTraining.studies.simulated_slices VOLUME [VOLUME ...] --mo
 """
 
 import argparse
+import sys
 import time
 
 import numpy as np
@@ -161,6 +162,7 @@ def main():
             lesions = np.moveaxis(sitk.GetArrayFromImage(sitk.ReadImage(arguments.lesions)), 2 - arguments.axis, 0) > 0
         for slices_of, profile in ((s, p) for s in arguments.slices for p in arguments.profiles):
             thickness, gap = (float(number) for number in slices_of.split("|"))
+            named = f"{thickness:g} + {gap:g}"  # Tables have bars of their own.
             stack, positions, slices = simulate(truth, thickness, gap, profile)
             operator = operator_of(slices, positions, len(stack))
             spline, panels = None, {}
@@ -184,7 +186,7 @@ def main():
                 print(*rows[-1], flush=True)
                 if lesions is not None:
                     cells = kept_contrast(result, truth, lesions)
-                    of_lesions.append([source, slices_of, profile, method, *cells])
+                    of_lesions.append([source, named, profile, method, *cells])
             if arguments.figure and len(rows) == len(panels):
                 thick = stack[np.clip(np.round(positions), 0, len(stack) - 1).astype(int), :, truth.shape[2] // 2]
                 names = ["Cubic B-spline", "B-spline, consistent", *models]
@@ -198,4 +200,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"simulated_slices: error: {error}")

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from NExpRTraining import studies
 
-NO_STUDIES_OF_VOLUMES = ("volumes", "fuzz", "public_files")
+NO_STUDIES_OF_VOLUMES = ("volumes", "fuzz", "public_files", "acquired_slices", "simulated_slices")
 NAMES = [module.name for module in pkgutil.iter_modules(studies.__path__) if module.name not in NO_STUDIES_OF_VOLUMES]
 
 
