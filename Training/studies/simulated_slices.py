@@ -171,18 +171,9 @@ def main():
                 panels[method] = np.clip(result[:, :, truth.shape[2] // 2], 0, 1)
                 spline = psnr if method == "Cubic B-spline" else spline
                 error = np.mean((np.tensordot(operator, result, 1) - stack) ** 2, dtype=np.float64)
-                rows.append(
-                    [
-                        source,
-                        slices_of,
-                        profile,
-                        method,
-                        f"{psnr:.2f}",
-                        f"{psnr - (spline or psnr):+.2f}",
-                        f"{ssim:.4f}",
-                    ]
-                    + [f"{-10 * np.log10(max(error, 1e-16)):.1f}", f"{seconds:.0f}"]
-                )
+                over = "-" if spline is None else f"{psnr - spline:+.2f}"
+                measured = [f"{psnr:.2f}", over, f"{ssim:.4f}", f"{-10 * np.log10(max(error, 1e-16)):.1f}"]
+                rows.append([source, named, profile, method, *measured, f"{seconds:.0f}"])
                 print(*rows[-1], flush=True)
                 if lesions is not None:
                     cells = kept_contrast(result, truth, lesions)
