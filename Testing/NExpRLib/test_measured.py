@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from NExpRLib import inspect, upsample
-from NExpRLib.kspace import zero_fill
+from NExpRLib.kspace import kspace_crop, zero_fill
 from NExpRLib.volumes.acquisition import measured_sizes
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.measured_grid import MeasuredGrid
@@ -115,7 +115,7 @@ def test_slices_that_end_at_their_border_are_mirrored(stored, measured):
     np.testing.assert_allclose(grid.resample(ramp)[0, inside, 0], positions[inside], atol=0.02)
 
 
-@pytest.mark.parametrize("target", [{"scale": 2}, {"spacing": (0.8, 0.9)}, {"scale": (1.4, 1.3), "grid": "kspace"}])
+@pytest.mark.parametrize("target", [{"scale": 2}, {"spacing": (0.8, 0.9)}])
 def test_affine_intensities_keep_their_function(target):
     """Oblique and left-handed; the target may lie between the measured and the stored pixels."""
     direction = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, -1.0]])
@@ -152,9 +152,8 @@ def test_as_stored_is_what_it_was():
 def test_data_consistency_keeps_the_measured_band():
     low = np.random.default_rng(7).normal(size=(1, 40, 40))
     image = image_of(zero_fill(low, (60, 60)))
-    result = upsample(image, size=(80, 80), grid="kspace", measured=1.5, data_consistency=True, model="mri-fast")
-    from NExpRLib.kspace import kspace_crop
-
+    options = {"measured": 1.5, "data_consistency": True, "model": "mri-fast", "device": "cpu"}
+    result = upsample(image, size=(80, 80), grid="kspace", **options)
     np.testing.assert_allclose(kspace_crop(sitk.GetArrayFromImage(result), (40, 40)), low, atol=1e-5)
 
 
