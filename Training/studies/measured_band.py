@@ -1,24 +1,26 @@
 """How well the measured band is recognized: scans simulated from slices that were measured in full.
 
-    python -m NExpRTraining.studies.measured_band [--scans 300] VOLUME ...
+    python -m NExpRTraining.studies.measured_band VOLUME ...
 
 Of each scan, a share of 0.45 to 0.97 of k-space is measured along either axis, with complex noise at an SNR (mean of
 the object over noise) of 6 to 60, a smooth phase, and one of the windows below; it is stored as magnitude with 256 to
 512 pixels along either axis, rounded or not, whole, in part, masked or defaced, in 1, 3 or 8 slices.
-The share of axes whose edge is found within 3 % of the Nyquist frequency is printed.
+It prints the share of axes whose edge is found within 3 % of the Nyquist frequency.
 """
 
-import argparse
+import sys
 
 import numpy as np
 
 from NExpRLib.volumes.measured_band import measured_edge, spectra
 from NExpRLib.volumes.volume import Volume
 
-from ..files.volume_files import read_volume, volumes_at
 from ..markdown import markdown_table
+from .volumes import volumes_of_shell
 
-WINDOWS = ("box", "ellipse", "6/8 partial Fourier", "7/8 partial Fourier", "Fermi", "Hann")
+SCANS = 60  # of each volume
+SHARP = ("box", "ellipse", "6/8 partial Fourier", "7/8 partial Fourier", "Fermi")
+WINDOWS = (*SHARP, "Hann")
 VARIANTS = ("whole", "whole", "masked", "defaced", "part")
 # The scanner's own filter has rounded the spectra of the slices beyond.
 _OBJECT = 0.85
@@ -100,11 +102,10 @@ def as_delivered(pixels, variant, values, generator):
     return pixels if values is None else np.round(pixels * (values / pixels.max()))
 
 
-def study(volumes, scans, generator):
+def edges_found(slices, scans, generator):
     """:return: list of (window, SNR, edge - truth, whether it is found filtered), two per scan."""
     found = []
     for _ in range(scans):
-        slices = volumes[generator.integers(len(volumes))]
         count = int(generator.choice([1, 3, 8]))
         first = generator.integers(0, max(1, len(slices) - count + 1))
         stored = generator.integers(256, 513, size=2)
@@ -119,25 +120,30 @@ def study(volumes, scans, generator):
     return found
 
 
+def right(found, kinds, lowest_snr=6):
+    """Share of edges that are found, as text."""
+    errors = [abs(error) for kind, snr, error, _ in found if kind in kinds and snr >= lowest_snr]
+    return f"{np.mean(np.array(errors) < 0.03):.1%} of {len(errors)}" if errors else "-"
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("volumes", nargs="+", metavar="VOLUME")
-    parser.add_argument("--scans", type=int, default=300)
-    arguments = parser.parse_args()
-    volumes = []
-    for source in (source for path in arguments.volumes for source in volumes_at(path)):
-        slices = Volume.from_image(read_volume(source)).slices(2)
-        volumes.append(slices[len(slices) // 6 : -len(slices) // 6].astype(np.float64))
-    found = study(volumes, arguments.scans, np.random.default_rng(0))
-    rows = []
-    for kind in (*WINDOWS, "all but Hann"):
-        cells = []
-        for low in (6, 20):
-            errors = [e for k, snr, e, _ in found if snr >= low and (k == kind or (kind[0] == "a" and k != "Hann"))]
-            cells.append(f"{np.mean(np.abs(errors) < 0.03):.1%} of {len(errors)}" if errors else "-")
-        filtered = [f for k, _, _, f in found if k == kind]
-        rows.append([kind, *cells, f"{np.mean(filtered):.0%}" if filtered else ""])
-    print(markdown_table(["Window", "SNR from 6", "SNR from 20", "filtered"], rows))
+    volumes = volumes_of_shell(sys.modules[__name__])
+    generator, everything, rows = np.random.default_rng(0), [], []
+    for name, image in volumes:
+        slices = Volume.from_image(image).slices(2)
+        margin = len(slices) // 6
+        found = edges_found(slices[margin : len(slices) - margin].astype(np.float64), SCANS, generator)
+        rows.append([name, *(right(found, [kind]) for kind in SHARP), right(found, SHARP)])
+        everything += found
+    print(markdown_table(["Volume", *SHARP, "all"], rows))
+    print(
+        f"\nAll volumes: {right(everything, SHARP)} axes at SNR 6 and above, {right(everything, SHARP, 20)} at SNR 20."
+    )
+    for kind in SHARP:
+        print(f"{kind}: {right(everything, [kind])}, {right(everything, [kind], 20)} at SNR 20 and above.")
+    filtered = [f for kind, _, _, f in everything if kind == "Hann"]
+    if filtered:
+        print(f"Hann: {np.mean(filtered):.0%} of {len(filtered)} found filtered.")
 
 
 if __name__ == "__main__":
