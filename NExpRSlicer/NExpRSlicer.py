@@ -29,19 +29,21 @@ from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache
 from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
 from NExpRSlicerLib.Parameters import (
+    MODEL_AUTO,
     MODEL_FROM_FOLDER,
     NExpRSlicerParameterNode,
     Settings,
     forgetUnknownChoices,
+    modelFor,
+    offeredModels,
     settingsFromParameterNode,
 )
 from NExpRSlicerLib.Sequences import sequenceOf
 from NExpRSlicerLib.SliceViews import showInstead
-from NExpRSlicerLib.Volumes import defaultVolume, geometryOf, inHounsfieldUnits, volumeProblem, voxelTypeOf
+from NExpRSlicerLib.Volumes import defaultVolume, geometryOf, modalityOf, volumeProblem, voxelTypeOf
 from NExpRSlicerLib.Worker import Worker
 
 from NExpRLib.memory import available_memory
-from NExpRLib.model_card import model_cards
 
 #
 # NExpRSlicer
@@ -160,7 +162,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.modelPathLineEdit.validInputChanged.connect(self.onModelPathValidChanged)
         self.ui.modelComboBox.connect("activated(int)", self.onModelActivated)
         self.ui.progressBar.hide()
-        for name, card in model_cards().items():
+        self.ui.modelComboBox.addItem("", MODEL_AUTO)
+        for name, card in offeredModels().items():
             self.ui.modelComboBox.addItem(card.get("label", name), name)
         self.ui.modelComboBox.addItem(_("From folder or file"), MODEL_FROM_FOLDER)
 
@@ -257,7 +260,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.modelPathLineEdit.addCurrentPathToHistory()
         with slicer.util.tryWithErrorDisplay(_("The volume could not be super-resolved.")):
             inputVolume = self._parameterNode.inputVolume
-            settings = settingsFromParameterNode(self._parameterNode, geometryOf(inputVolume))
+            settings = settingsFromParameterNode(self._parameterNode, geometryOf(inputVolume), modalityOf(inputVolume))
             logging.info(f"NExpR: super-resolving {inputVolume.GetName()} with {settings}")
             run = ApplyRun(inputVolume, self._parameterNode.outputVolume, settings, self.logic.models)
             self._run, self._runStart = BackgroundRun(run, self._worker), time.monotonic()
@@ -315,10 +318,11 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._observeInput(self._parameterNode.inputVolume)
         self._clearEmptyPath()
+        facts = self.logic.volumeFacts(self._parameterNode.inputVolume)
+        chosen = offeredModels()[modelFor(facts.modality)]
+        self.ui.modelComboBox.setItemText(0, _("Automatic ({model})").format(model=chosen.get("label", chosen["name"])))
         self.ui.modelComboBox.currentIndex = self.ui.modelComboBox.findData(self._parameterNode.model)
-        state = panelState(
-            self._parameterNode, self.logic.volumeFacts(self._parameterNode.inputVolume), available_memory()
-        )
+        state = panelState(self._parameterNode, facts, available_memory(), self.logic.models)
         for name, visible in visibleWidgets(self._parameterNode).items():
             getattr(self.ui, name).setVisible(visible)
         self.ui.sizeLabel.text = state.sizeText
@@ -459,7 +463,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             return VolumeFacts(problem)
         sequence = sequenceOf(volumeNode)
         frames = max(1, sequence[1].GetNumberOfDataNodes()) if sequence else 1
-        return VolumeFacts("", geometryOf(volumeNode), voxelTypeOf(volumeNode), frames, inHounsfieldUnits(volumeNode))
+        return VolumeFacts("", geometryOf(volumeNode), voxelTypeOf(volumeNode), frames, modalityOf(volumeNode))
 
     def process(
         self,
@@ -468,7 +472,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         scale=None,
         spacing=None,
         plane="auto",
-        model="mri",
+        model=MODEL_AUTO,
         device="auto",
         dataConsistency=False,
         progress=None,
@@ -481,7 +485,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         :param scale: number of output pixels per input pixel along rows and columns; give either scale or spacing.
         :param spacing: output pixel spacing in mm.
         :param plane: auto (the acquisition plane), axial, sagittal or coronal.
-        :param model: mri, mri-fast, ct, or the path of a model's folder.
+        :param model: auto (by what the volume is), mri, mri-fast, ct, or the path of a model's folder.
         :param device: auto, cuda, mps or cpu.
         :param dataConsistency: keep the measured spatial frequencies of each slice exactly.
         :param progress: called as progress(done, total, remainingSeconds) after every slice; it may raise to cancel,
@@ -490,6 +494,8 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         :raises ValueError: for a volume or a target that cannot be super-resolved, with what to do instead.
         :raises DependencyError: if PyTorch is missing, with how to get it.
         """
+        if model == MODEL_AUTO and not volumeProblem(inputVolume):
+            model = modelFor(modalityOf(inputVolume))
         settings = Settings(scale, spacing, plane, str(model), device, dataConsistency)
         run = ApplyRun(inputVolume, outputVolume, settings, self.models)
         ensureTorch()

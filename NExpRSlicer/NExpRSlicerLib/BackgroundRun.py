@@ -65,6 +65,7 @@ class UpsamplingJob:
         self._checkCancelled()
         model = self._models.get(self._settings)
         self.card = model.card
+        slicePixels = self._volumes[0].slices(self._plans[0].slice_axis)[0].size
         firstDone = None
 
         def onSlice(_fraction: float) -> None:
@@ -75,7 +76,9 @@ class UpsamplingJob:
             if firstDone is None:
                 firstDone = now
             else:
-                self.remainingSeconds = (now - firstDone) / (self.done - 1) * left
+                seconds = (now - firstDone) / (self.done - 1)
+                self.remainingSeconds = seconds * left
+                self._models.noteSpeed(self._settings, slicePixels, seconds)
             self._checkCancelled()
             if progress is not None:
                 progress(self.done, self.total, self.remainingSeconds)

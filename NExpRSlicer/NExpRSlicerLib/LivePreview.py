@@ -22,7 +22,7 @@ from .PreviewGrid import NotShowable, PreviewGrid, sliceIndex, visibleGrid, whol
 from .PreviewNode import DETAIL_CLEAR, PreviewNode
 from .SliceEncoder import EncodedSlice, SliceContent, SliceEncoder, VolumeRange, encodeSlice
 from .SliceViews import CornerText, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
-from .Volumes import geometryOf, ijkToWorld, volumeOf, volumeProblem
+from .Volumes import geometryOf, ijkToWorld, modalityOf, volumeOf, volumeProblem
 from .Worker import Worker
 
 LARGEST_PREVIEW = 2**25  # pixels, drawn in about a second
@@ -107,7 +107,7 @@ class LivePreview(VTKObservationMixin):
         if problem:
             raise ValueError(problem)
         geometry = geometryOf(parameterNode.inputVolume)
-        settings = settingsFromParameterNode(parameterNode, geometry)
+        settings = settingsFromParameterNode(parameterNode, geometry, modalityOf(parameterNode.inputVolume))
         return settings, cardOf(settings), settings.plan(geometry)
 
     def _update(self, parameterNode: NExpRSlicerParameterNode, inputVolume: slicer.vtkMRMLScalarVolumeNode) -> str:

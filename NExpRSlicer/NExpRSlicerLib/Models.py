@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 from slicer.i18n import tr as _
 
 from NExpRLib.model_card import read_card
@@ -33,11 +35,22 @@ def modelKey(settings: Settings, card: dict) -> tuple:
 
 
 class ModelCache:
-    """Keeps the model that was used last. Used by one thread at a time."""
+    """Keeps the model that was used last, and how fast models are. One thread at a time gets models."""
 
     def __init__(self):
         self._key = None
         self._model = None
+        self._speeds: dict[tuple[str, str], deque[float]] = {}
+
+    def noteSpeed(self, settings: Settings, pixels: int, seconds: float) -> None:
+        """A slice of this many input pixels took so long."""
+        speeds = self._speeds.setdefault((settings.model, settings.device), deque(maxlen=8))
+        speeds.append(seconds / pixels)
+
+    def secondsPerPixel(self, settings: Settings) -> float | None:
+        """Of a slice of the input, as measured; None before two slices: the first takes longer."""
+        speeds = self._speeds.get((settings.model, settings.device), ())
+        return float(np.median(speeds)) if len(speeds) > 1 else None
 
     def get(self, settings: Settings) -> Model:
         """Loaded model.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from NExpRLib.memory import memory_needed, readable_bytes
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.plan import Plan
 
-from .Models import cardOf
+from .Models import ModelCache, cardOf
 from .Output import isResult
 from .Parameters import MODEL_FROM_FOLDER, NExpRSlicerParameterNode, TargetMode, settingsFromParameterNode
 
@@ -25,14 +26,14 @@ class VolumeFacts:
     :ivar geometry: None if there is a problem.
     :ivar voxelType: None if there is a problem.
     :ivar frames: number of volumes of its sequence, or 1.
-    :ivar hounsfield: whether its voxels are known to be CT numbers.
+    :ivar modality: DICOM's code, empty if nothing tells.
     """
 
     problem: str = ""
     geometry: Geometry | None = None
     voxelType: np.dtype | None = None
     frames: int = 1
-    hounsfield: bool = False
+    modality: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,26 @@ class PanelState:
     warning: str = ""
 
 
-def panelState(parameterNode: NExpRSlicerParameterNode, volume: VolumeFacts, freeMemory: int | None) -> PanelState:
+def panelState(
+    parameterNode: NExpRSlicerParameterNode,
+    volume: VolumeFacts,
+    freeMemory: int | None,
+    models: ModelCache | None = None,
+) -> PanelState:
     """
     :param volume: the input.
     :param freeMemory: bytes, or None if unknown.
+    :param models: know how long slices take.
     """
     if volume.problem:
         nothingSelected = parameterNode.inputVolume is None
         return PanelState(problem=volume.problem, warning="" if nothingSelected else volume.problem)
     try:
-        settings = settingsFromParameterNode(parameterNode, volume.geometry)
+        settings = settingsFromParameterNode(parameterNode, volume.geometry, volume.modality)
         plan = settings.plan(volume.geometry)
     except ValueError as error:
         return PanelState(problem=str(error), warning=str(error))
-    sizeText, memory = _sizeText(plan, volume)
+    sizeText, memory = _sizeText(plan, volume, models.secondsPerPixel(settings) if models else None)
     problem, card = _targetProblem(parameterNode, plan), None
     try:
         card = cardOf(settings)
@@ -77,8 +84,13 @@ def panelState(parameterNode: NExpRSlicerParameterNode, volume: VolumeFacts, fre
     output = parameterNode.outputVolume
     if not problem and output is not None and output.GetImageData() is not None and not isResult(output):
         warnings.append(_("{name} will be overwritten: it is selected as output.").format(name=output.GetName()))
-    if volume.hounsfield and card is not None and card.get("modality") == "MR":
-        warnings.append(_("The volume holds CT numbers (Hounsfield units): select a model for CT."))
+    trained = card.get("modality") if card is not None else None
+    if trained and volume.modality and volume.modality != trained:
+        warnings.append(
+            _("The volume is {modality}, the model was trained on {trained}.").format(
+                modality=volume.modality, trained=trained
+            )
+        )
     # Apply is not disabled by it: nothing tells when memory becomes free, and Apply looks again.
     if freeMemory is not None and memory > freeMemory:
         warnings.append(
@@ -121,9 +133,13 @@ def progressText(done: int, total: int, remainingSeconds: float | None) -> str:
     text = _("Slice {done} of {total}").format(done=done, total=total)
     if remainingSeconds is None:
         return text
-    if remainingSeconds >= 90:
-        return text + ", " + _("about {minutes} min left").format(minutes=round(remainingSeconds / 60))
-    return text + ", " + _("about {seconds} s left").format(seconds=max(1, round(remainingSeconds)))
+    return text + ", " + _("about {time} left").format(time=_timeText(remainingSeconds))
+
+
+def _timeText(seconds: float) -> str:
+    if seconds >= 90:
+        return _("{minutes} min").format(minutes=round(seconds / 60))
+    return _("{seconds} s").format(seconds=max(1, round(seconds)))
 
 
 def _targetProblem(parameterNode: NExpRSlicerParameterNode, plan: Plan) -> str:
@@ -134,20 +150,25 @@ def _targetProblem(parameterNode: NExpRSlicerParameterNode, plan: Plan) -> str:
     return ""
 
 
-def _sizeText(plan: Plan, volume: VolumeFacts) -> tuple[str, int]:
+def _sizeText(plan: Plan, volume: VolumeFacts, secondsPerPixel: float | None) -> tuple[str, int]:
     memory = memory_needed(plan, volume.voxelType, volume.frames)
     rows, columns = plan.plane_axes
+    count = plan.geometry.size[plan.slice_axis]
+    costs = _("{memory} of memory").format(memory=readable_bytes(memory))
+    if secondsPerPixel is not None:
+        seconds = secondsPerPixel * math.prod(volume.geometry.size) * volume.frames
+        costs += ", " + _("about {time}").format(time=_timeText(seconds))
     size, spacing = plan.geometry.size, plan.geometry.spacing
     text = _(
-        "{slices} slices of {width} x {height} pixels, {x:.3g} x {y:.3g} mm, {memory} of memory "
+        "{slices} of {width} x {height} pixels, {x:.3g} x {y:.3g} mm, {costs} "
         "(input: {inputWidth} x {inputHeight} pixels, {inputX:.3g} x {inputY:.3g} mm)"
     ).format(
-        slices=size[plan.slice_axis],
+        slices=_("1 slice") if count == 1 else _("{count} slices").format(count=count),
         width=size[columns],
         height=size[rows],
         x=spacing[columns],
         y=spacing[rows],
-        memory=readable_bytes(memory),
+        costs=costs,
         inputWidth=volume.geometry.size[columns],
         inputHeight=volume.geometry.size[rows],
         inputX=volume.geometry.spacing[columns],

@@ -9,11 +9,12 @@ from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from NExpRLib.model_card import model_names
+from NExpRLib.model_card import model_cards, model_names
 from NExpRLib.volumes.geometry import Geometry, slice_axis
 from NExpRLib.volumes.plan import Plan, plan_upsampling
 
-# As model: the one in modelPath.
+# As model: by what the volume is; the one in modelPath.
+MODEL_AUTO = "auto"
 MODEL_FROM_FOLDER = "file"
 
 
@@ -70,7 +71,7 @@ class NExpRSlicerParameterNode:
 
     inputVolume - The volume to super-resolve.
     outputVolume - The super-resolved volume. If none is chosen, a new volume is created.
-    model - Name of a trained model in the package, or MODEL_FROM_FOLDER.
+    model - Name of a trained model in the package, MODEL_AUTO or MODEL_FROM_FOLDER.
     modelPath - Folder or file of the model, if model is MODEL_FROM_FOLDER.
     targetMode - How the output grid is named.
     scale - Number of output pixels per input pixel along rows and columns, if targetMode is SCALE.
@@ -85,7 +86,7 @@ class NExpRSlicerParameterNode:
 
     inputVolume: vtkMRMLScalarVolumeNode
     outputVolume: vtkMRMLScalarVolumeNode
-    model: str = "mri"
+    model: str = MODEL_AUTO
     modelPath: Path = Path()
     targetMode: TargetMode = TargetMode.SCALE
     scale: Annotated[float, WithinRange(1, 8)] = 2
@@ -108,7 +109,7 @@ def forgetUnknownChoices(node) -> None:
             node.UnsetParameter(name)
     stored = node.GetParameter("model")
     model = stored.lower().replace("_", "-")  # Versions before 0.2 stored MRI_FAST for mri-fast.
-    if model not in (*model_names(), MODEL_FROM_FOLDER):
+    if model not in (*model_names(), MODEL_AUTO, MODEL_FROM_FOLDER):
         node.UnsetParameter("model")
     elif model != stored:
         node.SetParameter("model", model)
@@ -140,8 +141,19 @@ class Settings:
         return plan_upsampling(geometry, scale=self.scale, spacing=self.spacing, plane=self.plane)
 
 
-def settingsFromParameterNode(parameterNode: NExpRSlicerParameterNode, geometry: Geometry) -> Settings:
-    """Settings that the user chose for a volume of this geometry."""
+def offeredModels() -> dict[str, dict]:
+    """Cards of the models for pixels within slices, by name."""
+    return {name: card for name, card in model_cards().items() if card.get("degradation") != "slices"}
+
+
+def modelFor(modality: str) -> str:
+    """Name of the model in the package that is offered first for a modality, or of all: most volumes are MRI."""
+    cards = offeredModels()
+    return next((name for name, card in cards.items() if card.get("modality") == modality), next(iter(cards)))
+
+
+def settingsFromParameterNode(parameterNode: NExpRSlicerParameterNode, geometry: Geometry, modality: str) -> Settings:
+    """Settings that the user chose for a volume of this geometry and modality."""
     scale = spacing = None
     if parameterNode.targetMode == TargetMode.SCALE:
         scale = parameterNode.scale
@@ -150,12 +162,16 @@ def settingsFromParameterNode(parameterNode: NExpRSlicerParameterNode, geometry:
     else:
         across = slice_axis(geometry, parameterNode.plane.value)
         spacing = min(s for axis, s in enumerate(geometry.spacing) if axis != across)
-    fromFolder = parameterNode.model == MODEL_FROM_FOLDER
+    model = parameterNode.model
+    if model == MODEL_AUTO:
+        model = modelFor(modality)
+    elif model == MODEL_FROM_FOLDER:
+        model = str(parameterNode.modelPath)
     return Settings(
         scale=scale,
         spacing=spacing,
         plane=parameterNode.plane.value,
-        model=str(parameterNode.modelPath) if fromFolder else parameterNode.model,
+        model=model,
         device=parameterNode.device.value,
         dataConsistency=parameterNode.dataConsistency,
     )

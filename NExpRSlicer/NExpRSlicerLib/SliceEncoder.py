@@ -6,6 +6,7 @@ Knows neither MRML nor Qt.
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -103,8 +104,10 @@ def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[
     check()
     volumeRange = content.volumeRange.get()
     model = models.get(content.settings)
+    start = time.monotonic()
     with checkedBetweenLayers(model, check):
         image = model.represent(content.pixels, volumeRange)
+    models.noteSpeed(content.settings, content.pixels.size, time.monotonic() - start)
     # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
     return EncodedSlice(image.cpu(), MeasuredSlice.of(content.pixels.astype(np.float32)))
 

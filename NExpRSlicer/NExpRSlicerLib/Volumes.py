@@ -11,6 +11,8 @@ from vtk.util.numpy_support import vtk_to_numpy
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.volume import Volume
 
+_hasAir = {}  # of the volume that was asked for last
+
 
 def volumeProblem(volumeNode: object) -> str:
     """Why a node cannot be super-resolved and what to do instead; empty if it can."""
@@ -60,10 +62,31 @@ def voxelTypeOf(volumeNode: slicer.vtkMRMLVolumeNode) -> np.dtype:
     return vtk_to_numpy(volumeNode.GetImageData().GetPointData().GetScalars()).dtype
 
 
-def inHounsfieldUnits(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    """Whether the voxels are known to be CT numbers, as those of volumes loaded from DICOM are."""
+def modalityOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """DICOM's code of what kind of image a volume is: MR, CT, PT and so on; empty if nothing tells.
+
+    It is known from DICOM, by the units, or by the intensities: only CT has much air near -1000.
+    """
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(volumeNode) if hierarchy is not None else 0
+    modality = hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""
+    if modality:
+        return modality
     units = volumeNode.GetVoxelValueUnits()
-    return units is not None and units.GetCodeValue() == "[hnsf'U]"
+    if units is not None:
+        return "CT" if units.GetCodeValue() == "[hnsf'U]" else ""
+    return "CT" if _hasAirOfCT(volumeNode) else ""
+
+
+def _hasAirOfCT(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    key = (volumeNode.GetID(), volumeNode.GetImageData().GetMTime())
+    if key not in _hasAir:
+        voxels = vtk_to_numpy(volumeNode.GetImageData().GetPointData().GetScalars())
+        sample = voxels[:: 1 + voxels.size // 100_000]
+        near = np.count_nonzero((sample > -1100) & (sample < -900))
+        _hasAir.clear()  # It is asked for the selected volume, many times.
+        _hasAir[key] = bool(near > 0.02 * sample.size)
+    return _hasAir[key]
 
 
 def geometryOf(volumeNode: slicer.vtkMRMLVolumeNode) -> Geometry:

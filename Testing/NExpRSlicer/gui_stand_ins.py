@@ -55,6 +55,9 @@ class Widget:
     def addItem(self, text, data):
         self.items.append((text, data))
 
+    def setItemText(self, index, text):
+        self.items[index] = (text, self.items[index][1])
+
     def itemData(self, index):
         return self.items[index][1]
 

@@ -67,14 +67,14 @@ def test_result_is_displayed_by_its_own_voxels(scene, logic, tiny_model_folder, 
 
 
 def test_units_are_kept_and_known_to_be_of_ct(scene, logic, tiny_model_folder, volume):
-    assert not logic.volumeFacts(volume).hounsfield
+    assert logic.volumeFacts(volume).modality == ""
     quantity, units = slicer.vtkCodedEntry(), slicer.vtkCodedEntry()
     quantity.SetValueSchemeMeaning("112031", "DCM", "Attenuation Coefficient")
     units.SetValueSchemeMeaning("[hnsf'U]", "UCUM", "Hounsfield unit")
     volume.SetVoxelValueQuantity(quantity)
     volume.SetVoxelValueUnits(units)
     output = logic.process(volume, scale=2, model=tiny_model_folder)
-    assert logic.volumeFacts(output).hounsfield
+    assert logic.volumeFacts(output).modality == "CT"
     assert output.GetVoxelValueUnits().GetCodeMeaning() == "Hounsfield unit"
     assert output.GetVoxelValueQuantity().GetCodeValue() == "112031"
 

@@ -1,10 +1,12 @@
 """What the panel says and allows."""
 
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from NExpRSlicerLib.Models import ModelCache
 from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
 from NExpRSlicerLib.Parameters import (
     MODEL_FROM_FOLDER,
@@ -48,19 +50,50 @@ def test_size_spacing_and_memory_of_the_result(parameters, volume):
     assert (state.problem, state.warning) == ("", "")
 
 
+def test_time_is_estimated_from_slices_that_were_encoded(parameters, volume):
+    models = ModelCache()
+    settings = settingsFromParameterNode(parameters, volume.geometry, "")
+
+    def said():
+        return panelState(parameters, volume, None, models).sizeText
+
+    models.noteSpeed(settings, 200 * 100, 5.0)  # The first takes longer.
+    assert "about" not in said()
+    for _ in range(3):
+        models.noteSpeed(settings, 100 * 100, 0.5)
+    assert "of memory, about 30 s (input" in said()
+    parameters.device = Device.CUDA
+    assert "about" not in said(), "it may be much faster"
+
+
+def test_single_slice_is_one(parameters):
+    geometry = Geometry((200, 100, 1), (0.5, 0.8, 4.0), (0, 0, 0), np.eye(3))
+    state = panelState(parameters, VolumeFacts("", geometry, np.dtype("int16")), None)
+    assert state.sizeText.startswith("1 slice of 400 x 200 pixels")
+
+
 def test_sequences_multiply_the_memory(parameters, volume):
     state = panelState(parameters, VolumeFacts("", volume.geometry, volume.voxelType, frames=10), None)
     assert state.sizeText.startswith("10 frames: 30 slices")
     assert "109 MB" in state.sizeText
 
 
-def test_ct_numbers_ask_for_the_ct_model(parameters, volume):
-    ct = VolumeFacts("", volume.geometry, volume.voxelType, hounsfield=True)
-    for parameters.model in ("mri", "mri-fast"):
-        assert "CT" in panelState(parameters, ct, None).warning
-        assert "CT" not in panelState(parameters, volume, None).warning
-    parameters.model = "ct"
-    assert "Hounsfield" not in panelState(parameters, ct, None).warning
+def test_model_for_another_modality_is_warned_of(parameters, volume):
+    def warning(model, modality):
+        parameters.model = model
+        return panelState(parameters, replace(volume, modality=modality), None).warning
+
+    assert warning("mri-fast", "CT") == "The volume is CT, the model was trained on MR."
+    assert warning("ct", "MR") == "The volume is MR, the model was trained on CT."
+    assert warning("auto", "PT") == "The volume is PT, the model was trained on MR."
+    assert warning("auto", "CT") == warning("auto", "MR") == warning("auto", "") == ""
+    assert warning("ct", "") == warning(MODEL_FROM_FOLDER, "CT") == "", "nothing is known"
+
+
+@pytest.mark.parametrize(("modality", "model"), [("CT", "ct"), ("MR", "mri"), ("", "mri"), ("PT", "mri")])
+def test_automatic_model_is_that_of_the_modality(parameters, volume, modality, model):
+    parameters.model = "auto"
+    assert settingsFromParameterNode(parameters, volume.geometry, modality).model == model
 
 
 def test_target_by_spacing(parameters, volume):
@@ -164,7 +197,7 @@ def test_progress(state, text):
 def test_all_choices_of_the_panel_reach_the_run(parameters, volume):
     parameters.model, parameters.plane, parameters.device = "ct", Plane.SAGITTAL, Device.CPU
     parameters.dataConsistency, parameters.scale = True, 2.5
-    settings = settingsFromParameterNode(parameters, volume.geometry)
+    settings = settingsFromParameterNode(parameters, volume.geometry, "")
     assert settings == Settings(2.5, None, "sagittal", "ct", "cpu", dataConsistency=True)
 
 

@@ -185,7 +185,7 @@ def test_choices_of_another_version_are_forgotten(widget):
         node.SetParameter(name, "FROM_THE_FUTURE")
     node.SetParameter("scale", "3.5")
     parameters = widget.logic.getParameterNode()
-    assert (parameters.model, parameters.plane.name, parameters.device.name) == ("mri", "AUTO", "AUTO")
+    assert (parameters.model, parameters.plane.name, parameters.device.name) == ("auto", "AUTO", "AUTO")
     assert (parameters.targetMode.name, parameters.scale) == ("SCALE", 3.5)
 
 
@@ -199,13 +199,36 @@ def test_models_of_scenes_of_earlier_versions_are_known(widget, stored, model):
 
 def test_models_are_listed_by_their_cards(widget):
     combo = widget.ui.modelComboBox
-    assert [text for text, _name in combo.items] == ["MRI", "MRI, fast", "CT", "From folder or file"]
+    assert [text for text, _name in combo.items] == ["Automatic (MRI)", "MRI", "MRI, fast", "CT", "From folder or file"]
     assert combo.items[combo.currentIndex][0] == "From folder or file"
     combo.choose("CT")
     assert widget._parameterNode.model == "ct"
     widget._parameterNode.model = "mri-fast"
     process_events()
     assert combo.items[combo.currentIndex][0] == "MRI, fast"
+
+
+def test_ct_is_recognized(widget, scene):
+    volume = widget._parameterNode.inputVolume
+    widget._parameterNode.model = "auto"
+    automatic = lambda: (process_events(), widget.ui.modelComboBox.items[0][0])[1]  # noqa: E731
+    assert automatic() == "Automatic (MRI)"
+    pixels = smooth_pixels((4, 20, 24), "int16")
+    pixels[:, :4] = -1000
+    slicer.util.updateVolumeFromArray(volume, pixels)
+    assert automatic() == "Automatic (CT)"
+    assert widget.logic.process(volume, scale=2).GetAttribute("NExpR.Model") == "ct"
+    pixels[:, :4] = -1500  # As in a difference of two images.
+    slicer.util.updateVolumeFromArray(volume, pixels)
+    assert automatic() == "Automatic (MRI)"
+    units = slicer.vtkCodedEntry()
+    units.SetValueSchemeMeaning("[hnsf'U]", "UCUM", "Hounsfield unit")
+    volume.SetVoxelValueUnits(units)
+    assert automatic() == "Automatic (CT)"
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    hierarchy.SetItemAttribute(hierarchy.CreateItem(hierarchy.GetSceneItemID(), volume), "DICOM.Modality", "MR")
+    volume.Modified()
+    assert automatic() == "Automatic (MRI)"
 
 
 def test_reload_twice(widget, scene, tiny_model_folder):
