@@ -24,6 +24,7 @@ for _folder in (Path(__file__).parent, Path(__file__).parent.parent):
 
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
+from NExpRSlicerLib.Compare import SideBySide, resultOf
 from NExpRSlicerLib.Dependencies import DependencyError, ensureTorch, torchInstalled
 from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache
@@ -39,8 +40,16 @@ from NExpRSlicerLib.Parameters import (
     settingsFromParameterNode,
 )
 from NExpRSlicerLib.Sequences import sequenceOf
-from NExpRSlicerLib.SliceViews import showInstead
-from NExpRSlicerLib.Volumes import defaultVolume, geometryOf, modalityOf, volumeProblem, voxelTypeOf
+from NExpRSlicerLib.SliceViews import isShown, showInstead
+from NExpRSlicerLib.Volumes import (
+    defaultVolume,
+    geometryOf,
+    ijkToWorld,
+    looksLikeLabels,
+    modalityOf,
+    volumeProblem,
+    voxelTypeOf,
+)
 from NExpRSlicerLib.Worker import Worker
 
 from NExpRLib.memory import available_memory
@@ -107,6 +116,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     POLL_SECONDS = 0.015
     # A second click so soon is part of a double click on "Apply", not meant as "Cancel" or as another run.
     DOUBLE_CLICK_SECONDS = 0.5
+    # At least 4.5:1 against the window in either of Slicer's themes (WCAG 2.1, AA).
+    WARNING_ON_LIGHT, WARNING_ON_DARK = "#9a3f00", "#ffb060"
 
     def __init__(self, parent=None):
         """Called when the user opens the module the first time and the widget is initialized."""
@@ -123,6 +134,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._runStart = None
         self._applyProblem = ""
         self._previewRefusal = ""
+        self._sideBySide = SideBySide()
+        self._shortcut = None
+        self._unseenOutput = None  # (input, output) of a run that ended while another module was open
 
     def setup(self):
         """Called when the user opens the module the first time and the widget is initialized."""
@@ -156,9 +170,15 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=1.0
         )
 
+        # A result that is gone is nothing to compare with.
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._scheduleUpdate)
+
         self.ui.applyButton.clicked.connect(self.onApplyButton)
         self.ui.livePreviewCheckBox.clicked.connect(self.onLivePreviewClicked)
-        self.ui.rotateViewButton.clicked.connect(self.onRotateViewButton)
+        self.ui.remedyButton.clicked.connect(self.onRemedyButton)
+        self.ui.compareButton.clicked.connect(self.onCompareButton)
+        self.ui.sideBySideButton.clicked.connect(self.onSideBySideButton)
+        self.ui.showResultButton.clicked.connect(self.onShowResultButton)
         self.ui.modelPathLineEdit.validInputChanged.connect(self.onModelPathValidChanged)
         self.ui.modelComboBox.connect("activated(int)", self.onModelActivated)
         self.ui.progressBar.hide()
@@ -169,10 +189,12 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         # Make sure parameter node is initialized (needed for module reload)
         self.initializeParameterNode()
+        self._update()  # Before the panel is shown for the first time.
 
     def cleanup(self):
         """Called when the application closes and the module widget is destroyed."""
         self.setParameterNode(None)
+        self._setShortcut(None)
         self.removeObservers()
         self._updateTimer.stop()
         self._pollTimer.stop()
@@ -184,9 +206,12 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         """Called each time the user opens this module."""
         self.initializeParameterNode()
+        self._setShortcut("C")
+        self._update()
 
     def exit(self):
         """Called each time the user opens a different module. A run goes on; the preview does not."""
+        self._setShortcut(None)
         self.setParameterNode(None)
 
     def onReload(self):
@@ -201,6 +226,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._run:
             self._run.cancel()
         self.ui.statusLabel.text = ""
+        self._unseenOutput = None
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -254,13 +280,13 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._updateRun()
             return
         self._scheduleUpdate()  # What is said of free memory may be old.
-        if not self._ensureTorch() or self._parameterNode is None:
+        if not self._ensureTorch(self.ui.statusLabel) or self._parameterNode is None:
             return
         if self._parameterNode.model == MODEL_FROM_FOLDER:
             self.ui.modelPathLineEdit.addCurrentPathToHistory()
         with slicer.util.tryWithErrorDisplay(_("The volume could not be super-resolved.")):
             inputVolume = self._parameterNode.inputVolume
-            settings = settingsFromParameterNode(self._parameterNode, geometryOf(inputVolume), modalityOf(inputVolume))
+            settings = self.logic.settings(self._parameterNode)
             logging.info(f"NExpR: super-resolving {inputVolume.GetName()} with {settings}")
             run = ApplyRun(inputVolume, self._parameterNode.outputVolume, settings, self.logic.models)
             self._run, self._runStart = BackgroundRun(run, self._worker), time.monotonic()
@@ -269,14 +295,48 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onLivePreviewClicked(self, checked):
         """PyTorch is asked for when the user turns the preview on, not when a scene does."""
-        if checked and not self._ensureTorch() and self._parameterNode is not None:
-            # Beside the box, because the status may lie below the visible part of the panel.
-            self._previewRefusal = self.ui.statusLabel.text
+        if checked and not self._ensureTorch(self.ui.previewLabel) and self._parameterNode is not None:
+            self._previewRefusal = self.ui.previewLabel.text
             self._parameterNode.livePreview = False
 
-    def onRotateViewButton(self, checked=False):
-        """Turn the slice view to the plane that is refined."""
-        self._preview.rotateView(self._parameterNode)
+    def onRemedyButton(self, checked=False):
+        """Change the slice view so that it shows the preview."""
+        self._preview.applyRemedy(self._parameterNode)
+        self._scheduleUpdate()
+
+    def onCompareButton(self, checked=False):
+        """Show the input instead of the preview or the result, or that again."""
+        if self._parameterNode is None:
+            return
+        inputVolume = self._parameterNode.inputVolume
+        result = resultOf(inputVolume)
+        if self._preview.shown:
+            self._preview.showInput = not self._preview.showInput
+        elif isShown(result):
+            showInstead(result, inputVolume)
+        elif result is not None:
+            showInstead(inputVolume, result)
+        self._scheduleUpdate()
+
+    def onSideBySideButton(self, checked=False):
+        """Show preview or result, and the input, in two views that move together; or the layout before."""
+        if self._parameterNode is None:
+            return
+        if self._sideBySide.shown:
+            self._sideBySide.end()
+        else:
+            inputVolume = self._parameterNode.inputVolume
+            result = inputVolume if self._preview.shown else resultOf(inputVolume)
+            sliceAxis = self.logic.settings(self._parameterNode).plan(geometryOf(inputVolume)).slice_axis
+            self._sideBySide.show((result, inputVolume), ijkToWorld(inputVolume), sliceAxis)
+        self._scheduleUpdate()
+
+    def onShowResultButton(self, checked=False):
+        """Show the result of a run that ended while another module was open."""
+        (inputVolume, output), self._unseenOutput = self._unseenOutput, None
+        if not showInstead(inputVolume, output):
+            slicer.util.setSliceViewerLayers(background=output)
+        self._scheduleUpdate()
 
     def onModelActivated(self, index):
         """The user chose a model; the list of models is no enumeration, which the parameter node could connect."""
@@ -288,12 +348,16 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode and not self.ui.modelPathLineEdit.currentPath:
             self._parameterNode.modelPath = Path()
 
-    def _ensureTorch(self):
+    def _ensureTorch(self, label):
+        """
+        :param label: beside what the user clicked on, to say what happens.
+        """
         if self._installing:
             return False
         loading, installing = _("Loading PyTorch..."), _("Installing PyTorch, which may take some minutes...")
-        self.ui.statusLabel.text = loading if torchInstalled() else installing
-        self.ui.statusLabel.repaint()
+        label.text = loading if torchInstalled() else installing
+        label.setVisible(True)
+        label.repaint()
         # The installer lets the application handle events: clicks, and updates that must not load half of PyTorch.
         self._installing = True
         self._previewRefusal = ""
@@ -301,12 +365,12 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ensureTorch()
         except DependencyError as error:
             logging.warning(f"NExpR: {error}")
-            self.ui.statusLabel.text = str(error)
+            label.text = str(error)
             return False
         finally:
             self._installing = False
             self._scheduleUpdate()
-        self.ui.statusLabel.text = self._previewRefusal = ""
+        label.text = ""
         return True
 
     def _scheduleUpdate(self, caller=None, event=None):
@@ -328,12 +392,38 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.sizeLabel.text = state.sizeText
         self.ui.warningLabel.text = state.warning
         self.ui.warningLabel.setVisible(bool(state.warning))
+        isDark = self.ui.warningLabel.palette.color(qt.QPalette.Window).lightness() < 128
+        self.ui.warningLabel.styleSheet = f"color: {self.WARNING_ON_DARK if isDark else self.WARNING_ON_LIGHT};"
         self._applyProblem = state.problem
         self.ui.deviceLabel.text = deviceText(self._parameterNode.device.value)
         self.ui.deviceLabel.setVisible(bool(self.ui.deviceLabel.text))
         self.ui.liveZoomCheckBox.enabled = self.ui.inferredDetailCheckBox.enabled = self._parameterNode.livePreview
         self._updateRun()
         self._updatePreview()
+        self._updateComparison()
+
+    def _updateComparison(self):
+        result = resultOf(self._parameterNode.inputVolume)
+        possible = self._preview.shown or result is not None
+        if self._preview.shown:
+            showsInput = self._preview.showInput
+        else:
+            showsInput = possible and not isShown(result)
+        self.ui.compareButton.enabled, self.ui.compareButton.checked = possible, showsInput
+        self.ui.sideBySideButton.enabled = possible or self._sideBySide.shown
+        self.ui.sideBySideButton.checked = self._sideBySide.shown
+        if self._unseenOutput and not all(slicer.mrmlScene.IsNodePresent(node) for node in self._unseenOutput):
+            self._unseenOutput = None
+        self.ui.showResultButton.setVisible(self._unseenOutput is not None)
+
+    def _setShortcut(self, key):
+        """Let a key compare while the module is open."""
+        if self._shortcut is not None:
+            self._shortcut.setParent(None)
+            self._shortcut = None
+        if key is not None and slicer.util.mainWindow() is not None:
+            self._shortcut = qt.QShortcut(qt.QKeySequence(key), slicer.util.mainWindow())
+            self._shortcut.connect("activated()", self.onCompareButton)
 
     def _clearEmptyPath(self):
         """The parameter node shows an empty path as ".": what is typed behind it would be relative."""
@@ -349,6 +439,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._inputObserver.removeObservers()
         self._observedInput = volumeNode
+        if not self._run and volumeNode is not None:
+            self.ui.statusLabel.text = ""  # It is about another volume.
         if volumeNode is not None:
             for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
                 self._inputObserver.addObserver(volumeNode, event, self._scheduleUpdate)
@@ -361,9 +453,12 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._preview.stop()
         else:
             self._preview.update(self._parameterNode)
-        self.ui.previewLabel.text = problem or self._preview.text or self._previewRefusal
-        self.ui.previewLabel.setVisible(bool(self.ui.previewLabel.text))
-        self.ui.rotateViewButton.setVisible(self._preview.canRotate)
+        text = problem or self._preview.text or self._previewRefusal
+        self.ui.previewLabel.text = text
+        self.ui.previewLabel.setVisible(bool(text) and text not in self.ui.warningLabel.text)
+        remedy = self._preview.remedy
+        self.ui.remedyButton.text = remedy.label() if remedy else ""
+        self.ui.remedyButton.setVisible(remedy is not None)
         if self._preview.encoding:
             self._pollTimer.start()
 
@@ -434,7 +529,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if selected:
             parameterNode.livePreview = False
             self._preview.stop()
-        if self.parent.isEntered and not showInstead(run.inputVolume, run.output) and selected:
+        if not self.parent.isEntered:
+            self._unseenOutput = run.inputVolume, run.output
+        elif not showInstead(run.inputVolume, run.output) and selected:
             slicer.util.setSliceViewerLayers(background=run.output)
 
 
@@ -459,11 +556,20 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
     def volumeFacts(self, volumeNode):
         """What the panel needs to know of the input volume."""
         problem = volumeProblem(volumeNode)
+        if not problem and looksLikeLabels(volumeNode):
+            problem = _("{name} looks like a label map: resample it with nearest neighbor instead.").format(
+                name=volumeNode.GetName()
+            )
         if problem:
             return VolumeFacts(problem)
         sequence = sequenceOf(volumeNode)
         frames = max(1, sequence[1].GetNumberOfDataNodes()) if sequence else 1
         return VolumeFacts("", geometryOf(volumeNode), voxelTypeOf(volumeNode), frames, modalityOf(volumeNode))
+
+    def settings(self, parameterNode):
+        """What the user chose for the input volume."""
+        inputVolume = parameterNode.inputVolume
+        return settingsFromParameterNode(parameterNode, geometryOf(inputVolume), modalityOf(inputVolume))
 
     def process(
         self,

@@ -18,7 +18,7 @@ from NExpRLib.volumes.plan import Plan
 
 from .Models import ModelCache, cardOf, modelKey
 from .Parameters import NExpRSlicerParameterNode, Settings, settingsFromParameterNode
-from .PreviewGrid import NotShowable, PreviewGrid, sliceIndex, visibleGrid, wholeSliceGrid
+from .PreviewGrid import NotShowable, PreviewGrid, Remedy, sliceIndex, slicePosition, visibleGrid, wholeSliceGrid
 from .PreviewNode import DETAIL_CLEAR, PreviewNode
 from .SliceEncoder import EncodedSlice, SliceContent, SliceEncoder, VolumeRange, encodeSlice
 from .SliceViews import CornerText, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
@@ -26,13 +26,16 @@ from .Volumes import geometryOf, ijkToWorld, modalityOf, volumeOf, volumeProblem
 from .Worker import Worker
 
 LARGEST_PREVIEW = 2**25  # pixels, drawn in about a second
+_BESIDE = 0.05  # slices between the view and the slice that it shows, from which on it is said
 
 
 class LivePreview(VTKObservationMixin):
     """All methods are called in the main thread; only encoding runs in the worker's.
 
     :ivar text: what the preview shows, or why it shows nothing.
-    :ivar canRotate: whether rotateView() would make it show something.
+    :ivar shown: whether it shows a slice, or would but for showInput.
+    :ivar showInput: whether to show the input instead, to compare.
+    :ivar remedy: what applyRemedy() would do about it, or None.
     """
 
     def __init__(self, worker: Worker, models: ModelCache, onChanged: Callable[[], None]):
@@ -47,9 +50,11 @@ class LivePreview(VTKObservationMixin):
         self._drawn = ()  # (what the pixels depend on, in which view, where) or nothing
         self._range: tuple = (None, None)  # (of which volume and model, VolumeRange)
         self._index = 0  # of the slice that was shown last
+        self._forward = 1  # or -1: where the user scrolls to
         self._observed = []
         self.text = ""
-        self.canRotate = False
+        self.shown = self.showInput = False
+        self.remedy: Remedy | None = None
 
     @property
     def encoding(self) -> bool:
@@ -58,7 +63,7 @@ class LivePreview(VTKObservationMixin):
 
     def update(self, parameterNode: NExpRSlicerParameterNode) -> None:
         """Bring the preview into line with the parameters and the scene."""
-        self.canRotate = False
+        self.remedy, self.shown = None, False
         if not parameterNode.livePreview or parameterNode.inputVolume is None:
             self.stop()
             return
@@ -68,7 +73,7 @@ class LivePreview(VTKObservationMixin):
             self._observe(parameterNode.inputVolume)
         except NotShowable as reason:
             self._showNothing(str(reason))
-            self.canRotate = reason.rotatable
+            self.remedy = reason.remedy
         except ValueError as error:
             self._showNothing(str(error))
         except Exception as error:
@@ -80,14 +85,25 @@ class LivePreview(VTKObservationMixin):
         """Take over encoded slices; update() draws. See Worker.poll."""
         self._encoder.poll(timeout)
 
-    def rotateView(self, parameterNode: NExpRSlicerParameterNode) -> None:
-        """Turn the slice view to the plane that is refined."""
+    def applyRemedy(self, parameterNode: NExpRSlicerParameterNode) -> None:
+        """Change the slice view so that it shows the preview."""
         inputVolume = parameterNode.inputVolume
         plan = self._plan(parameterNode)[2]
         matrix = ijkToWorld(inputVolume)
         view = viewOf(inputVolume, matrix, plan.slice_axis)
-        if view is not None:
+        if view is None:
+            slicer.util.setSliceViewerLayers(background=inputVolume, fit=True)
+        elif self.remedy == Remedy.ROTATE_VIEW:
             rotateToPlane(view[0], matrix, plan.slice_axis)
+        elif self.remedy == Remedy.GO_TO_VOLUME:
+            center = [(size - 1) // 2 for size in inputVolume.GetImageData().GetDimensions()]
+            view[0].JumpSliceByCentering(*(matrix @ [*center, 1])[:3])
+        elif self.remedy == Remedy.GO_TO_SLICE:
+            xyToIJK = np.linalg.inv(matrix) @ xyToWorld(view[0])
+            width, height = viewSize(view[0])
+            there = xyToIJK @ [(width - 1) / 2, (height - 1) / 2, 0, 1]
+            there[plan.slice_axis] = round(there[plan.slice_axis])
+            view[0].JumpSliceByOffsetting(*(matrix @ there)[:3])
 
     def stop(self) -> None:
         """Leave nothing behind."""
@@ -99,7 +115,7 @@ class LivePreview(VTKObservationMixin):
         self._drawn = ()
         self._range = (None, None)
         self.text = ""
-        self.canRotate = False
+        self.remedy, self.shown, self.showInput = None, False, False
 
     def _plan(self, parameterNode: NExpRSlicerParameterNode) -> tuple[Settings, dict, Plan]:
         """Settings, model card and plan."""
@@ -115,7 +131,7 @@ class LivePreview(VTKObservationMixin):
         matrix = ijkToWorld(inputVolume)
         view = viewOf(inputVolume, matrix, plan.slice_axis)
         if view is None:
-            raise ValueError(_("Show the input volume in the background of a slice view to see the preview."))
+            raise NotShowable(_("No slice view shows the input volume in its background."), Remedy.SHOW_INPUT)
         sliceNode, compositeNode = view
         if showsSlab(sliceNode, matrix, plan.slice_axis):
             raise ValueError(_("The slice view shows a slab of several slices: switch slab reconstruction off there."))
@@ -137,11 +153,22 @@ class LivePreview(VTKObservationMixin):
         else:
             _checkSize(plan.shape)
             grid = wholeSliceGrid(plan, matrix, index)
+        self.shown = True
+        if self.showInput:
+            self._hide()
+            self._corner.show(sliceNode.GetLayoutName(), _("NExpR: input"))
+            return _("The input is shown, to compare.")
         self._draw(key, encoded, grid, compositeNode, parameterNode)
         self._node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom)
         shown = _("NExpR: inferred detail") if parameterNode.inferredDetail else _("NExpR: preview")
         self._corner.show(sliceNode.GetLayoutName(), shown)
-        return _describe(grid, index, sizes[plan.slice_axis], parameterNode, self._node.displayNode.GetWindow())
+        text = _describe(grid, index, sizes[plan.slice_axis], parameterNode, self._node.displayNode.GetWindow())
+        beside = abs(slicePosition(xyToIJK, viewSize(sliceNode), plan.slice_axis) - index)
+        if beside > _BESIDE:
+            self.remedy = Remedy.GO_TO_SLICE
+            distance = beside * np.linalg.norm(matrix[:3, plan.slice_axis])
+            text += " " + _("The view lies {distance:.2g} mm beside it.").format(distance=distance)
+        return text
 
     def _request(
         self,
@@ -157,8 +184,9 @@ class LivePreview(VTKObservationMixin):
         if self._range[0] != (volume, model):
             self._range = ((volume, model), VolumeRange(volumeOf(inputVolume).pixels, card))
         count = inputVolume.GetImageData().GetDimensions()[sliceAxis]
-        forward = -1 if index < self._index else 1
-        self._index = index
+        if index != self._index:
+            self._index, self._forward = index, 1 if index > self._index else -1
+        forward = self._forward
         content = partial(self._content, inputVolume, settings, sliceAxis)
         requests = [
             ((volume, model, sliceAxis, each), partial(content, each))

@@ -7,6 +7,7 @@ import slicer
 import NExpRLib
 from NExpRLib.volumes.plan import Plan
 
+from .Compare import rememberInput
 from .Parameters import Settings
 from .Volumes import displayLike
 
@@ -75,3 +76,5 @@ def recordProvenance(
     }
     for name, value in attributes.items():
         outputNode.SetAttribute(f"NExpR.{name}", value)
+    if outputNode.GetScene() is not None and outputNode.IsA("vtkMRMLVolumeNode"):
+        rememberInput(outputNode, inputVolume)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +15,30 @@ from NExpRLib.volumes.plan import Plan
 _TOLERANCE = 0.25
 
 
+class Remedy(enum.Enum):
+    """What one click can do about a view that shows no preview, or not quite where the slice is."""
+
+    SHOW_INPUT = "show input"
+    ROTATE_VIEW = "rotate view"
+    GO_TO_VOLUME = "go to volume"
+    GO_TO_SLICE = "go to slice"
+
+    def label(self) -> str:
+        labels = {
+            Remedy.SHOW_INPUT: _("Show the input in the views"),
+            Remedy.ROTATE_VIEW: _("Rotate slice view to the plane"),
+            Remedy.GO_TO_VOLUME: _("Go to the volume"),
+            Remedy.GO_TO_SLICE: _("Move the view to the slice"),
+        }
+        return labels[self]
+
+
 class NotShowable(ValueError):
-    """The slice view does not show a slice of the volume in the plane that is refined.
+    """The slice view does not show a slice of the volume in the plane that is refined."""
 
-    :ivar rotatable: whether turning the view to the plane helps.
-    """
-
-    def __init__(self, message: str, rotatable: bool = False):
+    def __init__(self, message: str, remedy: Remedy | None = None):
         super().__init__(message)
-        self.rotatable = rotatable
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,11 @@ class PreviewGrid:
     ijkToWorld: tuple[float, ...]
 
 
+def slicePosition(xyToIJK: np.ndarray, viewSize: tuple[int, int], sliceAxis: int) -> float:
+    """Where the center of a slice view lies across the slices of a volume; whole numbers are slices."""
+    return float(xyToIJK[sliceAxis] @ [(viewSize[0] - 1) / 2, (viewSize[1] - 1) / 2, 0, 1])
+
+
 def sliceIndex(xyToIJK: np.ndarray, viewSize: tuple[int, int], sliceAxis: int, size: int) -> int:
     """Which slice of the volume a slice view shows.
 
@@ -51,11 +72,10 @@ def sliceIndex(xyToIJK: np.ndarray, viewSize: tuple[int, int], sliceAxis: int, s
     """
     across = xyToIJK[sliceAxis]
     if abs(across[0] * viewSize[0]) + abs(across[1] * viewSize[1]) > _TOLERANCE:
-        raise NotShowable(_("The slice view is not parallel to the plane that is refined."), rotatable=True)
-    center = np.array([(viewSize[0] - 1) / 2, (viewSize[1] - 1) / 2, 0, 1])
-    index = int(np.floor(across @ center + 0.5))
+        raise NotShowable(_("The slice view is not parallel to the plane that is refined."), Remedy.ROTATE_VIEW)
+    index = int(np.floor(slicePosition(xyToIJK, viewSize, sliceAxis) + 0.5))
     if not 0 <= index < size:
-        raise NotShowable(_("The slice view shows no slice of the input volume."))
+        raise NotShowable(_("The slice view shows no slice of the input volume."), Remedy.GO_TO_VOLUME)
     return index
 
 
@@ -92,7 +112,7 @@ def visibleGrid(
         if abs(down @ along) > 1e-3 * np.linalg.norm(down) * np.linalg.norm(along):
             raise NotShowable(_("The transform of the input volume shears it, so that live zoom cannot follow."))
         raise NotShowable(
-            _("The slice view is turned within its plane, so that live zoom cannot follow."), rotatable=True
+            _("The slice view is turned within its plane, so that live zoom cannot follow."), Remedy.ROTATE_VIEW
         )
     # What little the view is turned is right at its center.
     rowOffset = xyToIJK[row, 3] + xyToIJK[row, columnAxis] * (viewSize[columnAxis] - 1) / 2
@@ -111,5 +131,5 @@ def _visible(offset: float, step: float, number: int, size: int) -> tuple[int, S
     positions = Samples(offset, step, number).positions()
     inside = np.flatnonzero((positions >= -0.5) & (positions <= size - 0.5))
     if inside.size == 0:
-        raise NotShowable(_("The slice view shows nothing of the slice."))
+        raise NotShowable(_("The slice view shows nothing of the slice."), Remedy.GO_TO_VOLUME)
     return int(inside[0]), Samples(float(positions[inside[0]]), float(step), int(inside.size))

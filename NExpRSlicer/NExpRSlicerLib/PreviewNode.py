@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import slicer
 
@@ -104,13 +107,15 @@ class PreviewNode:
         volumeID, opacity, compositing = self._previousForeground
         shown = (compositeNode.GetForegroundOpacity(), compositeNode.GetCompositing())
         if self.isShownIn(compositeNode) or not self.present:
-            compositeNode.SetForegroundVolumeID(volumeID)
+            with _unlinked(compositeNode):
+                compositeNode.SetForegroundVolumeID(volumeID)
         elif compositeNode.GetForegroundVolumeID() is not None and (
             volumeID is None or shown != (self._opacity, slicer.vtkMRMLSliceCompositeNode.Alpha)
         ):
             return  # The user chose another foreground, and this is how it is to be shown.
-        _setOpacity(compositeNode, opacity)
-        compositeNode.SetCompositing(compositing)
+        with _unlinked(compositeNode):
+            compositeNode.SetForegroundOpacity(opacity)
+            compositeNode.SetCompositing(compositing)
 
     def remove(self) -> None:
         """Leave the scene as if there had been no preview."""
@@ -168,9 +173,10 @@ class PreviewNode:
             compositeNode.GetForegroundOpacity(),
             compositeNode.GetCompositing(),
         )
-        compositeNode.SetForegroundVolumeID(self._node.GetID())
-        # Adding or subtracting the preview would show other intensities.
-        compositeNode.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Alpha)
+        with _unlinked(compositeNode):
+            compositeNode.SetForegroundVolumeID(self._node.GetID())
+            # Adding or subtracting the preview would show other intensities.
+            compositeNode.SetCompositing(slicer.vtkMRMLSliceCompositeNode.Alpha)
         if self._opacity is not None:
             _setOpacity(compositeNode, self._opacity)
 
@@ -197,13 +203,20 @@ def _isInSceneView(node: slicer.vtkMRMLNode) -> bool:
 
 
 def _setOpacity(compositeNode: slicer.vtkMRMLSliceCompositeNode, opacity: float) -> None:
-    """Of the foreground of this slice view only: those that are linked with it would follow."""
-    if compositeNode.GetForegroundOpacity() == opacity:
-        return  # Unlinking fires events even if nothing changes.
+    if compositeNode.GetForegroundOpacity() != opacity:  # Unlinking fires events even if nothing changes.
+        with _unlinked(compositeNode):
+            compositeNode.SetForegroundOpacity(opacity)
+
+
+@contextmanager
+def _unlinked(compositeNode: slicer.vtkMRMLSliceCompositeNode) -> Iterator[None]:
+    """Change this slice view only: those that are linked with it would follow."""
     linked = compositeNode.GetLinkedControl()
     compositeNode.SetLinkedControl(False)
-    compositeNode.SetForegroundOpacity(opacity)
-    compositeNode.SetLinkedControl(linked)
+    try:
+        yield
+    finally:
+        compositeNode.SetLinkedControl(linked)
 
 
 def _addOwn(node: slicer.vtkMRMLNode) -> None:

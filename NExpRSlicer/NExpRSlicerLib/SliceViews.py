@@ -61,6 +61,16 @@ def viewOf(
     return max(views, key=lambda view: abs(normal @ _normal(view[0])), default=None)
 
 
+def isShown(volumeNode: slicer.vtkMRMLVolumeNode | None) -> bool:
+    """Whether a slice view shows a volume, in the background or the foreground."""
+    if volumeNode is None:
+        return False
+    return any(
+        volumeNode.GetID() in (compositeNode.GetBackgroundVolumeID(), compositeNode.GetForegroundVolumeID())
+        for compositeNode in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    )
+
+
 def showInstead(volumeNode: slicer.vtkMRMLVolumeNode, outputVolume: slicer.vtkMRMLVolumeNode) -> bool:
     """Show another volume where a volume is shown, in the background or the foreground of slice views.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import slicer
 import vtk
@@ -9,9 +11,10 @@ from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
 from NExpRLib.volumes.geometry import Geometry
+from NExpRLib.volumes.labels import are_labels
 from NExpRLib.volumes.volume import Volume
 
-_hasAir = {}  # of the volume that was asked for last
+_memory = {}  # (what, volume node ID): (time stamp of the voxels, answer)
 
 
 def volumeProblem(volumeNode: object) -> str:
@@ -79,14 +82,27 @@ def modalityOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> str:
 
 
 def _hasAirOfCT(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    key = (volumeNode.GetID(), volumeNode.GetImageData().GetMTime())
-    if key not in _hasAir:
-        voxels = vtk_to_numpy(volumeNode.GetImageData().GetPointData().GetScalars())
-        sample = voxels[:: 1 + voxels.size // 100_000]
-        near = np.count_nonzero((sample > -1100) & (sample < -900))
-        _hasAir.clear()  # It is asked for the selected volume, many times.
-        _hasAir[key] = bool(near > 0.02 * sample.size)
-    return _hasAir[key]
+    def look(pixels: np.ndarray) -> bool:
+        return bool(np.count_nonzero((pixels > -1100) & (pixels < -900)) > 0.02 * pixels.size)
+
+    return _seen(volumeNode, look)
+
+
+def looksLikeLabels(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    """Whether the voxels are few integers in large regions, as far as some of the slices tell."""
+    return _seen(volumeNode, are_labels)
+
+
+def _seen(volumeNode: slicer.vtkMRMLScalarVolumeNode, look: Callable[[np.ndarray], bool]) -> bool:
+    """What some slices of a volume look like: it is asked often, and about the selected volume."""
+    key = (look.__qualname__, volumeNode.GetID())
+    time = volumeNode.GetImageData().GetMTime()
+    if _memory.get(key, (None, False))[0] != time:
+        pixels = slicer.util.arrayFromVolume(volumeNode)
+        if len(_memory) > 100:
+            _memory.clear()
+        _memory[key] = time, look(pixels[:: 1 + pixels.size // 1_000_000])
+    return _memory[key][1]
 
 
 def geometryOf(volumeNode: slicer.vtkMRMLVolumeNode) -> Geometry:

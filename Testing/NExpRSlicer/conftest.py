@@ -64,12 +64,13 @@ def widget(scene, tiny_model_folder):
     """The module as the user finds it after loading a volume and choosing a model."""
     import slicer.util
 
-    from .gui_stand_ins import Timer
+    from .gui_stand_ins import Shortcut, Timer
     from .opened_widget import opened
     from .stage import add_view
     from .volumes import add_volume, matrix_of, smooth_pixels
 
     Timer.active.clear()
+    Shortcut.present.clear()
     add_view(scene, "Red", "Axial")
     volume = add_volume(smooth_pixels((4, 20, 24)), matrix_of("axial", origin=(0, 0, 0)))
     slicer.util.setSliceViewerLayers(background=volume)

@@ -21,12 +21,41 @@ class Signal:
             slot(*arguments)
 
 
+class Palette:
+    """Of a theme; its window has a lightness from 0 to 255."""
+
+    Window = object()
+    lightness = 240
+
+    def color(self, role):
+        return types.SimpleNamespace(lightness=lambda: Palette.lightness)
+
+
+class Shortcut:
+    """A key of the main window."""
+
+    present = []
+
+    def __init__(self, key, window):
+        self.key, self.window = key, window
+        Shortcut.present.append(self)
+
+    def connect(self, signal, slot):
+        self.press = slot
+
+    def setParent(self, parent):
+        Shortcut.present.remove(self)
+
+
 class Widget:
     def __init__(self, className, name, parameterName):
         self.className, self.name, self.parameterName = className, name, parameterName
         self.text = self.toolTip = self.currentPath = ""
         self.enabled = self.visible = True
         self.value = self.maximum = 0
+        self.checked = False
+        self.styleSheet = ""
+        self.palette = Palette()
         self.currentIndex, self.items = -1, []
         self.clicked, self.validInputChanged, self.activated = Signal(), Signal(), Signal()
 
@@ -135,6 +164,8 @@ def install(slicer):
         return
     sys.modules["qt"] = types.ModuleType("qt")
     sys.modules["qt"].QTimer = Timer
+    sys.modules["qt"].QPalette = Palette
+    sys.modules["qt"].QShortcut, sys.modules["qt"].QKeySequence = Shortcut, str
     sys.modules["ctk"] = types.ModuleType("ctk")
     slicer.app = types.SimpleNamespace(
         testingEnabled=lambda: True, connect=lambda signal, slot: None, layoutManager=lambda: None
@@ -149,3 +180,4 @@ def install(slicer):
     if hasattr(slicer, "util"):
         slicer.util.loadUI = loadUI
         slicer.util.childWidgetVariables = lambda top: loaded[id(top)]
+        slicer.util.mainWindow = lambda: "main window"

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 import slicer
 import slicer.util
 from NExpRSlicerLib.Parameters import Plane, TargetMode
+from NExpRSlicerLib.PreviewGrid import Remedy
 
 from NExpRLib.kspace import zero_fill
 from NExpRSlicer import NExpRSlicerLogic
@@ -41,8 +42,8 @@ def test_real_oblique_volume(stage, real_data, name):
     stage.center(volume, 7)
     stage.parameters.inputVolume = volume
     stage.settle()
-    assert stage.preview.canRotate
-    stage.preview.rotateView(stage.parameters)
+    assert stage.preview.remedy == Remedy.ROTATE_VIEW
+    stage.preview.applyRemedy(stage.parameters)
     node = stage.settle()
     assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(7, scale=2), rtol=1e-3, atol=0.1)
 
@@ -148,12 +149,12 @@ def test_oblique_volume_needs_a_turn_of_the_view(scene, tiny_model_folder, direc
     stage = Stage(scene, tiny_model_folder, direction)
     stage.settle()
     assert stage.shownIn() == []
-    assert stage.preview.canRotate
+    assert stage.preview.remedy == Remedy.ROTATE_VIEW
     assert "not parallel" in stage.preview.text
-    stage.preview.rotateView(stage.parameters)
+    stage.preview.applyRemedy(stage.parameters)
     stage.settle()
     assert len(stage.shownIn()) == 1
-    assert not stage.preview.canRotate
+    assert stage.preview.remedy != Remedy.ROTATE_VIEW
     stage.preview.stop()
     stage.worker.stop()
 
@@ -244,8 +245,8 @@ def test_rotated_view_stays_rectangular_where_a_transform_shears(stage):
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shear))
     stage.volume.SetAndObserveTransformNodeID(transform.GetID())
     stage.settle()
-    assert stage.preview.canRotate
-    stage.preview.rotateView(stage.parameters)
+    assert stage.preview.remedy == Remedy.ROTATE_VIEW
+    stage.preview.applyRemedy(stage.parameters)
     axes = slicer.util.arrayFromVTKMatrix(stage.views["Red"][0].GetSliceToRAS())[:3, :3]
     assert np.allclose(axes.T @ axes, np.eye(3), atol=1e-9)
     stage.settle()
@@ -253,7 +254,63 @@ def test_rotated_view_stays_rectangular_where_a_transform_shears(stage):
     stage.parameters.liveZoom = True
     stage.settle()
     assert "shears" in stage.preview.text
-    assert not stage.preview.canRotate
+    assert stage.preview.remedy is None
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        (lambda s: [composite.SetBackgroundVolumeID(None) for _node, composite in s.views.values()], "show input"),
+        (lambda s: s.views["Red"][0].SetSliceOffset(500), "go to volume"),
+        (lambda s: s.views["Red"][0].SetSliceToRASByNTP(0.1, 0, 1, 1, 0, 0, 0, 0, 0, 0), "rotate view"),
+        (
+            lambda s: (setattr(s.parameters, "liveZoom", True), s.views["Red"][0].SetXYZOrigin(99, 0, 0)),
+            "go to volume",
+        ),
+        (lambda s: s.views["Red"][0].SetSliceOffset(6.9), "go to slice"),
+    ],
+)
+def test_one_click_shows_the_preview(stage, change, remedy):
+    stage.settle()
+    change(stage)
+    stage.settle()
+    assert stage.preview.remedy == Remedy(remedy)
+    assert stage.shownIn() == (["Red"] if remedy == "go to slice" else [])
+    stage.preview.applyRemedy(stage.parameters)
+    stage.settle()
+    assert stage.preview.remedy in (None, Remedy.GO_TO_SLICE)
+    assert stage.shownIn() == ["Red"]
+
+
+def test_view_beside_its_slice_is_said_and_moved_there(stage):
+    stage.views["Red"][0].SetSliceOffset(6.9)
+    stage.settle()
+    assert "Slice 3 of 5" in stage.preview.text
+    assert "0.9 mm beside" in stage.preview.text
+    before = slicer.util.arrayFromVTKMatrix(stage.views["Red"][0].GetSliceToRAS())
+    stage.preview.applyRemedy(stage.parameters)
+    after = slicer.util.arrayFromVTKMatrix(stage.views["Red"][0].GetSliceToRAS())
+    before[2, 3] = 6
+    assert np.allclose(after, before)
+    stage.settle()
+    assert "beside" not in stage.preview.text
+    assert stage.preview.remedy is None
+
+
+def test_input_is_shown_to_compare(stage):
+    stage.settle()
+    assert stage.preview.shown
+    stage.preview.showInput = True
+    stage.settle()
+    assert stage.preview.shown
+    assert stage.shownIn() == []
+    stage.center(stage.volume, 3)
+    stage.settle()
+    assert stage.shownIn() == []
+    stage.preview.showInput = False
+    node = stage.settle()
+    assert stage.shownIn() == ["Red"]
+    assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(3, scale=2), atol=1e-2)
 
 
 def test_nonlinear_transform_is_explained(stage):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from NExpRSlicerLib.PreviewGrid import NotShowable, sliceIndex, visibleGrid, wholeSliceGrid
+from NExpRSlicerLib.PreviewGrid import NotShowable, Remedy, sliceIndex, visibleGrid, wholeSliceGrid
 
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.plan import plan_upsampling
@@ -89,7 +89,7 @@ def test_index_is_that_of_the_nearest_slice():
     assert sliceIndex(xyToIJK, (90, 80), 2, 5) == 3
     with pytest.raises(NotShowable) as caught:
         sliceIndex(view(oblique(), 5.0, k=5)[0], (90, 80), 2, 5)
-    assert not caught.value.rotatable
+    assert caught.value.remedy == Remedy.GO_TO_VOLUME
 
 
 def test_tilted_and_turned_views_are_told_apart():
@@ -97,19 +97,19 @@ def test_tilted_and_turned_views_are_told_apart():
     tilted[2, 0] = 0.02
     with pytest.raises(NotShowable, match="not parallel") as caught:
         sliceIndex(tilted, (90, 80), 2, 5)
-    assert caught.value.rotatable
+    assert caught.value.remedy == Remedy.ROTATE_VIEW
     turned, world = view(oblique(), 5.0)
     angle = np.deg2rad(5)
     turned[:2, :2] = turned[:2, :2] @ [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     sliceIndex(turned, (90, 80), 2, 5)
     with pytest.raises(NotShowable, match="turned") as caught:
         visibleGrid(target_of(oblique(), 2), (SIZE[1], SIZE[0]), turned, world, (90, 80))
-    assert caught.value.rotatable
+    assert caught.value.remedy == Remedy.ROTATE_VIEW
     sheared, _ = view(oblique(), 5.0)
     sheared[0, 1] = 0.05
     with pytest.raises(NotShowable, match="shears") as caught:
         visibleGrid(target_of(oblique(), 2), (SIZE[1], SIZE[0]), sheared, world, (90, 80))
-    assert not caught.value.rotatable
+    assert caught.value.remedy is None
 
 
 def test_nothing_visible():

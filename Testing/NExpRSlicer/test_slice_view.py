@@ -11,6 +11,7 @@ import slicer
 import slicer.util
 import vtk
 from NExpRSlicerLib.Parameters import Plane
+from NExpRSlicerLib.PreviewGrid import Remedy
 from scipy.ndimage import map_coordinates
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -29,8 +30,8 @@ def view_of(scene, tiny_model_folder):
         stage.volume.GetDisplayNode().SetInterpolate(interpolate)
         stage.parameters.liveZoom = liveZoom
         stage.settle()
-        if stage.preview.canRotate:
-            stage.preview.rotateView(stage.parameters)
+        if stage.preview.remedy == Remedy.ROTATE_VIEW:
+            stage.preview.applyRemedy(stage.parameters)
             stage.settle()
         (name,) = stage.shownIn()
         sliceNode = stage.views[name][0]

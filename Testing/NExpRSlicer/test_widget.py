@@ -124,15 +124,15 @@ def test_zooming_the_view_updates_the_preview(widget, scene):
 def test_view_that_is_not_parallel_offers_rotation(widget, scene):
     widget._parameterNode.livePreview = True
     wait(lambda: preview() is not None)
-    assert not widget.ui.rotateViewButton.visible
+    assert not widget.ui.remedyButton.visible
     sliceNode = scene.GetFirstNodeByClass("vtkMRMLSliceNode")
     sliceNode.SetSliceToRASByNTP(0.1, 0, 1, 1, 0, 0, 0, 0, 0, 0)
     process_events()
-    assert widget.ui.rotateViewButton.visible
+    assert widget.ui.remedyButton.visible
     assert scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetForegroundVolumeID() is None
-    widget.ui.rotateViewButton.click()
+    widget.ui.remedyButton.click()
     wait(lambda: "48 x 40" in widget.ui.previewLabel.text)
-    assert not widget.ui.rotateViewButton.visible
+    assert not widget.ui.remedyButton.visible
 
 
 def test_preview_ends_with_the_module_and_comes_back(widget):
@@ -302,8 +302,9 @@ def test_declined_installation_is_calm(widget, monkeypatch):
     widget._parameterNode.livePreview = True
     widget.ui.livePreviewCheckBox.click(True)
     assert not widget._parameterNode.livePreview
-    assert widget.ui.statusLabel.text == "PyTorch was not installed."
+    assert widget.ui.previewLabel.text == "PyTorch was not installed."
     widget.ui.applyButton.click()
+    assert widget.ui.statusLabel.text == "PyTorch was not installed."
     assert widget.ui.applyButton.text == "Apply"
 
 

@@ -68,7 +68,7 @@ assert widget.ui.applyButton.text == "Apply"
 widget._parameterNode.livePreview = True
 widget.ui.statusLabel.text = ""
 widget.ui.livePreviewCheckBox.click(True)
-assert "extension PyTorch" in widget.ui.statusLabel.text
+assert "extension PyTorch" in widget.ui.previewLabel.text
 assert not widget._parameterNode.livePreview
 gui_stand_ins.process_events(3)
 assert "extension PyTorch" in widget.ui.previewLabel.text and widget.ui.previewLabel.visible

@@ -1,0 +1,121 @@
+"""Comparing with the input in one click, in place and side by side."""
+
+import pytest
+
+pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
+import numpy as np
+import slicer
+import slicer.util
+
+from .gui_stand_ins import Shortcut, process_events
+from .opened_widget import outputs, preview, wait
+from .stage import add_view
+
+
+def background(scene):
+    return scene.GetNodeByID(scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetBackgroundVolumeID())
+
+
+def press(key):
+    (shortcut,) = (each for each in Shortcut.present if each.key == key)
+    shortcut.press()
+    process_events()
+
+
+def applied(widget, scene):
+    widget.ui.applyButton.click()
+    wait(lambda: outputs(scene))
+    process_events()
+    return outputs(scene)[0]
+
+
+def test_nothing_to_compare(widget):
+    assert not widget.ui.compareButton.enabled
+    assert not widget.ui.sideBySideButton.enabled
+    press("C")
+    assert not widget.ui.compareButton.checked
+
+
+def test_preview_and_input_by_button_and_key(widget, scene):
+    widget._parameterNode.livePreview = True
+    wait(lambda: preview() is not None)
+    foreground = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetForegroundVolumeID
+    for compare in (widget.ui.compareButton.click, lambda: press("C")):
+        compare()
+        process_events()
+        assert foreground() is None
+        assert widget.ui.compareButton.checked
+        compare()
+        process_events()
+        assert foreground() == preview().GetID()
+        assert not widget.ui.compareButton.checked
+
+
+def test_result_and_input(widget, scene):
+    output = applied(widget, scene)
+    assert background(scene) is output
+    press("C")
+    assert background(scene) is widget._parameterNode.inputVolume
+    assert widget.ui.compareButton.checked
+    press("C")
+    assert background(scene) is output
+
+
+def test_result_of_a_loaded_scene_knows_its_input(widget, scene):
+    output = applied(widget, scene)
+    assert output.GetNodeReference("NExpR.Input") is widget._parameterNode.inputVolume
+    scene.RemoveNode(output)
+    process_events()
+    assert not widget.ui.compareButton.enabled
+
+
+def test_key_belongs_to_the_open_module(widget):
+    widget.exit()
+    assert Shortcut.present == []
+    widget.enter()
+    assert [shortcut.key for shortcut in Shortcut.present] == ["C"]
+
+
+def test_run_that_ends_in_another_module_offers_its_result(widget, scene):
+    widget.ui.applyButton.click()
+    widget.exit()
+    widget.parent.isEntered = False
+    wait(lambda: outputs(scene))
+    widget.parent.isEntered = True
+    widget.enter()
+    process_events()
+    assert widget.ui.showResultButton.visible
+    assert background(scene) is widget._parameterNode.inputVolume
+    widget.ui.showResultButton.click()
+    process_events()
+    assert background(scene) is outputs(scene)[0]
+    assert not widget.ui.showResultButton.visible
+
+
+def test_side_by_side_and_back(widget, scene):
+    layout = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
+    for arrangement in (layout.SlicerLayoutFourUpView, layout.SlicerLayoutSideBySideView):
+        layout.AddLayoutDescription(arrangement, "<layout/>")
+    layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
+    add_view(scene, "Yellow", "Sagittal")
+    output = applied(widget, scene)
+    views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    composites = [slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(view) for view in views]
+    before = [slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS()) for view in views]
+    volumes = [composite.GetBackgroundVolumeID() for composite in composites]
+    widget.ui.sideBySideButton.click()
+    process_events()
+    assert layout.GetViewArrangement() == layout.SlicerLayoutSideBySideView
+    shown = [composite.GetBackgroundVolumeID() for composite in composites]
+    assert shown == [output.GetID(), widget._parameterNode.inputVolume.GetID()]
+    left, right = (slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS()) for view in views)
+    assert np.array_equal(left, right)
+    assert all(composite.GetLinkedControl() for composite in composites)
+    assert widget.ui.sideBySideButton.checked
+    widget.ui.sideBySideButton.click()
+    process_events()
+    assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpView
+    assert [composite.GetBackgroundVolumeID() for composite in composites] == volumes
+    for view, matrix in zip(views, before):
+        assert np.allclose(slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS()), matrix)
+    assert not any(composite.GetLinkedControl() for composite in composites)
