@@ -114,7 +114,7 @@ def _set_off_from_zero(pixels, highest):
     """Whether some voxels are 0 and no others near it, as those outside of a map of times or diffusion."""
     sample = pixels.ravel()[:: 1 + pixels.size // _SAMPLES]
     others = sample[sample > 0]
-    return 0.01 * sample.size < sample.size - others.size and bool(others.size) and others.min() > 0.05 * highest
+    return 0.01 * sample.size < sample.size - others.size and bool(others.size) and others.min() > 0.2 * highest
 
 
 def _default_fill(pixels, facts):

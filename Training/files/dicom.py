@@ -56,7 +56,9 @@ def dicom_series(paths):
     for file in files:
         if not file.left_out:
             groups.setdefault(file.series, []).append(file)
-    unknown = groups.pop("", [])
+    unknown = [file for file in groups.get("", []) if file.damage]  # They may belong to any series.
+    if unknown:
+        groups.pop("")
     names = set()
     series = []
     for members in sorted(groups.values(), key=lambda members: (members[0].number, members[0].path)):
@@ -103,6 +105,10 @@ def _converted(files):
     if not known and not all(file.mosaic for file in files):
         raise ValueError("its files are of several kinds: split the series first")
     stacks = stacks_of(files) if known else []
+    if len(stacks) > 1 and sum(len(stack.files) for stack in stacks if stack is not None) == len(files):
+        # One by one: dcm2niix would stack the orientations of a CT localizer.
+        converted = [part for stack in stacks for part in _converted(tuple(files[index] for index in stack.files))]
+        return _with_own_suffixes(converted)
     with tempfile.TemporaryDirectory(prefix="nexpr-") as folder:
         inputs, outputs = Path(folder, "in"), Path(folder, "out")
         inputs.mkdir()
@@ -118,6 +124,15 @@ def _converted(files):
     for part in parts:
         _keep_facts(part.image, files, part.stack)
     return [(part.suffix, _straight(part.image, part.stack)) for part in parts]
+
+
+def _with_own_suffixes(converted):
+    result, taken = [], set()
+    for suffix, image in converted:
+        own = next(name for name in (suffix, *(f"{suffix}_{n}" for n in range(2, 10000))) if name not in taken)
+        taken.add(own)
+        result.append((own, image))
+    return result
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ _READ = (
     "Rows",
     "Columns",
     "SamplesPerPixel",
+    "PhotometricInterpretation",
     "BitsAllocated",
     "NumberOfFrames",
     "PixelSpacing",
@@ -156,11 +157,9 @@ def _facts(path, header):
         if sop_class.removesuffix(".1") in _IMAGE_CLASSES and modality in ("", "MR", "CT", "PT"):
             return DicomFile(**known, damage="it is an image without pixels")
         return DicomFile(**known, left_out=_name_of_class(header, sop_class))
-    if not series:
-        return DicomFile(**known, damage="it does not say to which series it belongs")
     if modality in _NOT_VOLUMES:
         return DicomFile(**known, left_out=_NOT_VOLUMES[modality])
-    if int(header.get("SamplesPerPixel") or 1) != 1:
+    if int(header.get("SamplesPerPixel") or 1) != 1 or header.get("PhotometricInterpretation") == "PALETTE COLOR":
         return DicomFile(**known, left_out="color picture")
     damage = _damage_of_pixels(path, header, pixels)
     rows, columns = int(header.Rows), int(header.Columns)

@@ -332,10 +332,13 @@ def _right_angled(affine, sizes):
     """
     spacing = _spacing(affine)
     axes = affine[:3, :3] / spacing
-    # Axes along which there is one voxel only may point anywhere: nothing lies along them.
-    count = [axis for axis in range(3) if sizes[axis] > 1]
+    single = [axis for axis in range(3) if sizes[axis] == 1]
+    if len(single) == 1:  # Nothing lies along it: it stands upright on the others.
+        one, other = (axis for axis in range(3) if axis not in single)
+        upright = np.cross(axes[:, one], axes[:, other])
+        axes[:, single[0]] = upright * np.sign(upright @ axes[:, single[0]]) / np.linalg.norm(upright)
     cosines = np.abs(axes.T @ axes - np.eye(3))
-    if cosines.max() > _SHEAR and cosines[np.ix_(count, count)].max(initial=0) > _SHEAR:
+    if cosines.max() > _SHEAR:
         raise ValueError(
             "its axes are not at right angles to each other, as after gantry tilt: resample it onto a grid whose axes "
             "are"

@@ -44,7 +44,7 @@ def kind_of(status, err):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", metavar="FOLDER")
-    command, ends, wrong = Command("mri-fast"), Counter(), 0
+    command, ends, wrong = Command("mri-fast", limit=300), Counter(), 0
     for source in inputs(parser.parse_args().folders):
         with tempfile.TemporaryDirectory(prefix="nexpr-study-") as name:
             output = Path(name, "out") if source.is_dir() else Path(name, "out.nii.gz")

@@ -126,9 +126,12 @@ def test_slices_of_different_pixel_spacings(refused, tmp_path):
     assert "pixel spacing" in refused(tmp_path / "in", tmp_path / "out.nrrd", "--scale", 2)
 
 
-def test_every_orientation_of_a_localizer_is_a_volume(upsample, tmp_path):
+@pytest.mark.parametrize("modality", ["MR", "CT"])
+def test_every_orientation_of_a_localizer_is_a_volume(upsample, tmp_path, modality):
     orientations = [(1, 0, 0, 0, 1, 0), (0, 1, 0, 0, 0, -1), (1, 0, 0, 0, 0, -1)]
-    write_series(tmp_path / "in", noise(3), [(-8, -8, 0), (0, -8, 8), (-8, 0, 8)], orientation=orientations)
+    write_series(
+        tmp_path / "in", noise(3), [(-8, -8, 0), (0, -8, 8), (-8, 0, 8)], orientation=orientations, modality=modality
+    )
     assert upsample(tmp_path / "in", tmp_path / "out", "--scale", 2)[0] == 0
     assert len(list((tmp_path / "out").iterdir())) == 3
 
@@ -239,6 +242,13 @@ def test_file_of_an_unknown_series_stops_all(refused, tmp_path):
     folder = write_series(tmp_path / "in", noise(), UP)
     (folder / "bad.dcm").write_bytes(bytes(128) + b"DICM" + (folder / "000.dcm").read_bytes()[132:200])
     assert "bad.dcm cannot be read" in refused(folder, tmp_path / "out.nrrd", "--scale", 2)
+
+
+def test_whole_files_of_no_series_stop_nothing(upsample, tmp_path):
+    folder = write_series(tmp_path / "in", noise(), UP, SeriesDescription="good")
+    write_slice(folder / "single.dcm", noise()[0], SeriesInstanceUID=None, SeriesNumber=2)
+    assert upsample(folder, tmp_path / "out", "--scale", 2)[0] == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["001_good.nii.gz", "002.nii.gz"]
 
 
 def test_other_objects_beside_images_are_named(upsample, tmp_path):

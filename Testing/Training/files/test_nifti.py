@@ -163,6 +163,15 @@ def test_shear(tmp_path, shear, codes):
     assert np.abs(places - (np.array([[*c, 1] for c in corners]) @ affine.T)[:, :3]).max() < 40 * shear + 1e-4
 
 
+def test_single_slice_has_no_shear(tmp_path):
+    """As dcm2niix writes one slice of a CT with a tilted gantry."""
+    affine = affine_of(np.array([[1, 0, 0], [0, 0.93, 0], [0, -0.37, 1]]), (0.4, 0.4, 5))
+    path = written(tmp_path / "a.nii", pixels((30, 30, 1)), affine, affine, (1, 0))
+    image = read_volume(path)
+    corner = np.array(image.TransformIndexToPhysicalPoint((29, 29, 0))) * (-1, -1, 1)
+    assert corner == pytest.approx((affine @ [29, 29, 0, 1])[:3], abs=1e-4)
+
+
 def test_shear_from_a_tenth_of_a_voxel_is_said(tmp_path):
     affine = affine_of(np.array([[1, 1e-3, 0], [0, 1, 0], [0, 0, 1]]), (1, 1, 3))
     large = written(tmp_path / "a.nii", pixels((500, 500, 2)), affine, affine, (1, 0))
