@@ -22,21 +22,34 @@ def model_names() -> list[str]:
     return sorted(path.parent.name for path in MODELS_FOLDER.glob("*/card.json"))
 
 
-def model_cards() -> dict[str, dict[str, Any]]:
+def model_cards(of_stacks: bool = False) -> dict[str, dict[str, Any]]:
     """Cards of the models in the package by name, in the order in which users are offered them.
 
     Those that are not readable are left out.
 
-    >>> list(model_cards())[:2]
-    ['mri', 'mri-fast']
+    >>> list(model_cards())
+    ['mri', 'mri-fast', 'ct']
+
+    :param of_stacks: those of the models that refine stacks of slices, instead of the pixels of each.
     """
     cards = {}
     for name in model_names():
         try:
-            cards[name] = read_card(name)
+            card = read_card(name)
         except ValueError:
             continue
+        if is_of_stacks(card) == of_stacks:
+            cards[name] = card
     return dict(sorted(cards.items(), key=lambda item: item[1].get("order", len(cards))))
+
+
+def is_of_stacks(card: dict[str, Any]) -> bool:
+    """Whether a model refines stacks of slices rather than their pixels.
+
+    >>> is_of_stacks(read_card("mri"))
+    False
+    """
+    return card.get("degradation") == "slices"
 
 
 def slices_model_for(card: dict[str, Any]) -> str:
@@ -49,8 +62,8 @@ def slices_model_for(card: dict[str, Any]) -> str:
     :raises ValueError: if there is none.
     """
     modality = card.get("modality")
-    for name, other in model_cards().items():
-        if other.get("degradation") == "slices" and other.get("modality") == modality:
+    for name, other in model_cards(of_stacks=True).items():
+        if other.get("modality") == modality:
             return name
     raise ValueError(
         f"There is no model for stacks of {modality or 'such'} slices in the package: refine only their pixels, "

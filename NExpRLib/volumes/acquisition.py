@@ -128,6 +128,11 @@ def inspect(image: sitk.Image) -> Acquisition:
 def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int = "auto") -> Acquisition:
     """As :func:`inspect`; CT, and images with signed values or voxels that are no numbers, are taken as stored.
 
+    >>> rng = np.random.default_rng(0)
+    >>> grid = Geometry((64, 64, 1), (1.0,) * 3, (0.0,) * 3, np.eye(3))
+    >>> inspect_volume(Volume(rng.normal(100, 10, (1, 64, 64)), grid)).measured_size
+    (64, 64, 1)
+
     :param header: facts of the DICOM header under their BIDS names.
     :param plane: that was acquired, see :func:`~.geometry.slice_axis`.
     """
@@ -171,6 +176,10 @@ def measured_sizes(
     geometry: Geometry, measured: str | ArrayLike, across: int | None, acquisition: Acquisition | None
 ) -> tuple[int, ...]:
     """Measured pixels per image axis; across the plane, and as stored, what is stored.
+
+    >>> grid = Geometry((512, 512, 20), (0.45, 0.45, 4.0), (0.0,) * 3, np.eye(3))
+    >>> measured_sizes(grid, 0.9, 2, None)
+    (256, 256, 20)
 
     :param measured: ``auto`` (as recognized), ``stored``, or the size of measured pixels in mm: one for rows and
         columns, or (rows, columns).

@@ -56,6 +56,10 @@ class Edge:
 def spectra(slices: np.ndarray) -> tuple[Spectrum, Spectrum]:
     """Spectra along rows' axis (h) and columns' axis (w) of slices.
 
+    >>> rows, columns = spectra(np.random.default_rng(0).normal(100, 10, (2, 64, 48)))
+    >>> measured_edge(rows).share
+    1.0
+
     Borders and constant areas (masks, saturation) are faded out, so that their edges have no part in it.
 
     :param slices: real array (n, h, w), finite.
@@ -79,7 +83,14 @@ def spectra(slices: np.ndarray) -> tuple[Spectrum, Spectrum]:
 
 
 def measured_edge(spectrum: Spectrum) -> Edge:
-    """The outermost step of a spectrum that is surely one."""
+    """The outermost step of a spectrum that is surely one.
+
+    >>> from NExpRLib.kspace import kspace_crop, zero_fill
+    >>> noise = np.random.default_rng(0).normal(100, 10, (4, 128, 128))
+    >>> interpolated = zero_fill(kspace_crop(noise, (96, 128)), (128, 128))
+    >>> [measured_edge(spectrum).share < 0.8 for spectrum in spectra(interpolated)]
+    [True, False]
+    """
     if 2 * len(spectrum.frequency) < _FEWEST_PIXELS:
         return Edge()
     fits = np.concatenate([_fits(spectrum, width) for width in _WIDTHS])

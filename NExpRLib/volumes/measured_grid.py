@@ -79,7 +79,12 @@ class MeasuredGrid:
 
 
 def continues_periodically(slices: np.ndarray, axis: int) -> bool:
-    """Whether the last pixels along an axis go on in the first ones as smoothly as neighbors do elsewhere."""
+    """Whether the last pixels along an axis go on in the first ones as smoothly as neighbors do elsewhere.
+
+    >>> wave = np.cos(2 * np.pi * np.arange(16) / 16)[None, :, None]
+    >>> continues_periodically(wave, 1), continues_periodically(wave[:, :9], 1)
+    (True, False)
+    """
     if slices.shape[axis] < 2:
         return True
     step = np.diff(slices.astype(np.float32), axis=axis)

@@ -6,6 +6,10 @@ import numpy as np
 def noise_level(slices: np.ndarray) -> tuple[float, float]:
     """Standard deviation of the noise, and the mean signal.
 
+    >>> sigma, signal = noise_level(np.random.default_rng(0).normal(100, 5, (4, 64, 64)))
+    >>> round(sigma), round(signal)
+    (5, 100)
+
     Mixed second differences hold the noise and hardly any anatomy (Immerkaer 1996). Their median is taken where the
     signal is bright, so that its noise is Gaussian, and flat.
 

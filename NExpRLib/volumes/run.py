@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..allocator import freed_memory_kept, return_freed_memory
 from ..intensity import to_dtype
+from ..model_card import is_of_stacks
 from .checks import check_memory, check_values
 from .in_plane import refine_slices
 from .measured_grid import MeasuredGrid
@@ -72,8 +73,13 @@ class Upsampling:
         :param slices_model: loaded model for stacks of slices, where the plan refines these.
         :param batch_size: slices per batch; by default as many as suit the device.
         :return: volume of the input's pixel type; integers are rounded and saturated.
+        :raises ValueError: for a model of the other kind.
         :raises MemoryError: when not even a small tile fits into memory.
         """
+        if is_of_stacks(model.card):
+            raise ValueError(
+                f'The model "{model.card["name"]}" refines stacks of slices: choose another one for their pixels.'
+            )
         slices = self._volume.slices(self.plan.slice_axis)
         result = Volume.empty(self.plan.geometry, slices.dtype, self._volume.periodic)
         refined = result.slices(self.plan.slice_axis)

@@ -10,7 +10,7 @@ training data was and restored at 2x, when all of its intensities are seen as 0 
 import sys
 
 from NExpRLib import load_model
-from NExpRLib.model_card import model_names
+from NExpRLib.model_card import model_cards
 
 from ..data.degradation import degrade, grid_of
 from ..evaluation.metrics import psnr
@@ -29,7 +29,7 @@ def restored(model, truth, seen):
 
 
 def main(volumes):
-    models = [load_model(name) for name in model_names()]
+    models = [load_model(name) for name in model_cards()]
     rows = []
     for name, image in volumes:
         truth = middle_slice(image)

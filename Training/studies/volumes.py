@@ -7,7 +7,7 @@ import SimpleITK as sitk
 
 from NExpRLib import load_model
 from NExpRLib.intensity import robust_range
-from NExpRLib.model_card import model_names
+from NExpRLib.model_card import model_cards
 
 from ..evaluation.metrics import normalized_slices
 from ..evaluation.restorers import classical_methods
@@ -53,7 +53,7 @@ def doubling_methods(intensity_range=None):
 
     :param intensity_range: that models see as 0 and 1; the robust range of the slice, if left out.
     """
-    models = {name: load_model(name) for name in model_names()}
+    models = {name: load_model(name) for name in model_cards()}
     of_models = {
         name: lambda pixels, model=model: model.represent(pixels, intensity_range).rasterize(2)
         for name, model in models.items()
