@@ -18,6 +18,7 @@ from NExpRLib.volumes.sidecar import sidecar_of
 from NExpRLib.volumes.volume import geometry_of
 
 from ..files.notes import notes_of
+from ..files.provenance import record
 from ..files.volume_files import (
     WRITTEN_EXTENSIONS,
     check_format,
@@ -185,6 +186,15 @@ def _upsample(source, output, arguments, models, like):
         result = upsampling.run(
             model, slices_model=slices_model, progress=lambda fraction: bar.update(100 * fraction - bar.n)
         )
+    record(
+        result,
+        source.files[0],
+        plan,
+        [model.card, *([] if slices_model is None else [slices_model.card])],
+        MeasuredPixels=list(measured) if measured != geometry.size else None,
+        SliceThickness=arguments.thickness,
+        DataConsistency=arguments.data_consistency,
+    )
     write_volume(result, output, image)
     print(f"Written: {output}")
 

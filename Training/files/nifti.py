@@ -19,6 +19,7 @@ import SimpleITK as sitk
 from NExpRLib.volumes.sidecar import set_sidecar
 
 from .notes import add_note, read_sidecar
+from .provenance import description
 
 _LPS = np.diag([-1.0, -1.0, 1.0])
 _MILLIMETERS = {1: 1000.0, 3: 0.001}  # meters, micrometers
@@ -89,8 +90,8 @@ def write_nifti(image, path, like):
         header["pixdim"][4] = kept("pixdim[4]", 1.0)
     for name in ("cal_min", "cal_max", "toffset"):
         header[name] = kept(name)
-    if like.HasMetaDataKey("descrip"):
-        header["descrip"] = like.GetMetaData("descrip").encode()[:79]
+    of_input = like.GetMetaData("descrip") if like.HasMetaDataKey("descrip") else ""
+    header["descrip"] = description(image, of_input).encode()
     header["vox_offset"], header["magic"] = 352, b"n+1"
     header["scl_slope"], header["scl_inter"] = 1, 0
     opened = gzip.open(path, "wb", compresslevel=4) if str(path).lower().endswith(".gz") else open(path, "wb")
