@@ -123,16 +123,16 @@ def kept_contrast(result, truth, lesions):
 
 
 def figure(panels):
-    """Planes of slice axis and columns side by side: ``{title: (n, w)}``, with details below."""
+    """Planes of slice axis, to the right, and rows: ``{title: (n, h)}``, with details below."""
     from matplotlib.figure import Figure
 
-    shown = Figure(figsize=(3 * len(panels), 6.4), layout="constrained")
+    shown = Figure(figsize=(2.4 * len(panels), 7.4), layout="constrained")
     axes = shown.subplots(2, len(panels))
     for column, (title, plane) in enumerate(panels.items()):
         height, width = plane.shape
         detail = plane[int(0.35 * height) : int(0.65 * height), int(0.35 * width) : int(0.65 * width)]
         for axis, part in zip(axes[:, column], (plane, detail)):
-            axis.imshow(part[::-1], cmap="gray", vmin=0, vmax=1)
+            axis.imshow(part.T, cmap="gray", vmin=0, vmax=1)
             axis.axis("off")
         axes[0, column].set_title(title)
     return shown
