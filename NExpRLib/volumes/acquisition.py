@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SLICES = 12
 # Fewer slices than these have no spectrum across.
 _FEWEST_SLICES = 48
+_FEWEST_PIXELS = 16  # along rows and columns
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
     rows, columns = plane_axes(geometry, across)
     slices = _some(volume.slices(across))
     finite = bool(np.isfinite(slices).all())
-    from_kspace = finite and header.get("Modality") != "CT" and _is_magnitude(slices)
+    large = min(slices.shape[1:]) >= _FEWEST_PIXELS
+    from_kspace = large and finite and header.get("Modality") != "CT" and _is_magnitude(slices)
     found = dict(zip((rows, columns), spectra(slices))) if from_kspace else {}
     if from_kspace and across is not None and geometry.size[across] >= _FEWEST_SLICES:
         # Rows and slices of planes that hold the slice axis.
