@@ -18,6 +18,9 @@ from .volume import Volume
 if TYPE_CHECKING:
     from ..model import Model
 
+# With slices whose thickness is not known. Orthogonal stacks of one patient agree best at about this.
+_CONSISTENCY_OF_A_GUESS = 0.5
+
 
 class Upsampling:
     """One run: what is wrong is found when it is made, which needs neither torch nor a model.
@@ -125,6 +128,7 @@ class Upsampling:
             model,
             pixel=min(pixels) / between_slices,
             thickness=(self._thickness or between_slices) / between_slices,
+            consistency=1.0 if self._thickness else _CONSISTENCY_OF_A_GUESS,
             progress=progress,
         )
 
