@@ -223,6 +223,9 @@ def _joined(parts, stacks):
 def _keep_facts(image, files, stack):
     facts = sidecar_of(image)
     facts.setdefault("Modality", files[0].modality)
+    if files[0].matrix and stack is not None:  # dcm2niix keeps less of it, and only of makers that it knows.
+        facts["AcquisitionMatrix"] = list(files[0].matrix)
+        facts["Rows"], facts["Columns"] = files[0].shape
     paddings = {file.padding for file in files}
     if len(paddings) == 1 and None not in paddings:
         facts["PixelPaddingValue"] = paddings.pop()

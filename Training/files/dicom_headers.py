@@ -40,6 +40,7 @@ _READ = (
     "RescaleSlope",
     "RescaleIntercept",
     "PixelPaddingValue",
+    "AcquisitionMatrix",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     "PixelData",
@@ -80,6 +81,7 @@ class DicomFile:
     :ivar scaling: slope and intercept of its intensities.
     :ivar padding: intensity that marks pixels without data.
     :ivar thickness, slice_spacing: of slices, mm, as announced.
+    :ivar matrix: measured rows and columns along the frequency axis, then along the phase axis; 0 for the other one.
     """
 
     path: str
@@ -97,6 +99,7 @@ class DicomFile:
     padding: float | None = None
     thickness: float | None = None
     slice_spacing: float | None = None
+    matrix: tuple = ()
     left_out: str = ""
     damage: str = ""
 
@@ -201,6 +204,7 @@ def _facts(path, header):
         padding=None if padding is None else padding * slope + intercept,
         thickness=_number(header, "SliceThickness"),
         slice_spacing=_number(header, "SpacingBetweenSlices"),
+        matrix=_numbers(header, "AcquisitionMatrix", 4) or (),
         damage=damage,
     )
 
