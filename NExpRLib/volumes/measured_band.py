@@ -120,8 +120,8 @@ def _crossing(spectrum: Spectrum, fit: NDArray[np.float64], way_down: float) -> 
     above = y > floor + slope * (k - position) + (1 - way_down) * step
     above &= np.abs(k - position) < 0.1
     in_a_row = np.flatnonzero(above[1:] & above[:-1])
-    # Fading out the borders has spread the edge by about a bin.
-    return float(k[in_a_row[-1] + 1] - k[0] / 2) if len(in_a_row) else float(position)
+    # Fading out the borders has spread the edge by about a bin; the next lower one makes an even number of pixels.
+    return float(k[in_a_row[-1] + 1] - k[0]) if len(in_a_row) else float(position)
 
 
 def _fits(spectrum: Spectrum, width: float) -> NDArray[np.float64]:
