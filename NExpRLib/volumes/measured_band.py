@@ -99,7 +99,7 @@ def measured_edge(spectrum: Spectrum) -> Edge:
     seen = plateau > np.where(width < _GRADUAL, 3 * bin_size, 2.2 * width)
     smallest = np.where(width < _GRADUAL, _SMALLEST_STEP, _SMALLEST_GRADUAL_STEP)
     # Beyond the measured band there is only floor, which falls slowly.
-    seen &= floor - spectrum.decibel[-max(1, len(spectrum.decibel) // 20) :].mean() < step
+    seen &= floor - spectrum.decibel[-max(1, len(spectrum.decibel) // 20) :].mean() < 1.5 * step
     sure = seen & (position > _LOWEST_EDGE) & (step > smallest) & (evidence > _SMALLEST_EVIDENCE)
     best = None
     for i in np.flatnonzero(sure):
