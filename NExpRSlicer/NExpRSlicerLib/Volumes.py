@@ -70,7 +70,7 @@ def modalityOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> str:
 
     It is known from DICOM, by the units, or by the intensities: only CT has much air near -1000.
     """
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    hierarchy = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
     item = hierarchy.GetItemByDataNode(volumeNode) if hierarchy is not None else 0
     modality = hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""
     if modality:
