@@ -171,28 +171,32 @@ def compare(source, target, center, half, models):
     acquired = target.slices[np.ix_(*region)]
     direction = target.to_world[:3, 1:3] / target.spacing[1:]
     along = 1 + int(np.argmax(np.abs(source.to_world[:3, 0] @ direction)))
-    found = {}
-    start = np.zeros(6)
-    for name, drawn in results.items():
-        coefficients = spline_filter(drawn.astype(np.float64), order=3)
-        coarse = [axis[:: (1, 2, 2)[i]] for i, axis in enumerate(region)]
-        fewer = target.slices[np.ix_(*coarse)]
+    coarse = [axis[::every] for axis, every in zip(region, (1, 2, 2))]
+    fewer = target.slices[np.ix_(*coarse)]
+    volumes = {name: spline_filter(drawn.astype(np.float64), order=3) for name, drawn in results.items()}
 
+    def registered(volume, start, steps, evaluations):
         def cost(motion):
-            return -correlation(predict(coefficients, positions, source, target, coarse, motion, center), fewer)  # noqa: B023
+            return -correlation(predict(volume, positions, source, target, coarse, motion, center), fewer)
 
-        steps = 2.0 if not found else 0.4  # Methods differ by little from what was found for the first.
         simplex = start + np.vstack([np.zeros(6), steps * np.eye(6)])
-        evaluations = 160 if not found else 50
-        fit = minimize(cost, start, method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": evaluations})
-        start = fit.x
-        predicted = predict(coefficients, positions, source, target, region, fit.x, center)
+        options = {"initial_simplex": simplex, "maxfev": evaluations}
+        return minimize(cost, start, method="Nelder-Mead", options=options).x
+
+    # All methods begin where the spline ends, which is once more begun anew.
+    common = np.zeros(6)
+    for steps, evaluations in ((2.0, 160), (1.0, 100)):
+        common = registered(volumes["Cubic B-spline"], common, steps, evaluations)
+    found = {}
+    for name, volume in volumes.items():
+        motion = registered(volume, common, 0.4, 60)
+        predicted = predict(volume, positions, source, target, region, motion, center)
         found[name] = (
             correlation(predicted, acquired),
             correlation(detail(predicted), detail(acquired)),
             correlation(np.gradient(predicted, axis=along), np.gradient(acquired, axis=along)),
         )
-        print(source.name, "->", target.name, name, np.round(found[name], 4), np.round(fit.x, 1), flush=True)
+        print(source.name, "->", target.name, name, np.round(found[name], 4), np.round(motion, 1), flush=True)
     return found
 
 
