@@ -1,5 +1,6 @@
 # ruff: noqa: E402, PT009
 import logging
+import math
 import sys
 import time
 from pathlib import Path
@@ -22,18 +23,20 @@ for _folder in (Path(__file__).parent, Path(__file__).parent.parent):
     if str(_folder) not in sys.path:
         sys.path.append(str(_folder))
 
+from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts, recognize
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
 from NExpRSlicerLib.Compare import SideBySide, resultOf
 from NExpRSlicerLib.Dependencies import DependencyError, ensureTorch, torchInstalled
 from NExpRSlicerLib.LivePreview import LivePreview
-from NExpRSlicerLib.Models import ModelCache
+from NExpRSlicerLib.Models import ModelCache, recognizes
 from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
 from NExpRSlicerLib.Parameters import (
     MODEL_AUTO,
     MODEL_FROM_FOLDER,
     NExpRSlicerParameterNode,
     Settings,
+    TargetMode,
     forgetUnknownChoices,
     modelFor,
     offeredModels,
@@ -148,6 +151,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.logic = NExpRSlicerLogic()
         self._worker = Worker()
+        self._recognition = Recognition(self._worker, self._scheduleUpdate)
         self._preview = LivePreview(self._worker, self.logic.models, self._scheduleUpdate)
 
         # Many changes at once lead to one update.
@@ -389,6 +393,12 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         state = panelState(self._parameterNode, facts, available_memory(), self.logic.models)
         for name, visible in visibleWidgets(self._parameterNode).items():
             getattr(self.ui, name).setVisible(visible)
+        self.ui.measuredLabel.text = state.measuredText
+        self.ui.measuredLabel.setVisible(bool(state.measuredText))
+        self.ui.isotropicSpacingSpinBox.specialValueText = state.isotropicText
+        self.ui.thicknessSpinBox.specialValueText = state.thicknessText
+        self.ui.dataConsistencyCheckBox.enabled = self._parameterNode.targetMode != TargetMode.ISOTROPIC
+        self._recognize()
         self.ui.sizeLabel.text = state.sizeText
         self.ui.warningLabel.text = state.warning
         self.ui.warningLabel.setVisible(bool(state.warning))
@@ -401,6 +411,18 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._updateRun()
         self._updatePreview()
         self._updateComparison()
+
+    def _recognize(self):
+        """Find out what the scanner measured of the input, if that matters."""
+        inputVolume = self._parameterNode.inputVolume
+        try:
+            matters = not volumeProblem(inputVolume) and recognizes(self.logic.settings(self._parameterNode))
+        except ValueError:
+            return  # The panel says why.
+        if matters:
+            self._recognition.request(inputVolume)
+        if self._recognition.pending:
+            self._pollTimer.start()
 
     def _updateComparison(self):
         result = resultOf(self._parameterNode.inputVolume)
@@ -478,7 +500,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._run:
             self._run.advance()
         self._preview.poll()
-        if not self._run and not self._preview.encoding:
+        if not (self._run or self._preview.encoding or self._recognition.pending):
             self._pollTimer.stop()
         if self._run and self._run.finished:
             self._finishRun()
@@ -497,11 +519,10 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         button.text = _("Cancelling...") if self._run.cancelled else _("Cancel")
         button.toolTip = _("End the run; nothing is changed.")
         button.enabled = not self._run.cancelled
-        done, total, remainingSeconds = self._run.progress
-        self.ui.progressBar.maximum = total
-        self.ui.progressBar.value = done
+        fraction, remainingSeconds = self._run.progress
+        self.ui.progressBar.value = math.floor(100 * fraction)
         # Not in the bar, because macOS shows no text there.
-        self.ui.statusLabel.text = progressText(done, total, remainingSeconds)
+        self.ui.statusLabel.text = progressText(fraction, remainingSeconds)
 
     def _finishRun(self):
         run, self._run = self._run, None
@@ -564,12 +585,21 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             return VolumeFacts(problem)
         sequence = sequenceOf(volumeNode)
         frames = max(1, sequence[1].GetNumberOfDataNodes()) if sequence else 1
-        return VolumeFacts("", geometryOf(volumeNode), voxelTypeOf(volumeNode), frames, modalityOf(volumeNode))
+        return VolumeFacts(
+            "",
+            geometryOf(volumeNode),
+            voxelTypeOf(volumeNode),
+            frames,
+            modalityOf(volumeNode),
+            headerFacts(volumeNode).get("SliceThickness"),
+            acquisitionOf(volumeNode),
+        )
 
     def settings(self, parameterNode):
         """What the user chose for the input volume."""
         inputVolume = parameterNode.inputVolume
-        return settingsFromParameterNode(parameterNode, geometryOf(inputVolume), modalityOf(inputVolume))
+        thickness = headerFacts(inputVolume).get("SliceThickness")
+        return settingsFromParameterNode(parameterNode, geometryOf(inputVolume), modalityOf(inputVolume), thickness)
 
     def process(
         self,
@@ -582,27 +612,52 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         device="auto",
         dataConsistency=False,
         progress=None,
+        isotropic=None,
+        thickness=None,
+        measured="auto",
+        slicesModel="auto",
     ):
         """
-        Super-resolve a volume in its acquisition plane, slice by slice. Can be used without GUI widget.
+        Super-resolve a volume in its acquisition plane, or along all axes. Can be used without GUI widget.
 
         :param inputVolume: scalar volume node. If it is a frame of a sequence, all frames are processed.
         :param outputVolume: volume node to overwrite; by default a new one is created.
-        :param scale: number of output pixels per input pixel along rows and columns; give either scale or spacing.
+        :param scale: number of output pixels per input pixel along rows and columns; give one of scale, spacing and
+            isotropic.
         :param spacing: output pixel spacing in mm.
         :param plane: auto (the acquisition plane), axial, sagittal or coronal.
         :param model: auto (by what the volume is), mri, mri-fast, ct, or the path of a model's folder.
         :param device: auto, cuda, mps or cpu.
         :param dataConsistency: keep the measured spatial frequencies of each slice exactly.
-        :param progress: called as progress(done, total, remainingSeconds) after every slice; it may raise to cancel,
-            which leaves the scene as it was. The time is None after the first slice, which takes longer.
+        :param progress: called as progress(fraction, remainingSeconds) after every step; it may raise to cancel, which
+            leaves the scene as it was. The time is None after the first step, which takes longer.
+        :param isotropic: side of cubes in mm, or True for the finest measured pixel: the slice axis is refined, too.
+        :param thickness: of the slices in mm, for isotropic; by default that of the DICOM header, else the spacing.
+        :param measured: pixels that were measured, where the scanner stored more: auto (recognized, for models trained
+            on k-space), stored, or (rows, columns) in mm.
+        :param slicesModel: for isotropic: auto (that of the modality of the model), or a name or a folder.
         :return: the output volume node, or None if the input was removed during the run.
         :raises ValueError: for a volume or a target that cannot be super-resolved, with what to do instead.
         :raises DependencyError: if PyTorch is missing, with how to get it.
         """
         if model == MODEL_AUTO and not volumeProblem(inputVolume):
             model = modelFor(modalityOf(inputVolume))
-        settings = Settings(scale, spacing, plane, str(model), device, dataConsistency)
+        if isotropic and thickness is None and not volumeProblem(inputVolume):
+            thickness = headerFacts(inputVolume).get("SliceThickness")
+        settings = Settings(
+            scale,
+            spacing,
+            plane,
+            str(model),
+            device,
+            dataConsistency,
+            isotropic or None,
+            thickness,
+            measured,
+            str(slicesModel),
+        )
+        if not volumeProblem(inputVolume) and recognizes(settings):
+            recognize(inputVolume)
         run = ApplyRun(inputVolume, outputVolume, settings, self.models)
         ensureTorch()
         return run.finish(run.job.run(progress))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..memory import available_memory, memory_needed, readable_bytes
+from .geometry import Geometry
 from .labels import are_labels
 from .plan import Plan
 
@@ -53,6 +54,23 @@ def check_memory(plan: Plan, dtype: np.dtype, volumes: int = 1) -> None:
             f"The run to {' x '.join(str(n) for n in plan.geometry.size)} voxels would take "
             f"{readable_bytes(needed)} of memory, of which {readable_bytes(available)} is available: "
             "choose a smaller scale, or crop the image."
+        )
+
+
+def check_thickness(thickness: float, geometry: Geometry, plan: Plan) -> None:
+    """Refuse a thickness of slices that no stack of slices has, or that nothing depends on.
+
+    :param thickness: in mm.
+    :param geometry: of the input.
+    :raises ValueError: with what to do instead.
+    """
+    if plan.through is None or plan.slice_axis is None:
+        raise ValueError("The thickness of slices matters only where they are refined: ask for an isotropic volume.")
+    spacing = geometry.spacing[plan.slice_axis]
+    if not 0.25 * spacing <= thickness <= 2.5 * spacing:
+        raise ValueError(
+            f"Slices of {thickness:g} mm every {spacing:g} mm are not foreseen: name a thickness from "
+            f"{0.25 * spacing:g} to {2.5 * spacing:g} mm."
         )
 
 

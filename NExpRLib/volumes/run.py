@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..allocator import freed_memory_kept, return_freed_memory
 from ..intensity import to_dtype
 from ..model_card import is_of_stacks
-from .checks import check_memory, check_values
+from .checks import check_memory, check_thickness, check_values
 from .in_plane import refine_slices
 from .measured_grid import MeasuredGrid
 from .plan import Plan
@@ -50,7 +50,7 @@ class Upsampling:
                 "Data consistency needs a grid over the whole slice: name the target by scale, spacing or size."
             )
         if thickness is not None:
-            _check_thickness(thickness, volume, plan)
+            check_thickness(thickness, volume.geometry, plan)
         check_memory(plan, volume.pixels.dtype)
         self.plan = plan
         self._volume = volume
@@ -139,14 +139,3 @@ class Upsampling:
         thick, *_ = self._volume.slices(self.plan.slice_axis).shape
         drawn_anew = self.plan.refines_slices or self._grid.measured != self._grid.stored
         return 2 * thick / (2 * thick + self.plan.through.count * drawn_anew)
-
-
-def _check_thickness(thickness: float, volume: Volume, plan: Plan) -> None:
-    if plan.through is None or plan.slice_axis is None:
-        raise ValueError("The thickness of slices matters only where they are refined: ask for an isotropic volume.")
-    spacing = volume.geometry.spacing[plan.slice_axis]
-    if not 0.25 * spacing <= thickness <= 2.5 * spacing:
-        raise ValueError(
-            f"Slices of {thickness:g} mm every {spacing:g} mm are not foreseen: name a thickness from "
-            f"{0.25 * spacing:g} to {2.5 * spacing:g} mm."
-        )

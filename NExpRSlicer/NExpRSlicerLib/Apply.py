@@ -10,11 +10,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from NExpRLib.volumes.checks import check_memory
-from NExpRLib.volumes.plan import Plan
 from NExpRLib.volumes.volume import Volume
 
+from .Acquisitions import acquisitionOf, headerFacts
 from .BackgroundRun import UpsamplingJob
-from .Models import ModelCache
+from .Models import ModelCache, recognizes
 from .Output import copyContext, isResult, outputName, recordProvenance
 from .Parameters import Settings
 from .Sequences import addSequence, currentFrame, framesOf, indexValuesOf, sequenceOf
@@ -54,11 +54,16 @@ class ApplyRun:
         self._indexValues = indexValuesOf(self._sequence) if self._sequence else [None]
         volumeNodes = framesOf(self._sequence) if self._sequence else [inputVolume]
         volumes = [_checkedVolume(volumeNode) for volumeNode in volumeNodes]
-        self._plans = [settings.plan(volume.geometry) for volume in volumes]
+        facts = headerFacts(inputVolume)
+        acquisition = acquisitionOf(inputVolume) if recognizes(settings) else None
+        sizes = tuple(axis.size for axis in acquisition.axes) if acquisition else None
+        self._plans = [
+            settings.plan(volume.geometry, acquisition if volume.geometry.size == sizes else None) for volume in volumes
+        ]
         self._place = _place(inputVolume)
         largest = max(range(len(volumes)), key=lambda index: np.prod(self._plans[index].geometry.size))
         check_memory(self._plans[largest], volumes[largest].pixels.dtype, len(volumes))
-        self.job = UpsamplingJob(volumes, self._plans, settings, models)
+        self.job = UpsamplingJob(volumes, self._plans, settings, models, acquisition, facts)
 
     @property
     def inputPresent(self) -> bool:
@@ -87,13 +92,13 @@ class ApplyRun:
             if self._sequence:
                 frames = zip(self._indexValues, self._frameNodes(results))
                 sequenceNode = addSequence(self._sequence, frames, outputVolume)
-                self._recordProvenance(sequenceNode, plan)
+                self._recordProvenance(sequenceNode, current)
         except Exception:
             for node in added:
                 slicer.mrmlScene.RemoveNode(node)
             raise
         copyContext(self.inputVolume, outputVolume, transformNode)
-        self._recordProvenance(outputVolume, plan)
+        self._recordProvenance(outputVolume, current)
         return outputVolume
 
     def _outputUsable(self) -> bool:
@@ -119,14 +124,14 @@ class ApplyRun:
             return np.eye(4), before.transformNode if _inScene(before.transformNode) else None
         return now.matrix @ np.linalg.inv(before.matrix), now.transformNode
 
-    def _recordProvenance(self, node: slicer.vtkMRMLNode, plan: Plan) -> None:
-        recordProvenance(self.inputVolume, node, self._settings, plan, self.job.card)
+    def _recordProvenance(self, node: slicer.vtkMRMLNode, index: int) -> None:
+        recordProvenance(self.inputVolume, node, self._settings, self._plans[index], self.job, self.job.measured[index])
 
     def _frameNodes(self, results):
-        for plan, result in zip(self._plans, results):
+        for index, (plan, result) in enumerate(zip(self._plans, results)):
             volumeNode = slicer.vtkMRMLScalarVolumeNode()
             setVolume(volumeNode, result.pixels, matrixOf(plan.geometry))
-            self._recordProvenance(volumeNode, plan)
+            self._recordProvenance(volumeNode, index)
             yield volumeNode
 
 

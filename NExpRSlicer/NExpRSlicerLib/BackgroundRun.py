@@ -1,17 +1,21 @@
-"""Super-resolution of all slices in the worker thread, and the run as the main thread sees it."""
+"""Super-resolution of whole volumes in the worker thread, and the run as the main thread sees it."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
+from NExpRLib.volumes.acquisition import Acquisition, inspect_volume
+from NExpRLib.volumes.meaning import Meaning
 from NExpRLib.volumes.plan import Plan
 from NExpRLib.volumes.run import Upsampling
 from NExpRLib.volumes.volume import Volume
 
-from .Models import ModelCache, checkedBetweenLayers
+from .Models import ModelCache, checkedBetweenLayers, recognizes
 from .Parameters import Settings
 from .Worker import Cancelled, Worker
 
@@ -20,71 +24,134 @@ if TYPE_CHECKING:
 
 
 class UpsamplingJob:
-    """All slices of one or several volumes. Knows neither MRML nor Qt: any thread can run it, once.
+    """One or several volumes. Knows neither MRML nor Qt: any thread can run it, once.
 
     Its progress can be read, and the job be cancelled, from another thread.
 
     :ivar started: whether run() was called.
-    :ivar done, total: number of slices.
-    :ivar remainingSeconds: estimate, or None before two slices are done: the first takes longer.
-    :ivar card: of the model that computed the slices, None before the run.
+    :ivar fraction: share of the work that is done.
+    :ivar remainingSeconds: estimate, or None after the first step, which takes longer.
+    :ivar card: of the model for pixels, None before the run.
+    :ivar slicesCard: of the model for stacks of slices, if there is one.
+    :ivar measured: size in mm of the measured pixels along each axis of each volume, as far as the run has found out.
     """
 
-    def __init__(self, volumes: list[Volume], plans: list[Plan], settings: Settings, models: ModelCache):
+    def __init__(
+        self,
+        volumes: list[Volume],
+        plans: list[Plan],
+        settings: Settings,
+        models: ModelCache,
+        acquisition: Acquisition | None = None,
+        facts: dict | None = None,
+    ):
         """
         :param volumes: volumes whose voxels nobody else writes to.
+        :param plans: as far as it is known what was measured; the run sets them right.
+        :param acquisition: what was recognized of volumes of that size, if it is known.
+        :param facts: of the header, under their BIDS names.
         """
         self._volumes, self._plans = volumes, plans
         self._settings = settings
         self._models = models
         self._cancelled = False
         self.started = False
-        self.done = 0
-        self.total = sum(plan.geometry.size[plan.slice_axis] for plan in plans)
+        self._acquisition, self._facts = acquisition, facts or {}
+        self.fraction = 0.0
         self.remainingSeconds: float | None = None
         self.card: dict | None = None
+        self.slicesCard: dict | None = None
+        self.measured: list[tuple[float, ...]] = []
 
     def cancel(self) -> None:
         """End the run before the next layer of the network."""
         self._cancelled = True
 
-    def run(self, progress: Callable[[int, int, float | None], None] | None = None) -> list[Volume]:
-        """Compute all slices.
+    def run(self, progress: Callable[[float, float | None], None] | None = None) -> list[Volume]:
+        """Compute all volumes.
 
-        :param progress: called as progress(done, total, remainingSeconds) after every slice; it may raise to cancel.
+        :param progress: called as progress(fraction, remainingSeconds) after every step; it may raise to cancel.
         :raises ValueError: for voxels that are no intensities, and results that do not fit into memory.
         :raises Cancelled: after cancel().
         """
         self.started = True
         self._checkCancelled()
-        # These go through all voxels.
-        upsamplings = [
-            Upsampling(volume, plan, data_consistency=self._settings.dataConsistency)
-            for volume, plan in zip(self._volumes, self._plans)
-        ]
+        # These go through all voxels. The measured band would not stay as it was measured within limits.
+        valueRange = "free" if self._settings.dataConsistency else "auto"
+        meanings = [Meaning(volume, self._facts, valueRange) for volume in self._volumes]
+        self._checkCancelled()
+        sizes = self._measure()
         self._checkCancelled()
         model = self._models.get(self._settings)
         self.card = model.card
-        slicePixels = self._volumes[0].slices(self._plans[0].slice_axis)[0].size
-        firstDone = None
+        slicesModel = None
+        if self._plans[0].through is not None:
+            slicesModel = self._models.getForSlices(self._settings)
+            self.slicesCard = slicesModel.card
+        pixels = sum(math.prod(each) for each in sizes)
+        total = sum(math.prod(plan.geometry.size) for plan in self._plans)
+        done = 0.0
+        first = None
 
-        def onSlice(_fraction: float) -> None:
-            nonlocal firstDone
+        def onStep(share: float, fraction: float) -> None:
+            """
+            :param share: of the work, that a part is.
+            :param fraction: of the part, that is done.
+            """
+            nonlocal first
             now = time.monotonic()
-            self.done += 1
-            left = self.total - self.done
-            if firstDone is None:
-                firstDone = now
-            else:
-                seconds = (now - firstDone) / (self.done - 1)
-                self.remainingSeconds = seconds * left
-                self._models.noteSpeed(self._settings, slicePixels, seconds)
+            self.fraction = done + share * fraction
+            if first is None:
+                first = now, self.fraction
+            elif self.fraction > first[1]:
+                seconds = (now - first[0]) / (self.fraction - first[1])
+                self.remainingSeconds = seconds * (1 - self.fraction)
+                if slicesModel is None:
+                    self._models.noteSpeed(self._settings, pixels, seconds)
             self._checkCancelled()
             if progress is not None:
-                progress(self.done, self.total, self.remainingSeconds)
+                progress(self.fraction, self.remainingSeconds)
 
-        with checkedBetweenLayers(model, self._checkCancelled):
-            return [each.run(model, onSlice, batch_size=1) for each in upsamplings]
+        results = []
+        with checkedBetweenLayers(model, self._checkCancelled), ExitStack() as stack:
+            if slicesModel is not None:
+                stack.enter_context(checkedBetweenLayers(slicesModel, self._checkCancelled))
+            for meaning, plan, measured in zip(meanings, self._plans, sizes):
+                parts = meaning.parts(plan.slice_axis)
+                share = math.prod(plan.geometry.size) / total / len(parts)
+                ofParts = []
+                for part in parts:
+                    upsampling = Upsampling(
+                        part,
+                        plan,
+                        measured=measured,
+                        data_consistency=self._settings.dataConsistency,
+                        thickness=self._settings.thickness,
+                    )
+                    step = partial(onStep, share)
+                    ofParts.append(upsampling.run(model, step, slices_model=slicesModel, batch_size=1))
+                    done += share
+                results.append(meaning.joined(ofParts, plan))
+        return results
+
+    def _measure(self) -> list[tuple[int, ...]]:
+        """Measured pixels along the axes of each volume; the plans are made of them."""
+        known = {} if self._acquisition is None else {self._sizeOf(self._acquisition): self._acquisition}
+        sizes = []
+        for index, volume in enumerate(self._volumes):
+            geometry = volume.geometry
+            if recognizes(self._settings) and geometry.size not in known:
+                known[geometry.size] = inspect_volume(volume, self._facts)
+            acquisition = known.get(geometry.size) if recognizes(self._settings) else None
+            sizes.append(self._settings.measuredSizes(geometry, acquisition))
+            self._plans[index] = self._settings.plan(geometry, acquisition)
+            axes = zip(geometry.spacing, geometry.size, sizes[-1])
+            self.measured.append(tuple(mm * stored / count for mm, stored, count in axes))
+        return sizes
+
+    @staticmethod
+    def _sizeOf(acquisition: Acquisition) -> tuple[int, ...]:
+        return tuple(axis.size for axis in acquisition.axes)
 
     def _checkCancelled(self) -> None:
         if self._cancelled:
@@ -109,14 +176,14 @@ class BackgroundRun:
         self.finished = False
         self.output = None
         self.error: Exception | None = None
-        # Between two slices, the worker encodes what the preview asks for.
+        # Between two steps, the worker encodes what the preview asks for.
         worker.submit(partial(applyRun.job.run, lambda *_state: worker.makeRoom()), self._onDone)
 
     @property
-    def progress(self) -> tuple[int, int, float | None]:
-        """(done, total, remaining seconds or None) slices."""
+    def progress(self) -> tuple[float, float | None]:
+        """(fraction that is done, remaining seconds or None)."""
         job = self._applyRun.job
-        return job.done, job.total, job.remainingSeconds
+        return job.fraction, job.remainingSeconds
 
     def advance(self) -> None:
         """Give up when the input was removed from the scene."""

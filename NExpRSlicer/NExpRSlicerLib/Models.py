@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from slicer.i18n import tr as _
 
-from NExpRLib.model_card import read_card
+from NExpRLib.model_card import on_kspace, read_card, slices_model_for
 
 from .Parameters import Settings
 
@@ -26,7 +27,27 @@ def cardOf(settings: Settings) -> dict:
     """
     if settings.model in ("", "."):
         raise ValueError(_("Select the folder of a model, or a file in it."))
-    return read_card(settings.model)
+    card = read_card(settings.model)
+    if card.get("degradation") == "slices":
+        raise ValueError(_("The model is one for stacks of slices: select one for the pixels within slices."))
+    return card
+
+
+def slicesSettings(settings: Settings) -> Settings:
+    """Settings whose model is the one for stacks of slices.
+
+    :raises ValueError: if there is none, with the reason.
+    """
+    name = slices_model_for(cardOf(settings)) if settings.slicesModel == "auto" else settings.slicesModel
+    return replace(settings, model=name)
+
+
+def recognizes(settings: Settings) -> bool:
+    """Whether it matters what the scanner measured: other models than those for k-space take images as stored.
+
+    :raises ValueError: if the model cannot be used.
+    """
+    return settings.measured == "auto" and on_kspace(cardOf(settings))
 
 
 def modelKey(settings: Settings, card: dict) -> tuple:
@@ -35,11 +56,10 @@ def modelKey(settings: Settings, card: dict) -> tuple:
 
 
 class ModelCache:
-    """Keeps the model that was used last, and how fast models are. One thread at a time gets models."""
+    """Keeps the models that were used last, one for pixels and one for slices, and how fast models are. One thread at a time gets models."""
 
     def __init__(self):
-        self._key = None
-        self._model = None
+        self._loaded: dict[str, tuple[tuple, Model]] = {}
         self._speeds: dict[tuple[str, str], deque[float]] = {}
 
     def noteSpeed(self, settings: Settings, pixels: int, seconds: float) -> None:
@@ -53,19 +73,29 @@ class ModelCache:
         return float(np.median(speeds)) if len(speeds) > 1 else None
 
     def get(self, settings: Settings) -> Model:
-        """Loaded model.
+        """Loaded model for the pixels within slices.
 
         :raises ValueError: if the model or the device is not there.
         """
+        return self._get("pixels", settings, cardOf(settings))
+
+    def getForSlices(self, settings: Settings) -> Model:
+        """Loaded model for stacks of slices.
+
+        :raises ValueError: if the model or the device is not there.
+        """
+        settings = slicesSettings(settings)
+        return self._get("slices", settings, read_card(settings.model))
+
+    def _get(self, role: str, settings: Settings, card: dict) -> Model:
         from NExpRLib import load_model
 
-        key = modelKey(settings, cardOf(settings))
-        if key != self._key:
-            self._key = self._model = None
+        key = modelKey(settings, card)
+        if self._loaded.get(role, (None,))[0] != key:
+            self._loaded.pop(role, None)
             _leaveOneCoreFree()
-            self._model = load_model(settings.model, settings.device)
-            self._key = key
-        return self._model
+            self._loaded[role] = key, load_model(settings.model, settings.device)
+        return self._loaded[role][1]
 
 
 @contextmanager

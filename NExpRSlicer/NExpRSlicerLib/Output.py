@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import slicer
 
 import NExpRLib
@@ -11,9 +13,15 @@ from .Compare import rememberInput
 from .Parameters import Settings
 from .Volumes import displayLike
 
+if TYPE_CHECKING:
+    from .BackgroundRun import UpsamplingJob
+
 
 def outputName(inputVolume: slicer.vtkMRMLScalarVolumeNode, plan: Plan) -> str:
-    """Name of a new output volume, for example "MRHead NExpR 2x"."""
+    """Name of a new output volume, for example "MRHead NExpR 2x", or "MRHead NExpR 0.9 mm" if it is isotropic."""
+    if plan.through is not None:
+        side = plan.geometry.spacing[plan.slice_axis]
+        return slicer.mrmlScene.GenerateUniqueName(f"{inputVolume.GetName()} NExpR {side:.3g} mm")
     rows, columns = (f"{scale:.3g}" for scale in plan.scale)
     scale = f"{rows}x" if rows == columns else f"{rows}x{columns}"
     return slicer.mrmlScene.GenerateUniqueName(f"{inputVolume.GetName()} NExpR {scale}")
@@ -59,12 +67,16 @@ def recordProvenance(
     outputNode: slicer.vtkMRMLNode,
     settings: Settings,
     plan: Plan,
-    card: dict,
+    job: UpsamplingJob,
+    measured: tuple[float, ...],
 ) -> None:
     """Say in the attributes of a node how it was computed.
 
-    :param card: of the model.
+    :param job: that computed it.
+    :param measured: size in mm of the measured pixels along each axis of the input.
     """
+    card, slicesCard = job.card, job.slicesCard
+    rows, columns = plan.plane_axes
     attributes = {
         "Version": NExpRLib.__version__,
         "Model": card.get("name", settings.model),
@@ -73,7 +85,16 @@ def recordProvenance(
         "Plane": settings.plane,
         "Scale": " x ".join(f"{scale:.6g}" for scale in plan.scale),
         "DataConsistency": str(settings.dataConsistency).lower(),
+        "MeasuredPixels": f"{measured[columns]:.6g} x {measured[rows]:.6g} mm",
     }
+    if slicesCard is not None:
+        thickness = settings.thickness or measured[plan.slice_axis]
+        attributes |= {
+            "SlicesModel": slicesCard.get("name", ""),
+            "SlicesModelSHA256": slicesCard.get("sha256", ""),
+            "Spacing": f"{plan.geometry.spacing[plan.slice_axis]:.6g} mm",
+            "Thickness": f"{thickness:.6g} mm",
+        }
     for name, value in attributes.items():
         outputNode.SetAttribute(f"NExpR.{name}", value)
     if outputNode.GetScene() is not None and outputNode.IsA("vtkMRMLVolumeNode"):

@@ -10,12 +10,20 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from NExpRLib.memory import memory_needed, readable_bytes
-from NExpRLib.volumes.geometry import Geometry
-from NExpRLib.volumes.plan import Plan
+from NExpRLib.volumes.acquisition import Acquisition
+from NExpRLib.volumes.geometry import Geometry, slice_axis
+from NExpRLib.volumes.plan import Plan, plane_axes
 
-from .Models import ModelCache, cardOf
+from .Models import ModelCache, cardOf, recognizes, slicesSettings
 from .Output import isResult
-from .Parameters import MODEL_FROM_FOLDER, NExpRSlicerParameterNode, TargetMode, settingsFromParameterNode
+from .Parameters import (
+    MODEL_FROM_FOLDER,
+    MeasuredMode,
+    NExpRSlicerParameterNode,
+    Settings,
+    TargetMode,
+    settingsFromParameterNode,
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,8 @@ class VolumeFacts:
     :ivar voxelType: None if there is a problem.
     :ivar frames: number of volumes of its sequence, or 1.
     :ivar modality: DICOM's code, empty if nothing tells.
+    :ivar thickness: of its slices in mm, None if no header tells.
+    :ivar acquisition: what the scanner measured, None if it is not recognized (yet).
     """
 
     problem: str = ""
@@ -34,12 +44,16 @@ class VolumeFacts:
     voxelType: np.dtype | None = None
     frames: int = 1
     modality: str = ""
+    thickness: float | None = None
+    acquisition: Acquisition | None = None
 
 
 @dataclass(frozen=True)
 class PanelState:
     """
     :ivar problem: why Apply is disabled; empty if it is enabled.
+    :ivar measuredText: what the scanner measured; empty if that is what is stored.
+    :ivar isotropicText, thicknessText: what stands in these fields before the user writes anything.
     :ivar sizeText: size, spacing and memory of the result.
     :ivar warning: what the user should know before running.
     """
@@ -47,6 +61,9 @@ class PanelState:
     problem: str = ""
     sizeText: str = ""
     warning: str = ""
+    measuredText: str = ""
+    isotropicText: str = ""
+    thicknessText: str = ""
 
 
 def panelState(
@@ -64,18 +81,29 @@ def panelState(
         nothingSelected = parameterNode.inputVolume is None
         return PanelState(problem=volume.problem, warning="" if nothingSelected else volume.problem)
     try:
-        settings = settingsFromParameterNode(parameterNode, volume.geometry, volume.modality)
-        plan = settings.plan(volume.geometry)
+        settings = settingsFromParameterNode(parameterNode, volume.geometry, volume.modality, volume.thickness)
     except ValueError as error:
         return PanelState(problem=str(error), warning=str(error))
-    sizeText, memory = _sizeText(plan, volume, models.secondsPerPixel(settings) if models else None)
-    problem, card = _targetProblem(parameterNode, plan), None
+    problem, card, acquisition = "", None, volume.acquisition
     try:
         card = cardOf(settings)
+        acquisition = acquisition if recognizes(settings) else None
+        if settings.isotropic:
+            slicesSettings(settings)
     except ValueError as error:
-        problem = problem or str(error)
+        problem = str(error)
+    texts = {}
+    try:
+        sizes = settings.measuredSizes(volume.geometry, acquisition)
+        texts = _measuredTexts(volume, sizes, settings)
+        plan = settings.plan(volume.geometry, acquisition)
+    except ValueError as error:
+        return PanelState(problem=str(error), warning=str(error), **texts)
+    sizeText, memory = _sizeText(plan, volume, sizes, models.secondsPerPixel(settings) if models else None)
+    problem = _targetProblem(parameterNode, plan) or problem
     warnings = [problem] if problem else []
-    if card is not None and max(plan.scale) > card["scales"][1] + 0.01:
+    shares = (sizes[axis] / volume.geometry.size[axis] for axis in plan.plane_axes)
+    if card is not None and max(n / m for n, m in zip(plan.scale, shares)) > card["scales"][1] + 0.05:
         warnings.append(
             _("The model was trained for scales up to {trained}: beyond, the image only gets smoother.").format(
                 trained=f"{card['scales'][1]:g}"
@@ -99,7 +127,7 @@ def panelState(
                 "volume."
             ).format(needed=readable_bytes(memory), free=readable_bytes(freeMemory))
         )
-    return PanelState(problem, sizeText, " ".join(warnings))
+    return PanelState(problem, sizeText, " ".join(warnings), **texts)
 
 
 def visibleWidgets(parameterNode: NExpRSlicerParameterNode) -> dict[str, bool]:
@@ -107,6 +135,8 @@ def visibleWidgets(parameterNode: NExpRSlicerParameterNode) -> dict[str, bool]:
     fromFolder = parameterNode.model == MODEL_FROM_FOLDER
     byScale = parameterNode.targetMode == TargetMode.SCALE
     bySpacing = parameterNode.targetMode == TargetMode.SPACING
+    isotropic = parameterNode.targetMode == TargetMode.ISOTROPIC
+    bySize = parameterNode.measuredMode == MeasuredMode.SIZE
     return {
         "modelPathLabel": fromFolder,
         "modelPathLineEdit": fromFolder,
@@ -114,6 +144,14 @@ def visibleWidgets(parameterNode: NExpRSlicerParameterNode) -> dict[str, bool]:
         "scaleSliderWidget": byScale,
         "spacingLabel": bySpacing,
         "spacingSpinBox": bySpacing,
+        "isotropicSpacingLabel": isotropic,
+        "isotropicSpacingSpinBox": isotropic,
+        "thicknessLabel": isotropic,
+        "thicknessSpinBox": isotropic,
+        "measuredWidthLabel": bySize,
+        "measuredWidthSpinBox": bySize,
+        "measuredHeightLabel": bySize,
+        "measuredHeightSpinBox": bySize,
     }
 
 
@@ -126,11 +164,11 @@ def deviceText(device: str) -> str:
     return ""
 
 
-def progressText(done: int, total: int, remainingSeconds: float | None) -> str:
+def progressText(fraction: float, remainingSeconds: float | None) -> str:
     """Text beside the progress bar."""
-    if done == 0:
+    if fraction == 0:
         return _("Starting...")
-    text = _("Slice {done} of {total}").format(done=done, total=total)
+    text = _("{percent} % done").format(percent=math.floor(100 * fraction))
     if remainingSeconds is None:
         return text
     return text + ", " + _("about {time} left").format(time=_timeText(remainingSeconds))
@@ -145,18 +183,44 @@ def _timeText(seconds: float) -> str:
 def _targetProblem(parameterNode: NExpRSlicerParameterNode, plan: Plan) -> str:
     if parameterNode.outputVolume is not None and parameterNode.outputVolume is parameterNode.inputVolume:
         return _("The output volume is the input volume: select another one, or none for a new volume.")
-    if all(abs(scale - 1) < 1e-9 for scale in plan.scale):
+    if plan.through is None and all(abs(scale - 1) < 1e-9 for scale in plan.scale):
         return _("The result would have the pixels of the input: choose a finer target.")
     return ""
 
 
-def _sizeText(plan: Plan, volume: VolumeFacts, secondsPerPixel: float | None) -> tuple[str, int]:
+def _measuredTexts(volume: VolumeFacts, sizes: tuple[int, ...], settings: Settings) -> dict[str, str]:
+    """What is said of the measured pixels, and the defaults that follow from them.
+
+    :param sizes: measured pixels along each axis.
+    """
+    geometry = volume.geometry
+    across = slice_axis(geometry, settings.plane)
+    rows, columns = plane_axes(geometry, across)
+    measured = [mm * stored / count for mm, stored, count in zip(geometry.spacing, geometry.size, sizes)]
+    texts = {
+        "isotropicText": _("{size} mm (finest pixel)").format(size=f"{min(measured[rows], measured[columns]):.3g}"),
+        "thicknessText": _("{size} mm (DICOM)").format(size=f"{volume.thickness:.3g}")
+        if volume.thickness
+        else _("{size} mm (slice spacing)").format(size=f"{geometry.spacing[across]:.3g}"),
+    }
+    if sizes != geometry.size:
+        text = _("Measured: {x:.3g} x {y:.3g} mm; shown {storedX:.3g} x {storedY:.3g} mm").format(
+            x=measured[columns], y=measured[rows], storedX=geometry.spacing[columns], storedY=geometry.spacing[rows]
+        )
+        reason = _("interpolated by the scanner") if settings.measured == "auto" else _("as chosen in Advanced")
+        texts["measuredText"] = f"{text} ({reason})"
+    return texts
+
+
+def _sizeText(
+    plan: Plan, volume: VolumeFacts, sizes: tuple[int, ...], secondsPerPixel: float | None
+) -> tuple[str, int]:
     memory = memory_needed(plan, volume.voxelType, volume.frames)
     rows, columns = plan.plane_axes
     count = plan.geometry.size[plan.slice_axis]
     costs = _("{memory} of memory").format(memory=readable_bytes(memory))
-    if secondsPerPixel is not None:
-        seconds = secondsPerPixel * math.prod(volume.geometry.size) * volume.frames
+    if secondsPerPixel is not None and plan.through is None:
+        seconds = secondsPerPixel * math.prod(sizes) * volume.frames
         costs += ", " + _("about {time}").format(time=_timeText(seconds))
     size, spacing = plan.geometry.size, plan.geometry.spacing
     text = _(

@@ -10,8 +10,10 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from NExpRLib.model_card import model_cards, model_names
+from NExpRLib.volumes.acquisition import Acquisition, measured_sizes
+from NExpRLib.volumes.checks import check_thickness
 from NExpRLib.volumes.geometry import Geometry, slice_axis
-from NExpRLib.volumes.plan import Plan, plan_upsampling
+from NExpRLib.volumes.plan import Plan, plane_axes, plan_upsampling
 
 # As model: by what the volume is; the one in modelPath.
 MODEL_AUTO = "auto"
@@ -22,12 +24,14 @@ class TargetMode(enum.Enum):
     SCALE = "scale"
     SPACING = "spacing"
     SQUARE_PIXELS = "square pixels"
+    ISOTROPIC = "isotropic"
 
     def label(self) -> str:
         labels = {
             TargetMode.SCALE: _("Scale factor"),
             TargetMode.SPACING: _("Pixel spacing"),
             TargetMode.SQUARE_PIXELS: _("Make in-plane isotropic"),
+            TargetMode.ISOTROPIC: _("Isotropic volume"),
         }
         return labels[self]
 
@@ -44,6 +48,20 @@ class Plane(enum.Enum):
             Plane.AXIAL: _("Axial"),
             Plane.SAGITTAL: _("Sagittal"),
             Plane.CORONAL: _("Coronal"),
+        }
+        return labels[self]
+
+
+class MeasuredMode(enum.Enum):
+    AUTO = "auto"
+    STORED = "stored"
+    SIZE = "size"
+
+    def label(self) -> str:
+        labels = {
+            MeasuredMode.AUTO: _("Automatic"),
+            MeasuredMode.STORED: _("As stored"),
+            MeasuredMode.SIZE: _("Size in mm"),
         }
         return labels[self]
 
@@ -76,7 +94,11 @@ class NExpRSlicerParameterNode:
     targetMode - How the output grid is named.
     scale - Number of output pixels per input pixel along rows and columns, if targetMode is SCALE.
     spacing - Output pixel spacing in mm, if targetMode is SPACING.
+    isotropicSpacing - Side of the voxels in mm, if targetMode is ISOTROPIC; 0 for the finest measured pixel.
+    thickness - Of the slices in mm, if targetMode is ISOTROPIC; 0 for that of the header, or the slice spacing.
     plane - The plane that is refined; the direction across it is left as it is.
+    measuredMode - Which pixels the network sees, where the scanner stored more than it measured.
+    measuredWidth, measuredHeight - Size of these in mm, if measuredMode is SIZE; 0 for the stored one.
     device - Where slices are encoded.
     dataConsistency - Keep the measured spatial frequencies of each slice exactly.
     livePreview - Show the current slice super-resolved in its slice view.
@@ -91,7 +113,12 @@ class NExpRSlicerParameterNode:
     targetMode: TargetMode = TargetMode.SCALE
     scale: Annotated[float, WithinRange(1, 8)] = 2
     spacing: Annotated[float, WithinRange(0.01, 10)] = 0.5
+    isotropicSpacing: Annotated[float, WithinRange(0, 10)] = 0
+    thickness: Annotated[float, WithinRange(0, 30)] = 0
     plane: Plane = Plane.AUTO
+    measuredMode: MeasuredMode = MeasuredMode.AUTO
+    measuredWidth: Annotated[float, WithinRange(0, 20)] = 0
+    measuredHeight: Annotated[float, WithinRange(0, 20)] = 0
     device: Device = Device.AUTO
     dataConsistency: bool = False
     livePreview: bool = False
@@ -104,7 +131,12 @@ def forgetUnknownChoices(node) -> None:
 
     :param node: vtkMRMLScriptedModuleNode.
     """
-    for name, choices in {"targetMode": TargetMode, "plane": Plane, "device": Device}.items():
+    for name, choices in {
+        "targetMode": TargetMode,
+        "plane": Plane,
+        "measuredMode": MeasuredMode,
+        "device": Device,
+    }.items():
         if node.HasParameter(name) and node.GetParameter(name) not in choices.__members__:
             node.UnsetParameter(name)
     stored = node.GetParameter("model")
@@ -120,10 +152,14 @@ class Settings:
     """What is computed, as plain values: the common language of panel, preview and Apply.
 
     :ivar scale: factor for rows and columns, or None.
-    :ivar spacing: pixel spacing in mm, or None. Exactly one of scale and spacing is given.
+    :ivar spacing: pixel spacing in mm, or None. Exactly one of scale, spacing and isotropic is given.
     :ivar plane: auto, axial, sagittal or coronal.
     :ivar model: name of a model in the package, or path of a model's folder or of a file in it.
     :ivar device: auto, cuda, mps or cpu.
+    :ivar isotropic: side of cubes in mm, or True for the finest measured pixel: the slice axis is refined, too.
+    :ivar thickness: of the slices in mm, or None where the header does not tell either.
+    :ivar measured: auto (recognized), stored, or (rows, columns) in mm of the pixels that the network sees.
+    :ivar slicesModel: auto (that of the modality of the model), or a model for stacks of slices.
     """
 
     scale: float | None = None
@@ -132,13 +168,35 @@ class Settings:
     model: str = "mri"
     device: str = "auto"
     dataConsistency: bool = False
+    isotropic: bool | float | None = None
+    thickness: float | None = None
+    measured: str | tuple[float, float] = "auto"
+    slicesModel: str = "auto"
 
-    def plan(self, geometry: Geometry) -> Plan:
+    def plan(self, geometry: Geometry, acquisition: Acquisition | None = None) -> Plan:
         """Plan for a volume, see NExpRLib.volumes.plan.plan_upsampling.
 
+        :param acquisition: what was recognized, for automatic measured pixels.
         :raises ValueError: if there is none, with the reason.
         """
-        return plan_upsampling(geometry, scale=self.scale, spacing=self.spacing, plane=self.plane)
+        plan = plan_upsampling(
+            geometry,
+            scale=self.scale,
+            spacing=self.spacing,
+            isotropic=self.isotropic,
+            plane=self.plane,
+            measured=self.measuredSizes(geometry, acquisition),
+        )
+        if self.thickness is not None:
+            check_thickness(self.thickness, geometry, plan)
+        return plan
+
+    def measuredSizes(self, geometry: Geometry, acquisition: Acquisition | None = None) -> tuple[int, ...]:
+        """Measured pixels along each axis of a volume.
+
+        :raises ValueError: for sizes in mm that make no sense.
+        """
+        return measured_sizes(geometry, self.measured, slice_axis(geometry, self.plane), acquisition)
 
 
 def offeredModels() -> dict[str, dict]:
@@ -152,16 +210,27 @@ def modelFor(modality: str) -> str:
     return next((name for name, card in cards.items() if card.get("modality") == modality), next(iter(cards)))
 
 
-def settingsFromParameterNode(parameterNode: NExpRSlicerParameterNode, geometry: Geometry, modality: str) -> Settings:
-    """Settings that the user chose for a volume of this geometry and modality."""
-    scale = spacing = None
+def settingsFromParameterNode(
+    parameterNode: NExpRSlicerParameterNode, geometry: Geometry, modality: str, thickness: float | None = None
+) -> Settings:
+    """Settings that the user chose for a volume of this geometry and modality.
+
+    :param thickness: of its slices in mm, as the header says.
+    """
+    scale = spacing = isotropic = None
+    across = slice_axis(geometry, parameterNode.plane.value)
     if parameterNode.targetMode == TargetMode.SCALE:
         scale = parameterNode.scale
     elif parameterNode.targetMode == TargetMode.SPACING:
         spacing = parameterNode.spacing
+    elif parameterNode.targetMode == TargetMode.ISOTROPIC:
+        isotropic = parameterNode.isotropicSpacing or True
     else:
-        across = slice_axis(geometry, parameterNode.plane.value)
         spacing = min(s for axis, s in enumerate(geometry.spacing) if axis != across)
+    measured = parameterNode.measuredMode.value
+    if parameterNode.measuredMode == MeasuredMode.SIZE:
+        sizes = parameterNode.measuredHeight, parameterNode.measuredWidth
+        measured = tuple(mm or geometry.spacing[axis] for mm, axis in zip(sizes, plane_axes(geometry, across)))
     model = parameterNode.model
     if model == MODEL_AUTO:
         model = modelFor(modality)
@@ -173,5 +242,8 @@ def settingsFromParameterNode(parameterNode: NExpRSlicerParameterNode, geometry:
         plane=parameterNode.plane.value,
         model=model,
         device=parameterNode.device.value,
-        dataConsistency=parameterNode.dataConsistency,
+        dataConsistency=parameterNode.dataConsistency and isotropic is None,
+        isotropic=isotropic,
+        thickness=(parameterNode.thickness or thickness) if isotropic is not None else None,
+        measured=measured,
     )

@@ -1,0 +1,107 @@
+"""What is known of how volumes were acquired: from the DICOM database, and recognized from the voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+
+import slicer
+
+from NExpRLib.volumes.acquisition import Acquisition, inspect_volume
+from NExpRLib.volumes.volume import Volume
+
+from .Sequences import sequenceOf
+from .Volumes import modalityOf, volumeOf, volumeProblem
+from .Worker import Worker
+
+_known: dict[tuple, Acquisition | None] = {}  # None where it could not be recognized
+_KEPT = 50
+
+
+def acquisitionOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> Acquisition | None:
+    """What the scanner measured of a volume, if it was recognized already; as stored, where that is not possible.
+
+    The frames of a sequence are acquired alike: the first one tells.
+    """
+    return _known.get(_keyOf(volumeNode))
+
+
+def recognize(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Recognize it now, which may take seconds."""
+    key = _keyOf(volumeNode)
+    if key not in _known:
+        _recognize(key, *_contentOf(volumeNode))
+
+
+class Recognition:
+    """Recognizes in the worker thread. All methods are called in the main thread.
+
+    :ivar pending: whether a volume is looked at.
+    """
+
+    def __init__(self, worker: Worker, onDone: Callable[[], None]):
+        self._worker, self._onDone = worker, onDone
+        self.pending = False
+
+    def request(self, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
+        """Recognize what was measured of a volume, unless it is known; one volume at a time."""
+        key = _keyOf(volumeNode)
+        if key not in _known and not self.pending:
+            self.pending = True
+            self._worker.submit(partial(_recognize, key, *_contentOf(volumeNode)), self._done)
+
+    def _done(self, _value: object, _error: BaseException | None) -> None:
+        self.pending = False
+        self._onDone()
+
+
+def headerFacts(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> dict:
+    """What the DICOM database says of a volume that was loaded from it, under BIDS names."""
+    uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+    facts = dict(_factsOf(uids[0])) if uids and getattr(slicer, "dicomDatabase", None) is not None else {}
+    modality = modalityOf(volumeNode)
+    return {**facts, "Modality": modality} if modality else facts
+
+
+@lru_cache(maxsize=_KEPT)
+def _factsOf(uid: str) -> tuple[tuple[str, object], ...]:
+    thickness, kinds = (slicer.dicomDatabase.instanceValue(uid, tag) for tag in ("0018,0050", "0008,0008"))
+    facts: list[tuple[str, object]] = []
+    try:
+        if float(thickness) > 0:
+            facts.append(("SliceThickness", float(thickness)))
+    except ValueError:
+        pass
+    if kinds:
+        facts.append(("ImageType", tuple(kinds.split("\\"))))
+    return tuple(facts)
+
+
+def _recognize(key: tuple, volume: Volume, facts: dict) -> None:
+    """Can be called in any thread."""
+    try:
+        acquisition = inspect_volume(volume, facts)
+    except ValueError:
+        acquisition = None
+    while len(_known) >= _KEPT:
+        _known.pop(next(iter(_known)))
+    _known[key] = acquisition
+
+
+def _contentOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> tuple[Volume, dict]:
+    return volumeOf(_firstFrame(volumeNode)), headerFacts(volumeNode)
+
+
+def _keyOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> tuple:
+    """Changes with the voxels and their spacing; time stamps differ between all objects."""
+    source = _firstFrame(volumeNode)
+    return source.GetImageData().GetMTime(), source.GetImageData().GetDimensions(), source.GetSpacing()
+
+
+def _firstFrame(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLScalarVolumeNode:
+    """The volume node, or that of the first frame of its sequence if it has the same size."""
+    sequence = sequenceOf(volumeNode)
+    first = sequence[1].GetNthDataNode(0) if sequence else None
+    if volumeProblem(first) or first.GetImageData().GetDimensions() != volumeNode.GetImageData().GetDimensions():
+        return volumeNode
+    return first
