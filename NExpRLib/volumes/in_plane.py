@@ -104,12 +104,22 @@ def _consistent(values, batch, rows, columns, grid, periodic):
 
     values, measured = values.cpu().numpy(), batch.astype(np.float64)
     if periodic or grid.measured != grid.stored:
-        shares = [m / n for n, m in zip(grid.stored, grid.measured)]
-        first = rows.first * shares[0], columns.first * shares[1]
-        kept = enforce_data_consistency(values, kspace_crop(measured, grid.measured), first)
+        kept = with_measured_band(values, measured, rows, columns, grid)
     else:
         kept = np.stack([MeasuredSlice.of(m).kept_by(v, rows, columns) for v, m in zip(values, measured)])
     return torch.from_numpy(kept)
+
+
+def with_measured_band(
+    values: np.ndarray, slices: np.ndarray, rows: Samples, columns: Samples, grid: MeasuredGrid
+) -> np.ndarray:
+    """Results (b, H, W) with the band of k-space that was measured of slices (b, h, w) instead of their own.
+
+    :param rows, columns: H and W samples over the whole slice, in pixel indices of the slices.
+    """
+    shares = [m / n for n, m in zip(grid.stored, grid.measured)]
+    first = rows.first * shares[0], columns.first * shares[1]
+    return enforce_data_consistency(values, kspace_crop(slices, grid.measured), first)
 
 
 class _Batches:

@@ -28,9 +28,12 @@ def acquisitionOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> Acquisition | N
 
 def recognize(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
     """Recognize it now, which may take seconds."""
-    key = _keyOf(volumeNode)
-    if key not in _known:
-        _recognize(key, *_contentOf(volumeNode))
+    recognizing(volumeNode)()
+
+
+def recognizing(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> Callable[[], Acquisition | None]:
+    """A function that recognizes it unless it is known, and returns it; it can be called in any thread."""
+    return partial(_recognized, _keyOf(volumeNode), volumeOf(_firstFrame(volumeNode)), headerFacts(volumeNode))
 
 
 class Recognition:
@@ -45,10 +48,9 @@ class Recognition:
 
     def request(self, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> None:
         """Recognize what was measured of a volume, unless it is known; one volume at a time."""
-        key = _keyOf(volumeNode)
-        if key not in _known and not self.pending:
+        if _keyOf(volumeNode) not in _known and not self.pending:
             self.pending = True
-            self._worker.submit(partial(_recognize, key, *_contentOf(volumeNode)), self._done)
+            self._worker.submit(recognizing(volumeNode), self._done)
 
     def _done(self, _value: object, _error: BaseException | None) -> None:
         self.pending = False
@@ -77,19 +79,16 @@ def _factsOf(uid: str) -> tuple[tuple[str, object], ...]:
     return tuple(facts)
 
 
-def _recognize(key: tuple, volume: Volume, facts: dict) -> None:
-    """Can be called in any thread."""
-    try:
-        acquisition = inspect_volume(volume, facts)
-    except ValueError:
-        acquisition = None
-    while len(_known) >= _KEPT:
-        _known.pop(next(iter(_known)))
-    _known[key] = acquisition
-
-
-def _contentOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> tuple[Volume, dict]:
-    return volumeOf(_firstFrame(volumeNode)), headerFacts(volumeNode)
+def _recognized(key: tuple, volume: Volume, facts: dict) -> Acquisition | None:
+    if key not in _known:
+        try:
+            acquisition = inspect_volume(volume, facts)
+        except ValueError:
+            acquisition = None
+        while len(_known) >= _KEPT:
+            _known.pop(next(iter(_known)))
+        _known[key] = acquisition
+    return _known[key]
 
 
 def _keyOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> tuple:

@@ -14,9 +14,11 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from NExpRLib.memory import WORKING_BYTES_PER_PIXEL, available_memory, is_out_of_memory
-from NExpRLib.volumes.plan import Plan
+from NExpRLib.volumes.measured_grid import MeasuredGrid
+from NExpRLib.volumes.plan import Plan, plane_axes
 
-from .Models import ModelCache, cardOf, modelKey
+from .Acquisitions import acquisitionOf, headerFacts, recognizing
+from .Models import ModelCache, cardOf, modelKey, recognizes
 from .Parameters import NExpRSlicerParameterNode, Settings, settingsFromParameterNode
 from .PreviewGrid import NotShowable, PreviewGrid, Remedy, sliceIndex, slicePosition, visibleGrid, wholeSliceGrid
 from .PreviewNode import DETAIL_CLEAR, PreviewNode
@@ -123,11 +125,17 @@ class LivePreview(VTKObservationMixin):
         if problem:
             raise ValueError(problem)
         geometry = geometryOf(parameterNode.inputVolume)
-        settings = settingsFromParameterNode(parameterNode, geometry, modalityOf(parameterNode.inputVolume))
-        return settings, cardOf(settings), settings.plan(geometry)
+        thickness = headerFacts(parameterNode.inputVolume).get("SliceThickness")
+        settings = settingsFromParameterNode(parameterNode, geometry, modalityOf(parameterNode.inputVolume), thickness)
+        acquisition = acquisitionOf(parameterNode.inputVolume) if recognizes(settings) else None
+        return settings, cardOf(settings), settings.plan(geometry, acquisition)
 
     def _update(self, parameterNode: NExpRSlicerParameterNode, inputVolume: slicer.vtkMRMLScalarVolumeNode) -> str:
         settings, card, plan = self._plan(parameterNode)
+        if plan.through is not None:
+            raise ValueError(
+                _("Isotropic volumes have no preview: apply, or choose another target to see slices refined.")
+            )
         matrix = ijkToWorld(inputVolume)
         view = viewOf(inputVolume, matrix, plan.slice_axis)
         if view is None:
@@ -181,15 +189,17 @@ class LivePreview(VTKObservationMixin):
         """Ask for a slice, and for its neighbors: first those that the user scrolls to. Returns the slice's key."""
         volume = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime())
         model = modelKey(settings, card)
-        if self._range[0] != (volume, model):
-            self._range = ((volume, model), VolumeRange(volumeOf(inputVolume).pixels, card))
+        seen = (volume, model, sliceAxis, settings.measured, inputVolume.GetSpacing())
+        if self._range[0] != seen:
+            measuredGrid = _measuring(inputVolume, settings, sliceAxis)
+            self._range = (seen, VolumeRange(volumeOf(inputVolume).pixels, card, measuredGrid))
         count = inputVolume.GetImageData().GetDimensions()[sliceAxis]
         if index != self._index:
             self._index, self._forward = index, 1 if index > self._index else -1
         forward = self._forward
         content = partial(self._content, inputVolume, settings, sliceAxis)
         requests = [
-            ((volume, model, sliceAxis, each), partial(content, each))
+            ((*seen, each), partial(content, each))
             for each in (index, index + forward, index - forward, index + 2 * forward)
             if 0 <= each < count
         ]
@@ -249,6 +259,22 @@ class LivePreview(VTKObservationMixin):
 
     def _onEvent(self, _caller, _event):
         self._onChanged()
+
+
+def _measuring(
+    inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, sliceAxis: int
+) -> Callable[[], MeasuredGrid]:
+    """A function for the worker thread: the grid of slices that the network sees."""
+    volume = volumeOf(inputVolume)
+    recognized = recognizing(inputVolume) if recognizes(settings) else None
+
+    def measuredGrid() -> MeasuredGrid:
+        acquisition = recognized() if recognized else None
+        sizes = settings.measuredSizes(volume.geometry, acquisition)
+        rows, columns = plane_axes(volume.geometry, sliceAxis)
+        return MeasuredGrid.of(volume.slices(sliceAxis), (sizes[rows], sizes[columns]))
+
+    return measuredGrid
 
 
 def _encodingProblem(error: Exception) -> str:

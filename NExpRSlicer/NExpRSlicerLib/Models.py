@@ -56,7 +56,10 @@ def modelKey(settings: Settings, card: dict) -> tuple:
 
 
 class ModelCache:
-    """Keeps the models that were used last, one for pixels and one for slices, and how fast models are. One thread at a time gets models."""
+    """Keeps the models that were used last, one for pixels and one for slices, and how fast models are.
+
+    One thread at a time gets models.
+    """
 
     def __init__(self):
         self._loaded: dict[str, tuple[tuple, Model]] = {}

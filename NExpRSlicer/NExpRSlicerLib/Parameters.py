@@ -13,7 +13,7 @@ from NExpRLib.model_card import model_cards, model_names
 from NExpRLib.volumes.acquisition import Acquisition, measured_sizes
 from NExpRLib.volumes.checks import check_thickness
 from NExpRLib.volumes.geometry import Geometry, slice_axis
-from NExpRLib.volumes.plan import Plan, plane_axes, plan_upsampling
+from NExpRLib.volumes.plan import Plan, plan_upsampling, plane_axes
 
 # As model: by what the volume is; the one in modelPath.
 MODEL_AUTO = "auto"

@@ -6,6 +6,7 @@ Knows neither MRML nor Qt.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -18,6 +19,8 @@ from NExpRLib.function.explicit_image import ExplicitImage
 from NExpRLib.measured_slice import MeasuredSlice
 from NExpRLib.model_card import intensity_range
 from NExpRLib.volumes.checks import check_values
+from NExpRLib.volumes.in_plane import with_measured_band
+from NExpRLib.volumes.measured_grid import MeasuredGrid
 
 from .Models import ModelCache, checkedBetweenLayers
 from .Parameters import Settings
@@ -28,13 +31,20 @@ KEPT_BYTES = 2**29  # 24 slices of 512 x 512 pixels, 95 of 256 x 256
 
 
 class VolumeRange:
-    """Intensities of a volume that the network sees as 0 and 1, so that the preview equals the result.
+    """Intensities of a volume that the network sees as 0 and 1, and the grid of its slices that the network sees.
 
-    It goes through all voxels: computed once, in the worker thread.
+    With these of the volume, the preview equals the result. They are computed once, in the worker thread, because they
+    depend on all voxels.
+
+    :ivar grid: of the slices, after get(); None as they are stored.
     """
 
-    def __init__(self, pixels: np.ndarray, card: dict):
-        self._pixels, self._card = pixels, card
+    def __init__(self, pixels: np.ndarray, card: dict, measuredGrid: Callable[[], MeasuredGrid] | None = None):
+        """
+        :param measuredGrid: called in the worker thread.
+        """
+        self._pixels, self._card, self._measuredGrid = pixels, card, measuredGrid
+        self.grid: MeasuredGrid | None = None
         self._range: tuple[float, float] | None = None
         self._error: ValueError | None = None
 
@@ -44,9 +54,10 @@ class VolumeRange:
             try:
                 check_values(self._pixels)
                 self._range = intensity_range(self._card, self._pixels)
+                self.grid = self._measuredGrid() if self._measuredGrid else None
             except ValueError as error:
                 self._error = error
-            self._pixels = None
+            self._pixels = self._measuredGrid = None
         if self._error is not None:
             raise self._error
         return self._range
@@ -66,14 +77,23 @@ class SliceContent:
 
 @dataclass
 class EncodedSlice:
-    """A slice as an explicit function, ready to be drawn at any size."""
+    """A slice as an explicit function, ready to be drawn at any size.
+
+    :ivar image: the function, on the measured grid.
+    :ivar grid: the measured grid.
+    :ivar measured: what the slice says by itself, on the measured grid.
+    :ivar pixels: as they are stored.
+    """
 
     image: ExplicitImage
+    grid: MeasuredGrid
     measured: MeasuredSlice
+    pixels: np.ndarray
 
     @property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in (self.measured.pixels, self.measured.empty, *self.image.parts))
+        arrays = (self.measured.pixels, self.measured.empty, self.pixels, *self.image.parts)
+        return sum(array.nbytes for array in arrays)
 
     def draw(self, grid: PreviewGrid, dataConsistency: bool = False, inferredDetail: bool = False) -> np.ndarray:
         """Pixels of a preview.
@@ -82,11 +102,16 @@ class EncodedSlice:
         :param inferredDetail: draw what the network added to the band-limited input.
         :return: float32 array (rows, columns) of the preview.
         """
-        values = self.image.rasterize(rows=grid.rows, columns=grid.columns)
-        if dataConsistency:
-            values = self.measured.kept_by(values, grid.rows, grid.columns)
+        rows, columns = (along.seen_from(of) for along, of in zip((grid.rows, grid.columns), self.grid.samples))
+        values = self.image.rasterize(rows=rows, columns=columns)
+        if dataConsistency and self.grid.measured == self.grid.stored:
+            values = self.measured.kept_by(values, rows, columns)
+        elif dataConsistency:
+            stored = self.pixels[None].astype(np.float64)
+            values = with_measured_band(values[None].astype(np.float64), stored, grid.rows, grid.columns, self.grid)[0]
         if inferredDetail:
-            values = self.measured.added_by(values, grid.rows, grid.columns)
+            values = self.measured.added_by(values, rows, columns)
+        values = values.astype(np.float32, copy=False)
         return np.ascontiguousarray(values.T if grid.transposed else values)
 
 
@@ -103,13 +128,25 @@ def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[
 
     check()
     volumeRange = content.volumeRange.get()
+    shape = content.pixels.shape
+    grid = content.volumeRange.grid or MeasuredGrid(shape, shape, margin=0)
     model = models.get(content.settings)
     start = time.monotonic()
     with checkedBetweenLayers(model, check):
-        image = model.represent(content.pixels, volumeRange)
-    models.noteSpeed(content.settings, content.pixels.size, time.monotonic() - start)
+        image = model.represent(grid.resample(content.pixels[None])[0], volumeRange)
+    models.noteSpeed(content.settings, math.prod(grid.shape), time.monotonic() - start)
     # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
-    return EncodedSlice(image.cpu(), MeasuredSlice.of(content.pixels.astype(np.float32)))
+    return EncodedSlice(
+        image.cpu(), grid, _onGrid(MeasuredSlice.of(content.pixels.astype(np.float32)), grid), content.pixels
+    )
+
+
+def _onGrid(measured: MeasuredSlice, grid: MeasuredGrid) -> MeasuredSlice:
+    """What a slice says by itself, on the measured grid."""
+    if grid.measured == grid.stored:
+        return measured
+    at = [np.clip(np.rint(along.positions()), 0, n - 1).astype(np.intp) for along, n in zip(grid.samples, grid.stored)]
+    return MeasuredSlice(grid.resample(measured.pixels[None])[0], measured.empty[np.ix_(*at)])
 
 
 Request = tuple[tuple, Callable[[], SliceContent]]

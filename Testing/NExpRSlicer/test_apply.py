@@ -90,12 +90,12 @@ def test_two_runs_in_a_row_give_two_equal_volumes(scene, logic, tiny_model_folde
     assert np.array_equal(slicer.util.arrayFromVolume(first), slicer.util.arrayFromVolume(second))
 
 
-def test_progress_counts_slices_and_remaining_time(scene, logic, tiny_model_folder, volume):
+def test_progress_tells_the_share_and_the_remaining_time(scene, logic, tiny_model_folder, volume):
     calls = []
     logic.process(volume, scale=2, model=tiny_model_folder, progress=lambda *state: calls.append(state))
-    assert [(done, total) for done, total, _remaining in calls] == [(1, 3), (2, 3), (3, 3)]
-    assert calls[0][2] is None, "the first slice takes longer than others"
-    assert calls[1][2] > calls[2][2] == 0
+    assert [fraction for fraction, _remaining in calls] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert calls[0][1] is None, "the first slice takes longer than others"
+    assert calls[1][1] > calls[2][1] == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize(

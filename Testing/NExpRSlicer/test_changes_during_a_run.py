@@ -21,8 +21,8 @@ def test_cancel_half_way_leaves_the_scene_as_it_was(scene, logic, tiny_model_fol
     chosen = add_volume(smooth_pixels((2, 3, 4)), matrix_of("axial"), "Mine") if withOutput else None
     before = scene_content(scene)
 
-    def cancel(done, _total, _remaining):
-        if done == 2:
+    def cancel(fraction, _remaining):
+        if fraction > 0.5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -32,8 +32,8 @@ def test_cancel_half_way_leaves_the_scene_as_it_was(scene, logic, tiny_model_fol
 
 @pytest.mark.parametrize("remove", ["input", "scene"])
 def test_input_removed_during_a_run(scene, logic, tiny_model_folder, volume, remove):
-    def intervene(done, _total, _remaining):
-        if done == 1:
+    def intervene(_fraction, remaining):
+        if remaining is None:  # after the first slice
             scene.RemoveNode(volume) if remove == "input" else scene.Clear(0)
 
     assert logic.process(volume, scale=2, model=tiny_model_folder, progress=intervene) is None
@@ -43,8 +43,8 @@ def test_input_removed_during_a_run(scene, logic, tiny_model_folder, volume, rem
 def test_chosen_output_removed_during_a_run_gives_a_new_one(scene, logic, tiny_model_folder, volume):
     chosen = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Mine")
 
-    def remove(done, _total, _remaining):
-        if done == 1:
+    def remove(_fraction, remaining):
+        if remaining is None:  # after the first slice
             scene.RemoveNode(chosen)
 
     output = logic.process(volume, chosen, scale=2, model=tiny_model_folder, progress=remove)
@@ -56,8 +56,8 @@ def test_chosen_output_that_became_a_frame_during_a_run_gives_a_new_one(scene, l
     chosen = add_volume(smooth_pixels((2, 3, 4)), matrix_of("axial"), "Mine")
     before = slicer.util.arrayFromVolume(chosen).copy()
 
-    def record(done, _total, _remaining):
-        if done == 1:
+    def record(_fraction, remaining):
+        if remaining is None:  # after the first slice
             sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode")
             sequenceNode.SetDataNodeAtValue(chosen, "0")
             browserNode = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
@@ -72,7 +72,7 @@ def test_chosen_output_that_became_a_frame_during_a_run_gives_a_new_one(scene, l
 def test_input_changed_during_a_run_does_not_change_the_result(scene, logic, tiny_model_folder, volume):
     expected = slicer.util.arrayFromVolume(logic.process(volume, scale=2, model=tiny_model_folder))
 
-    def change(_done, _total, _remaining):
+    def change(_fraction, _remaining):
         slicer.util.updateVolumeFromArray(volume, np.zeros((30, 40, 50), np.float32))
 
     output = logic.process(volume, scale=2, model=tiny_model_folder, progress=change)
@@ -96,8 +96,8 @@ def test_result_follows_when_the_transform_of_the_input_is_hardened_during_a_run
         logic.process(volume, scale=2, model=tiny_model_folder)
     )
 
-    def harden(done, _total, _remaining):
-        if done == 1:
+    def harden(_fraction, remaining):
+        if remaining is None:  # after the first slice
             volume.HardenTransform()
             if removed:
                 scene.RemoveNode(node)
@@ -110,8 +110,8 @@ def test_result_follows_when_the_transform_of_the_input_is_hardened_during_a_run
 def test_result_follows_when_the_input_is_moved_during_a_run(scene, logic, tiny_model_folder, volume):
     expected = matrix_of_node(logic.process(volume, scale=2, model=tiny_model_folder))
 
-    def move(done, _total, _remaining):
-        if done == 1:
+    def move(_fraction, remaining):
+        if remaining is None:  # after the first slice
             volume.SetOrigin(*(np.array(volume.GetOrigin()) + (50, -20, 3)))
 
     output = logic.process(volume, scale=2, model=tiny_model_folder, progress=move)
@@ -125,8 +125,8 @@ def test_result_follows_when_the_input_is_edited_and_moved_during_a_run(scene, l
     shift[0, 3] = 50
     before = matrix_of_node(logic.process(volume, scale=2, model=tiny_model_folder))
 
-    def change(done, _total, _remaining):
-        if done != 1:
+    def change(_fraction, remaining):
+        if remaining is not None:
             return
         slicer.util.arrayFromVolume(volume)[0, 0, 0] = 1
         slicer.util.arrayFromVolumeModified(volume)
@@ -147,8 +147,8 @@ def test_result_follows_when_the_input_is_edited_and_moved_during_a_run(scene, l
 def test_result_stays_when_the_input_is_cropped_during_a_run(scene, logic, tiny_model_folder, volume):
     before = matrix_of_node(logic.process(volume, scale=2, model=tiny_model_folder))
 
-    def crop(done, _total, _remaining):
-        if done == 1:
+    def crop(_fraction, remaining):
+        if remaining is None:  # after the first slice
             volume.SetOrigin(*(np.array(volume.GetOrigin()) + (7, 0, 0)))
             slicer.util.updateVolumeFromArray(volume, slicer.util.arrayFromVolume(volume)[:, :, 2:].copy())
 
@@ -170,8 +170,8 @@ def test_result_stays_under_a_nonlinear_transform_that_is_hardened_into_the_inpu
     add_transform(scene, volume, node)
     before = logic.process(volume, scale=2, model=tiny_model_folder)
 
-    def harden(done, _total, _remaining):
-        if done == 1:
+    def harden(_fraction, remaining):
+        if remaining is None:  # after the first slice
             volume.HardenTransform()
 
     output = logic.process(volume, scale=2, model=tiny_model_folder, progress=harden)
@@ -196,7 +196,7 @@ def test_voxels_edited_during_a_run_do_not_change_the_result(scene, logic, tiny_
     """In place, as the effects of the Segment Editor do."""
     expected = slicer.util.arrayFromVolume(logic.process(volume, scale=2, model=tiny_model_folder))
 
-    def edit(_done, _total, _remaining):
+    def edit(_fraction, _remaining):
         slicer.util.arrayFromVolume(volume)[:] = 0
 
     output = logic.process(volume, scale=2, model=tiny_model_folder, progress=edit)
@@ -218,12 +218,12 @@ def test_cancelled_job_ends_within_a_slice(scene, logic, tiny_model_folder, volu
     run = ApplyRun(volume, None, Settings(scale=2, model=str(tiny_model_folder)), logic.models)
     with pytest.raises(Cancelled):
         run.job.run(lambda *_state: run.job.cancel())
-    assert run.job.done == 1, "not even the second was finished"
+    assert run.job.fraction == pytest.approx(1 / 3), "not even the second was finished"
 
 
 def test_remaining_time_is_that_of_the_slices_left(scene, logic, tiny_model_folder, volume, monkeypatch):
     clock = iter([110.0, 120.0, 130.0])
     monkeypatch.setattr("NExpRSlicerLib.BackgroundRun.time.monotonic", lambda: next(clock))
     calls = []
-    logic.process(volume, scale=2, model=tiny_model_folder, progress=lambda *state: calls.append(state[2]))
-    assert calls == [None, 10, 0]
+    logic.process(volume, scale=2, model=tiny_model_folder, progress=lambda *state: calls.append(state[1]))
+    assert calls == [None, pytest.approx(10), pytest.approx(0)]

@@ -11,6 +11,7 @@ from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressTe
 from NExpRSlicerLib.Parameters import (
     MODEL_FROM_FOLDER,
     Device,
+    MeasuredMode,
     Plane,
     Settings,
     TargetMode,
@@ -30,6 +31,11 @@ def parameters(tiny_model_folder):
         targetMode=TargetMode.SCALE,
         scale=2.0,
         spacing=0.5,
+        isotropicSpacing=0.0,
+        thickness=0.0,
+        measuredMode=MeasuredMode.AUTO,
+        measuredWidth=0.0,
+        measuredHeight=0.0,
         plane=Plane.AUTO,
         device=Device.AUTO,
         dataConsistency=False,
@@ -183,11 +189,11 @@ def test_only_the_widgets_of_the_choice_are_shown(parameters):
 @pytest.mark.parametrize(
     ("state", "text"),
     [
-        ((0, 30, None), "Starting..."),
-        ((1, 30, None), "Slice 1 of 30"),
-        ((3, 30, 41.7), "Slice 3 of 30, about 42 s left"),
-        ((3, 30, 300.0), "Slice 3 of 30, about 5 min left"),
-        ((30, 30, 0.0), "Slice 30 of 30, about 1 s left"),
+        ((0.0, None), "Starting..."),
+        ((0.033, None), "3 % done"),
+        ((0.1, 41.7), "10 % done, about 42 s left"),
+        ((0.1, 300.0), "10 % done, about 5 min left"),
+        ((1.0, 0.0), "100 % done, about 1 s left"),
     ],
 )
 def test_progress(state, text):

@@ -103,7 +103,7 @@ def test_spin_boxes_tell_the_parameter_node_when_typing_has_ended(widgets):
 
 
 class NExpRSlicerParameters:
-    model = targetMode = None
+    model = targetMode = measuredMode = None
 
 
 def test_ranges_of_widgets_hold_those_of_the_parameters(widgets):

@@ -109,7 +109,7 @@ def test_input_removed_when_all_slices_are_computed(widget, scene):
     process_events()
     job = widget._run._applyRun.job
     end = time.monotonic() + 20
-    while job.done < job.total and time.monotonic() < end:
+    while job.fraction < 1 - 1e-9 and time.monotonic() < end:
         time.sleep(0.01)
     time.sleep(0.1)  # Without events, nobody takes over the result.
     scene.RemoveNode(widget._parameterNode.inputVolume)

@@ -1,0 +1,274 @@
+"""Thick slices and measured pixels: Apply and preview against the library on the same data."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
+import SimpleITK as sitk
+import slicer
+import slicer.util
+from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf
+from NExpRSlicerLib.Parameters import MeasuredMode, TargetMode
+
+from NExpRLib import inspect, load_model, upsample
+from NExpRLib.kspace import kspace_crop, zero_fill
+
+from ..conftest import TINY, write_model
+from .opened_widget import wait
+from .test_apply import assert_same
+from .volumes import DIRECTIONS, add_volume, matrix_of, scene_content, sitk_image, smooth_pixels
+
+
+@pytest.fixture(scope="session")
+def slices_folder(tmp_path_factory):
+    """A model of random weights for stacks of slices."""
+    folder = write_model(tmp_path_factory.mktemp("slices") / "tiny-slices", replace(TINY, conditions=2), 0.05)
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, "degradation": "slices", "scales": [1, 8]}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def interpolated():
+    """Slices of which two thirds of the rows and half of the columns were measured, with noise."""
+    rng = np.random.default_rng(3)
+    measured = rng.normal(size=(4, 80, 64)).cumsum(axis=1).cumsum(axis=2)
+    measured = kspace_crop(measured - measured.mean(), (80, 64))
+    measured = 500 + 100 * measured / measured.std() + rng.normal(scale=4, size=measured.shape)
+    return np.abs(zero_fill(measured, (120, 128), (0.0, 0.0))).astype(np.float32)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("thickness", [None, 4.0])
+def test_isotropic_volume_is_that_of_the_library(scene, logic, tiny_model_folder, slices_folder, direction, thickness):
+    pixels, matrix = smooth_pixels((6, 12, 10)), matrix_of(direction)
+    calls = []
+    output = logic.process(
+        add_volume(pixels, matrix),
+        isotropic=True,
+        thickness=thickness,
+        model=tiny_model_folder,
+        slicesModel=slices_folder,
+        progress=lambda *state: calls.append(state),
+    )
+    assert_same(
+        output,
+        upsample(
+            sitk_image(pixels, matrix),
+            isotropic=True,
+            thickness=thickness,
+            model=load_model(tiny_model_folder, "cpu"),
+            slices_model=load_model(slices_folder, "cpu"),
+        ),
+    )
+    assert np.allclose(output.GetSpacing(), 0.9)
+    fractions = [fraction for fraction, _remaining in calls]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == pytest.approx(1)
+    assert len(fractions) > 3
+
+
+def test_isotropic_volume_says_how_it_was_made(scene, logic, tiny_model_folder, slices_folder, volume):
+    thick = add_volume(smooth_pixels((5, 12, 10)), matrix_of("axial"), "Thick")
+    output = logic.process(thick, isotropic=0.8, model=tiny_model_folder, slicesModel=slices_folder)
+    assert output.GetName() == "Thick NExpR 0.8 mm"
+    said = {name: output.GetAttribute(f"NExpR.{name}") for name in ("SlicesModel", "Thickness", "Spacing", "Model")}
+    assert said == {"SlicesModel": "tiny-slices", "Thickness": "3 mm", "Spacing": "0.8 mm", "Model": "tiny"}
+    assert len(output.GetAttribute("NExpR.SlicesModelSHA256")) == 64
+    assert output.GetAttribute("NExpR.MeasuredPixels") == "0.9 x 1.1 mm"
+
+
+def test_isotropic_sequence(scene, logic, tiny_model_folder, slices_folder):
+    sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Beating")
+    for seed in range(2):
+        frame = slicer.vtkMRMLScalarVolumeNode()
+        frame.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix_of("oblique")))
+        slicer.util.updateVolumeFromArray(frame, smooth_pixels((4, 8, 9), seed=seed))
+        sequenceNode.SetDataNodeAtValue(frame, str(seed))
+    browserNode = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
+    browserNode.SetAndObserveMasterSequenceNodeID(sequenceNode.GetID())
+    proxy = browserNode.GetProxyNode(sequenceNode)
+    output = logic.process(proxy, isotropic=True, model=tiny_model_folder, slicesModel=slices_folder)
+    frames = browserNode.GetSequenceNode(output)
+    assert frames.GetNumberOfDataNodes() == 2
+    model, slices_model = load_model(tiny_model_folder, "cpu"), load_model(slices_folder, "cpu")
+    for seed in range(2):
+        image = sitk_image(smooth_pixels((4, 8, 9), seed=seed), matrix_of("oblique"))
+        expected = upsample(image, isotropic=True, model=model, slices_model=slices_model)
+        assert_same(frames.GetNthDataNode(seed), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"isotropic": 2.0}, "coarser than the pixels"),
+        ({"isotropic": True, "thickness": 20.0}, "not foreseen"),
+        ({"isotropic": True, "dataConsistency": True}, "Data consistency"),
+        ({"scale": 2, "thickness": 4.0}, "isotropic volume"),
+        ({"scale": 2, "measured": (0.1, 0.1)}, "smaller than the stored"),
+    ],
+)
+def test_refusals_say_what_to_do(scene, logic, tiny_model_folder, slices_folder, arguments, reason):
+    volume = add_volume(smooth_pixels((5, 12, 10)), matrix_of("axial"))
+    before = scene_content(scene)
+    with pytest.raises(ValueError, match=reason):
+        logic.process(volume, model=tiny_model_folder, slicesModel=slices_folder, **arguments)
+    assert scene_content(scene) == before
+
+
+def test_model_for_slices_is_no_model_for_pixels(scene, logic, slices_folder, volume):
+    with pytest.raises(ValueError, match="stacks of slices"):
+        logic.process(volume, scale=2, model=slices_folder)
+
+
+@pytest.mark.parametrize("measured", ["auto", "stored", (1.6, 2.0)])
+@pytest.mark.parametrize("direction", ["axial", "left-handed"])
+def test_measured_pixels_are_those_of_the_library(scene, logic, tiny_model_folder, interpolated, direction, measured):
+    matrix = matrix_of(direction)
+    output = logic.process(add_volume(interpolated, matrix), scale=1.5, measured=measured, model=tiny_model_folder)
+    model = load_model(tiny_model_folder, "cpu")
+    assert_same(output, upsample(sitk_image(interpolated, matrix), 1.5, measured=measured, model=model))
+    width, height, _across = {
+        "auto": inspect(sitk_image(interpolated, matrix)).measured,
+        "stored": (0.9, 1.1, 3.0),
+    }.get(measured, (2.0, 1.6, 3.0))
+    said = [float(text) for text in output.GetAttribute("NExpR.MeasuredPixels").removesuffix(" mm").split(" x ")]
+    assert said == pytest.approx([width, height], rel=0.02)
+    assert (said[0] > 1.4) == (measured != "stored"), "half of the columns were measured"
+
+
+@pytest.fixture
+def thickSlices(widget, tiny_model_folder, slices_folder, monkeypatch):
+    """The module with a thick axial volume, and a model for its slices in the package."""
+    monkeypatch.setattr("NExpRSlicerLib.Models.slices_model_for", lambda card: str(slices_folder))
+    widget._parameterNode.inputVolume = add_volume(smooth_pixels((5, 12, 10)), matrix_of("axial"), "Thick")
+    widget._parameterNode.targetMode = TargetMode.ISOTROPIC
+    wait(lambda: "17 slices" in widget.ui.sizeLabel.text)
+    return widget
+
+
+def test_panel_shows_what_an_isotropic_volume_takes(thickSlices):
+    widget = thickSlices
+    assert "10 x 15 pixels, 0.9 x 0.9 mm" in widget.ui.sizeLabel.text
+    assert "of memory" in widget.ui.sizeLabel.text
+    assert widget.ui.isotropicSpacingSpinBox.specialValueText == "0.9 mm (finest pixel)"
+    assert widget.ui.thicknessSpinBox.specialValueText == "3 mm (slice spacing)"
+    assert widget.ui.isotropicSpacingSpinBox.visible
+    assert not widget.ui.dataConsistencyCheckBox.enabled
+    widget._parameterNode.thickness = 25
+    wait(lambda: "not foreseen" in widget.ui.warningLabel.text)
+    assert not widget.ui.applyButton.enabled
+
+
+def test_isotropic_volume_from_the_panel(thickSlices, scene, logic, tiny_model_folder, slices_folder):
+    widget = thickSlices
+    widget._parameterNode.thickness, widget._parameterNode.isotropicSpacing = 4, 0.8
+    wait(lambda: "19 slices" in widget.ui.sizeLabel.text)
+    widget.ui.applyButton.click()
+    wait(lambda: widget.ui.applyButton.text == "Apply")
+    output = slicer.util.getNode("Thick NExpR 0.8 mm")
+    expected = logic.process(
+        widget._parameterNode.inputVolume,
+        isotropic=0.8,
+        thickness=4,
+        model=tiny_model_folder,
+        slicesModel=slices_folder,
+    )
+    assert np.array_equal(slicer.util.arrayFromVolume(output), slicer.util.arrayFromVolume(expected))
+
+
+def test_cancelling_an_isotropic_volume(thickSlices, scene):
+    nodes = scene.GetNumberOfNodes()
+    thickSlices.ui.applyButton.click()
+    thickSlices.ui.applyButton.click()
+    wait(lambda: thickSlices.ui.applyButton.text == "Apply")
+    assert "Cancelled" in thickSlices.ui.statusLabel.text
+    assert scene.GetNumberOfNodes() == nodes
+
+
+def test_thickness_comes_from_the_dicom_database(thickSlices, monkeypatch):
+    tags = {"0018,0050": "3.5", "0008,0008": "ORIGINAL\\PRIMARY"}
+    database = SimpleNamespace(instanceValue=lambda uid, tag: tags[tag] if uid == "1.2.3" else "")
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    thickSlices._parameterNode.inputVolume.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
+    wait(lambda: thickSlices.ui.thicknessSpinBox.specialValueText == "3.5 mm (DICOM)")
+    assert thickSlices.logic.settings(thickSlices._parameterNode).thickness == 3.5
+
+
+def test_panel_says_what_was_measured(widget, interpolated):
+    volume = add_volume(interpolated, matrix_of("axial", origin=(0, 0, 0)), "Interpolated")
+    assert not widget.ui.measuredLabel.visible
+    widget._parameterNode.inputVolume = volume
+    width, height, _across = inspect(sitk_image(interpolated, matrix_of("axial"))).measured
+    text = f"Measured: {width:.3g} x {height:.3g} mm; shown 0.9 x 1.1 mm (interpolated by the scanner)"
+    wait(lambda: widget.ui.measuredLabel.text == text)
+    assert widget.ui.measuredLabel.visible
+    widget._parameterNode.measuredMode = MeasuredMode.STORED
+    wait(lambda: not widget.ui.measuredLabel.visible)
+    widget._parameterNode.measuredMode, widget._parameterNode.measuredWidth = MeasuredMode.SIZE, 1.2
+    wait(lambda: "Measured: 1.2 x 1.1 mm" in widget.ui.measuredLabel.text)
+    assert "as chosen" in widget.ui.measuredLabel.text
+    assert widget.ui.measuredWidthSpinBox.visible
+
+
+def test_recognition_runs_in_the_worker(scene, interpolated):
+    volume = add_volume(interpolated, matrix_of("axial"))
+    tasks, told = [], []
+    worker = SimpleNamespace(submit=lambda function, onDone: tasks.append((function, onDone)))
+    recognition = Recognition(worker, lambda: told.append(True))
+    recognition.request(volume)
+    recognition.request(volume)
+    assert len(tasks) == 1
+    assert acquisitionOf(volume) is None
+    ((function, onDone),) = tasks
+    onDone(function(), None)
+    assert told == [True]
+    assert acquisitionOf(volume).measured == inspect(sitk_image(interpolated, matrix_of("axial"))).measured
+    recognition.request(volume)
+    assert len(tasks) == 1
+
+
+@pytest.mark.parametrize("dataConsistency", [False, True])
+def test_preview_on_the_measured_grid_equals_apply(stage, interpolated, dataConsistency):
+    volume = add_volume(interpolated, matrix_of("axial", origin=(0, 0, 0)), "Interpolated")
+    stage.showEverywhere(volume)
+    stage.center(volume, 2)
+    stage.parameters.inputVolume = volume
+    stage.parameters.dataConsistency = dataConsistency
+    for scale in (1.3, 2):
+        stage.parameters.scale = scale
+        shown = slicer.util.arrayFromVolume(stage.settle())[0]
+        model = load_model(stage.parameters.modelPath, "cpu")
+        image = sitk_image(interpolated, matrix_of("axial"))
+        expected = sitk.GetArrayFromImage(upsample(image, scale, model=model, data_consistency=dataConsistency))[2]
+        assert shown.shape == expected.shape
+        assert np.abs(shown - expected).max() < 1e-5 * np.ptp(interpolated)
+
+
+def test_live_zoom_on_the_measured_grid_is_the_preview_at_other_points(stage, interpolated):
+    volume = add_volume(interpolated, matrix_of("axial", origin=(0, 0, 0)), "Interpolated")
+    stage.showEverywhere(volume)
+    stage.center(volume, 2)
+    stage.parameters.inputVolume, stage.parameters.scale = volume, 1
+    whole = slicer.util.arrayFromVolume(stage.settle())[0].copy()
+    stage.parameters.liveZoom = True
+    # One pixel of the view per pixel of the slice.
+    stage.views["Red"][0].SetFieldOfView(300 * 0.9, 200 * 1.1, 1)
+    zoomed = slicer.util.arrayFromVolume(stage.settle())[0]
+    assert zoomed.shape[0] >= 119
+    assert abs(zoomed.mean() - whole.mean()) < 0.02 * np.ptp(interpolated)
+
+
+def test_inferred_detail_of_a_network_that_adds_nothing_is_small(stage, interpolated, skip_only_model_folder):
+    volume = add_volume(interpolated, matrix_of("axial", origin=(0, 0, 0)), "Interpolated")
+    stage.showEverywhere(volume)
+    stage.center(volume, 2)
+    stage.parameters.inputVolume, stage.parameters.modelPath = volume, skip_only_model_folder
+    stage.parameters.inferredDetail = True
+    detail = slicer.util.arrayFromVolume(stage.settle())[0]
+    assert detail.shape == (240, 256)
+    assert np.abs(detail).mean() < 0.02 * np.ptp(interpolated)
