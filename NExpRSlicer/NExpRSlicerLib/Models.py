@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from slicer.i18n import tr as _
 
-from NExpRLib.model_card import on_kspace, read_card, slices_model_for
+from NExpRLib.model_card import is_of_stacks, on_kspace, read_card, slices_model_for
 
 from .Parameters import Settings
 
@@ -28,7 +28,7 @@ def cardOf(settings: Settings) -> dict:
     if settings.model in ("", "."):
         raise ValueError(_("Select the folder of a model, or a file in it."))
     card = read_card(settings.model)
-    if card.get("degradation") == "slices":
+    if is_of_stacks(card):
         raise ValueError(_("The model is one for stacks of slices: select one for the pixels within slices."))
     return card
 

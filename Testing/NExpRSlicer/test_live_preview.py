@@ -10,7 +10,7 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import SimpleITK as sitk
 import slicer
 import slicer.util
-from NExpRSlicerLib.Parameters import Plane, TargetMode
+from NExpRSlicerLib.Parameters import MeasuredMode, Plane, TargetMode
 from NExpRSlicerLib.PreviewGrid import Remedy
 
 from NExpRLib.kspace import zero_fill
@@ -41,6 +41,7 @@ def test_real_oblique_volume(stage, real_data, name):
     stage.showEverywhere(volume)
     stage.center(volume, 7)
     stage.parameters.inputVolume = volume
+    stage.parameters.measuredMode = MeasuredMode.STORED
     stage.settle()
     assert stage.preview.remedy == Remedy.ROTATE_VIEW
     stage.preview.applyRemedy(stage.parameters)

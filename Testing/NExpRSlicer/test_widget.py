@@ -51,7 +51,7 @@ def test_first_volume_is_selected_and_apply_is_ready(widget):
     assert widget.ui.sizeLabel.text.startswith("4 slices of 48 x 40 pixels")
     assert not widget.ui.warningLabel.visible
     assert not widget.ui.progressBar.visible
-    assert Timer.active == [], "nothing runs while nothing happens"
+    wait(lambda: Timer.active == [])  # Nothing runs while nothing happens.
 
 
 def test_volume_that_was_loaded_last_is_selected(scene, tiny_model_folder):
