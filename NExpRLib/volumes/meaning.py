@@ -54,6 +54,20 @@ class Meaning:
         self._low, self._high = self._limits(valid, facts, value_range)
 
     @property
+    def padding(self) -> float | None:
+        """Value of voxels without data, ``None`` where there are none."""
+        return self._padding
+
+    @property
+    def is_phase(self) -> bool:
+        return self._phase is not None
+
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """Lowest and highest value of the result, ``None`` for no limit."""
+        return self._low, self._high
+
+    @property
     def dtype(self) -> np.dtype:
         """Of the result: that of the volume."""
         return self._volume.pixels.dtype

@@ -192,7 +192,10 @@ class LivePreview(VTKObservationMixin):
         seen = (volume, model, sliceAxis, settings.measured, inputVolume.GetSpacing())
         if self._range[0] != seen:
             measuredGrid = _measuring(inputVolume, settings, sliceAxis)
-            self._range = (seen, VolumeRange(volumeOf(inputVolume).pixels, card, measuredGrid))
+            self._range = (
+                seen,
+                VolumeRange(volumeOf(inputVolume), card, measuredGrid, headerFacts(inputVolume), sliceAxis),
+            )
         count = inputVolume.GetImageData().GetDimensions()[sliceAxis]
         if index != self._index:
             self._index, self._forward = index, 1 if index > self._index else -1

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from slicer.i18n import tr as _
 
 from NExpRLib.function.explicit_image import ExplicitImage
 from NExpRLib.measured_slice import MeasuredSlice
 from NExpRLib.model_card import intensity_range
-from NExpRLib.volumes.checks import check_values
 from NExpRLib.volumes.in_plane import with_measured_band
+from NExpRLib.volumes.meaning import Meaning
 from NExpRLib.volumes.measured_grid import MeasuredGrid
+from NExpRLib.volumes.padding import filled, mask_of, sampled_mask
+from NExpRLib.volumes.volume import Volume
 
 from .Models import ModelCache, checkedBetweenLayers
 from .Parameters import Settings
@@ -31,36 +34,57 @@ KEPT_BYTES = 2**29  # 24 slices of 512 x 512 pixels, 95 of 256 x 256
 
 
 class VolumeRange:
-    """Intensities of a volume that the network sees as 0 and 1, and the grid of its slices that the network sees.
+    """What of a volume the network sees as 0 and 1, on which grid of its slices, and what its values mean.
 
     With these of the volume, the preview equals the result. They are computed once, in the worker thread, because they
     depend on all voxels.
 
     :ivar grid: of the slices, after get(); None as they are stored.
+    :ivar padding: value of voxels without data, after get(); None where there are none.
+    :ivar limits: lowest and highest value of the result, after get(); None for no limit.
     """
 
-    def __init__(self, pixels: np.ndarray, card: dict, measuredGrid: Callable[[], MeasuredGrid] | None = None):
+    def __init__(
+        self,
+        volume: Volume,
+        card: dict,
+        measuredGrid: Callable[[], MeasuredGrid] | None = None,
+        facts: dict | None = None,
+        across: int | None = None,
+    ):
         """
+        :param across: the axis across the slices.
         :param measuredGrid: called in the worker thread.
+        :param facts: of the header, under their BIDS names.
         """
-        self._pixels, self._card, self._measuredGrid = pixels, card, measuredGrid
+        self._volume: Volume | None = volume
+        self._card, self._measuredGrid, self._facts, self._across = card, measuredGrid, facts, across
         self.grid: MeasuredGrid | None = None
+        self.padding: float | None = None
+        self.limits: tuple[float | None, float | None] = (None, None)
         self._range: tuple[float, float] | None = None
         self._error: ValueError | None = None
 
     def get(self) -> tuple[float, float]:
         """:raises ValueError: for voxels that are no intensities."""
-        if self._pixels is not None:
+        if self._volume is not None:
             try:
-                check_values(self._pixels)
-                self._range = intensity_range(self._card, self._pixels)
-                self.grid = self._measuredGrid() if self._measuredGrid else None
+                self._look(self._volume)
             except ValueError as error:
                 self._error = error
-            self._pixels = self._measuredGrid = None
+            self._volume = self._measuredGrid = None
         if self._error is not None:
             raise self._error
         return self._range
+
+    def _look(self, volume: Volume) -> None:
+        meaning = Meaning(volume, self._facts)
+        if meaning.is_phase:
+            raise ValueError(_("The image is phase, which has no preview: Apply refines its cosine and sine."))
+        self.padding, self.limits = meaning.padding, meaning.limits
+        (part,) = meaning.parts(self._across)
+        self._range = intensity_range(self._card, part.pixels)
+        self.grid = self._measuredGrid() if self._measuredGrid else None
 
 
 @dataclass
@@ -82,13 +106,19 @@ class EncodedSlice:
     :ivar image: the function, on the measured grid.
     :ivar grid: the measured grid.
     :ivar measured: what the slice says by itself, on the measured grid.
-    :ivar pixels: as they are stored.
+    :ivar pixels: as they are stored; continued where there are no data.
+    :ivar padding: value of pixels without data.
+    :ivar empty: where these are, or None.
+    :ivar limits: lowest and highest value of a result, or None.
     """
 
     image: ExplicitImage
     grid: MeasuredGrid
     measured: MeasuredSlice
     pixels: np.ndarray
+    padding: float | None = None
+    empty: np.ndarray | None = None
+    limits: tuple[float | None, float | None] = (None, None)
 
     @property
     def nbytes(self) -> int:
@@ -109,8 +139,13 @@ class EncodedSlice:
         elif dataConsistency:
             stored = self.pixels[None].astype(np.float64)
             values = with_measured_band(values[None].astype(np.float64), stored, grid.rows, grid.columns, self.grid)[0]
+        elif self.limits != (None, None):
+            values = np.clip(values, *self.limits)
         if inferredDetail:
             values = self.measured.added_by(values, rows, columns)
+        if self.empty is not None:
+            without = sampled_mask(self.empty, (grid.columns, grid.rows))
+            values[without] = 0 if inferredDetail else self.padding
         values = values.astype(np.float32, copy=False)
         return np.ascontiguousarray(values.T if grid.transposed else values)
 
@@ -128,17 +163,20 @@ def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[
 
     check()
     volumeRange = content.volumeRange.get()
-    shape = content.pixels.shape
+    pixels, padding = content.pixels, content.volumeRange.padding
+    empty = None if padding is None else mask_of(pixels, padding)
+    if empty is not None and empty.any():
+        pixels = np.zeros_like(pixels) if empty.all() else filled(pixels[None], empty[None])[0]
+    shape = pixels.shape
     grid = content.volumeRange.grid or MeasuredGrid(shape, shape, margin=0)
     model = models.get(content.settings)
     start = time.monotonic()
     with checkedBetweenLayers(model, check):
-        image = model.represent(grid.resample(content.pixels[None])[0], volumeRange)
+        image = model.represent(grid.resample(pixels[None])[0], volumeRange)
     models.noteSpeed(content.settings, math.prod(grid.shape), time.monotonic() - start)
     # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
-    return EncodedSlice(
-        image.cpu(), grid, _onGrid(MeasuredSlice.of(content.pixels.astype(np.float32)), grid), content.pixels
-    )
+    measured = _onGrid(MeasuredSlice.of(pixels.astype(np.float32)), grid)
+    return EncodedSlice(image.cpu(), grid, measured, pixels, padding, empty, content.volumeRange.limits)
 
 
 def _onGrid(measured: MeasuredSlice, grid: MeasuredGrid) -> MeasuredSlice:

@@ -270,3 +270,26 @@ def test_inferred_detail_of_a_network_that_adds_nothing_is_small(stage, interpol
     detail = slicer.util.arrayFromVolume(stage.settle())[0]
     assert detail.shape == (240, 256)
     assert np.abs(detail).mean() < 0.02 * np.ptp(interpolated)
+
+
+@pytest.mark.parametrize("kind", ["padding", "NaN", "map"])
+def test_preview_and_apply_respect_what_values_mean(stage, logic, kind):
+    """Voxels without data are held out and put back; maps keep their range."""
+    pixels = smooth_pixels((4, 30, 28)) if kind != "map" else smooth_pixels((4, 30, 28)).clip(450, 700)
+    outside = np.hypot(*np.ogrid[-14.5:15, -13.5:14]) > 12
+    pixels[:, outside] = {"padding": -4000, "NaN": np.nan, "map": 0}[kind]
+    volume = add_volume(pixels, matrix_of("axial", origin=(0, 0, 0)), kind)
+    stage.showEverywhere(volume)
+    stage.center(volume, 2)
+    stage.parameters.inputVolume = volume
+    shown = slicer.util.arrayFromVolume(stage.settle())[0]
+    output = logic.process(volume, scale=2, model=stage.parameters.modelPath)
+    image = sitk_image(pixels, matrix_of("axial", origin=(0, 0, 0)))
+    expected = sitk.GetArrayFromImage(upsample(image, 2, model=load_model(stage.parameters.modelPath, "cpu")))
+    assert np.allclose(slicer.util.arrayFromVolume(output), expected, rtol=1e-5, equal_nan=True)
+    assert np.allclose(shown, expected[2], rtol=1e-4, equal_nan=True)
+    if kind == "map":
+        assert shown.min() == 0
+        assert shown.max() <= pixels.max()
+    else:
+        assert (np.isnan(shown) if kind == "NaN" else shown == -4000)[0, 0]

@@ -13,6 +13,8 @@ from scipy.fft import dctn
 
 from NExpRLib import load_model
 from NExpRLib.function.samples import Samples
+from NExpRLib.volumes.geometry import Geometry
+from NExpRLib.volumes.volume import Volume
 
 
 @pytest.fixture
@@ -28,8 +30,12 @@ def pixels():
 
 @pytest.fixture
 def encoded(settings, pixels):
-    volumeRange = VolumeRange(pixels, cardOf(settings))
+    volumeRange = VolumeRange(volume_of(pixels), cardOf(settings))
     return encodeSlice(ModelCache(), SliceContent(pixels, volumeRange, settings), lambda: False)
+
+
+def volume_of(pixels):
+    return Volume(pixels, Geometry(pixels.shape[::-1], (1.0, 1.0), (0.0, 0.0), np.eye(2)))
 
 
 def grid(rows, columns, transposed=False):
@@ -110,7 +116,7 @@ def test_obsolete_slice_is_stopped_between_two_layers(settings, pixels, encoded)
         return len(asked) > 3
 
     models = ModelCache()
-    content = SliceContent(pixels, VolumeRange(pixels, cardOf(settings)), settings)
+    content = SliceContent(pixels, VolumeRange(volume_of(pixels), cardOf(settings)), settings)
     with pytest.raises(Cancelled):
         encodeSlice(models, content, superseded)
     assert len(asked) == 4
@@ -120,10 +126,10 @@ def test_obsolete_slice_is_stopped_between_two_layers(settings, pixels, encoded)
 
 def test_voxels_are_gone_through_once(pixels, settings):
     bad = pixels.astype(np.float32)
-    bad[0, 0] = np.nan
-    volumeRange = VolumeRange(bad, cardOf(settings))
+    bad[0, 0] = np.inf
+    volumeRange = VolumeRange(volume_of(bad), cardOf(settings))
     for _ in range(2):
-        with pytest.raises(ValueError, match="1 NaN"):
+        with pytest.raises(ValueError, match="1 NaN or infinite"):
             volumeRange.get()
         bad[:] = 0
 
