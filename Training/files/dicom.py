@@ -81,6 +81,11 @@ def _name(files, taken):
     """A name for the files made of a series: its number and description."""
     number, description = files[0].number, re.sub(r"[^\w.+-]+", "_", files[0].description).strip("_.")[:60]
     name = "_".join(part for part in (f"{number:03d}" if number else "", description) if part) or "series"
+    return unused_name(name, taken)
+
+
+def unused_name(name, taken):
+    """The name, followed by a number where it is taken."""
     return next(n for n in (name, *(f"{name}_{k}" for k in range(2, len(taken) + 3))) if n not in taken)
 
 
@@ -129,7 +134,7 @@ def _converted(files):
 def _with_own_suffixes(converted):
     result, taken = [], set()
     for suffix, image in converted:
-        own = next(name for name in (suffix, *(f"{suffix}_{n}" for n in range(2, 10000))) if name not in taken)
+        own = unused_name(suffix, taken)
         taken.add(own)
         result.append((own, image))
     return result

@@ -262,7 +262,8 @@ def _name_of_class(header, sop_class):
     from pydicom.uid import UID
 
     name = UID(sop_class).name if sop_class else ""
-    return name.removesuffix(" Storage") if name and name != sop_class else "no image"
+    name = name.removesuffix(" Storage") if name and name != sop_class else "no image"
+    return f"{name} without pixels" if name.endswith("Image") else name
 
 
 def _number(header, name):

@@ -15,7 +15,7 @@ from NExpRLib.memory import is_out_of_memory
 from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
 
 from . import metaimage, nrrd
-from .dicom import DicomSeries, dicom_series, read_series
+from .dicom import DicomSeries, dicom_series, read_series, unused_name
 from .dicom_headers import is_dicom
 from .nifti import read_nifti, what_nifti_lacks, write_nifti
 from .notes import add_note, read_sidecar
@@ -129,8 +129,9 @@ def _dicom_sources(path, files):
         paths = tuple(file.path for file in series.files)
         for part, (suffix, image) in enumerate(images or [("", None)]):
             more = suffix if len(images) > 1 else ""
+            own = unused_name(name + more, {source.name for source in sources})
             # Of several series only one is in memory at a time.
-            sources.append(VolumeSource(name + more, paths, series, part, image if len(found) == 1 else None))
+            sources.append(VolumeSource(own, paths, series, part, image if len(found) == 1 else None))
     return sources, left_out
 
 
