@@ -451,19 +451,13 @@ def test_view_of_a_slab_is_left_alone(stage):
     assert stage.shownIn() == ["Red"]
 
 
-def test_volume_with_voxels_that_are_not_finite_elsewhere(stage, monkeypatch):
-    """Apply refuses it, too; the intensity range of the volume would make every slice NaN."""
+def test_voxels_without_data_elsewhere_are_held_out(stage):
+    """The intensity range of the volume would make every slice NaN."""
+    stage.settle()
+    expected = slicer.util.arrayFromVolume(stage.node).copy()
     pixels = stage.pixels.copy()
     pixels[4, 3, 3] = np.nan
     slicer.util.updateVolumeFromArray(stage.volume, pixels)
     stage.settle()
-    assert "NaN" in stage.preview.text
-    with monkeypatch.context() as patched:
-        patched.setattr("NExpRSlicerLib.SliceEncoder.check_values", None)  # It goes through all voxels: once is enough.
-        stage.center(stage.volume, 1)
-        stage.settle()
-    assert "NaN" in stage.preview.text
-    assert stage.shownIn() == []
-    slicer.util.updateVolumeFromArray(stage.volume, stage.pixels)
-    stage.settle()
     assert stage.shownIn() == ["Red"]
+    np.testing.assert_allclose(slicer.util.arrayFromVolume(stage.node), expected, atol=1e-2 * np.ptp(stage.pixels))

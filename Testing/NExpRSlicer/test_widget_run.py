@@ -106,7 +106,6 @@ def test_scene_closed_or_input_removed_during_a_run(widget, scene, event):
 
 def test_input_removed_when_all_slices_are_computed(widget, scene):
     widget.ui.applyButton.click()
-    process_events()
     job = widget._run._applyRun.job
     end = time.monotonic() + 20
     while job.fraction < 1 - 1e-9 and time.monotonic() < end:
