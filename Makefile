@@ -19,7 +19,7 @@ test: $(VENV)/.test-installed
 	@echo "Checking types with mypy."
 	$(BIN)/mypy
 	@echo "Running the tests."
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 $(VENV)/.demo-installed: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Installing NExpR with what the demo needs (torch is large: a few minutes the first time)."

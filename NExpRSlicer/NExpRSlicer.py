@@ -23,6 +23,7 @@ for _folder in (Path(__file__).parent, Path(__file__).parent.parent):
     if str(_folder) not in sys.path:
         sys.path.append(str(_folder))
 
+from NExpRLib.memory import available_memory
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts, recognize
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
@@ -54,8 +55,6 @@ from NExpRSlicerLib.Volumes import (
     voxelTypeOf,
 )
 from NExpRSlicerLib.Worker import Worker
-
-from NExpRLib.memory import available_memory
 
 #
 # NExpRSlicer

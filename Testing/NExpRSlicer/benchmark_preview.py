@@ -16,14 +16,14 @@ from . import conftest  # noqa: F401  (makes the module importable)
 
 def main(model="mri"):
     import slicer
-    from NExpRSlicerLib.PreviewGrid import wholeSliceGrid
-    from NExpRSlicerLib.PreviewNode import PreviewNode
-    from NExpRSlicerLib.SliceEncoder import EncodedSlice
 
     from NExpRLib import load_model
     from NExpRLib.measured_slice import MeasuredSlice
     from NExpRLib.volumes.geometry import Geometry
     from NExpRLib.volumes.plan import plan_upsampling
+    from NExpRSlicerLib.PreviewGrid import wholeSliceGrid
+    from NExpRSlicerLib.PreviewNode import PreviewNode
+    from NExpRSlicerLib.SliceEncoder import EncodedSlice
 
     slicer.mrmlScene = slicer.vtkMRMLScene()
     composite = slicer.mrmlScene.AddNode(slicer.vtkMRMLSliceCompositeNode())

@@ -4,9 +4,9 @@ import time
 
 import slicer
 import slicer.util
-from NExpRSlicerLib.Parameters import MODEL_FROM_FOLDER
 
 import NExpRSlicer
+from NExpRSlicerLib.Parameters import MODEL_FROM_FOLDER
 
 from .gui_stand_ins import Parent, process_events
 from .stage import PREVIEW

@@ -3,13 +3,13 @@
 import numpy as np
 import slicer
 import slicer.util
+
+from NExpRLib import load_model
+from NExpRSlicer import NExpRSlicerLogic
 from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache
 from NExpRSlicerLib.Parameters import MODEL_FROM_FOLDER
 from NExpRSlicerLib.Worker import Worker
-
-from NExpRLib import load_model
-from NExpRSlicer import NExpRSlicerLogic
 
 from .volumes import add_volume, matrix_of, matrix_of_node, smooth_pixels
 

@@ -11,11 +11,11 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import SimpleITK as sitk
 import slicer
 import slicer.util
-from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf
-from NExpRSlicerLib.Parameters import MeasuredMode, TargetMode
 
 from NExpRLib import inspect, load_model, upsample
 from NExpRLib.kspace import kspace_crop, zero_fill
+from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf
+from NExpRSlicerLib.Parameters import MeasuredMode, TargetMode
 
 from ..conftest import TINY, write_model
 from .opened_widget import wait

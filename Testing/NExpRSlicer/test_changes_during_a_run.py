@@ -9,6 +9,7 @@ import vtk
 pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import slicer
 import slicer.util
+
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import Cancelled
 from NExpRSlicerLib.Parameters import Settings

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from NExpRSlicerLib.Models import ModelCache, cardOf, modelKey
-from NExpRSlicerLib.Parameters import Settings
-from NExpRSlicerLib.PreviewGrid import PreviewGrid
-from NExpRSlicerLib.SliceEncoder import SliceContent, VolumeRange, encodeSlice
-from NExpRSlicerLib.Worker import Cancelled
 from scipy.fft import dctn
 
 from NExpRLib import load_model
 from NExpRLib.function.samples import Samples
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.volume import Volume
+from NExpRSlicerLib.Models import ModelCache, cardOf, modelKey
+from NExpRSlicerLib.Parameters import Settings
+from NExpRSlicerLib.PreviewGrid import PreviewGrid
+from NExpRSlicerLib.SliceEncoder import SliceContent, VolumeRange, encodeSlice
+from NExpRSlicerLib.Worker import Cancelled
 
 
 @pytest.fixture
@@ -137,6 +137,7 @@ def test_voxels_are_gone_through_once(pixels, settings):
 @pytest.mark.parametrize(("threads", "left"), [(8, 7), (3, 2), (2, 2), (1, 1)])
 def test_one_core_is_left_to_slicer(settings, threads, left):
     import torch
+
     from NExpRSlicerLib import Models
 
     before = torch.get_num_threads()

@@ -10,11 +10,11 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import SimpleITK as sitk
 import slicer
 import slicer.util
-from NExpRSlicerLib.Parameters import MeasuredMode, Plane, TargetMode
-from NExpRSlicerLib.PreviewGrid import Remedy
 
 from NExpRLib.kspace import zero_fill
 from NExpRSlicer import NExpRSlicerLogic
+from NExpRSlicerLib.Parameters import MeasuredMode, Plane, TargetMode
+from NExpRSlicerLib.PreviewGrid import Remedy
 
 from .stage import Stage
 from .volumes import add_volume, matrix_of, matrix_of_node, matrix_of_sitk, scene_content, smooth_pixels

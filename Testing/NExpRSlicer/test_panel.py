@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from NExpRLib.volumes.geometry import Geometry
 from NExpRSlicerLib.Models import ModelCache
 from NExpRSlicerLib.Panel import VolumeFacts, deviceText, panelState, progressText, visibleWidgets
 from NExpRSlicerLib.Parameters import (
@@ -17,8 +19,6 @@ from NExpRSlicerLib.Parameters import (
     TargetMode,
     settingsFromParameterNode,
 )
-
-from NExpRLib.volumes.geometry import Geometry
 
 
 @pytest.fixture

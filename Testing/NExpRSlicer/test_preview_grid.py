@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from NExpRSlicerLib.PreviewGrid import NotShowable, Remedy, sliceIndex, visibleGrid, wholeSliceGrid
 
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.plan import plan_upsampling
+from NExpRSlicerLib.PreviewGrid import NotShowable, Remedy, sliceIndex, visibleGrid, wholeSliceGrid
 
 SIZE = (10, 12, 5)
 SPACING = (0.9, 1.1, 3.0)

@@ -12,6 +12,7 @@ from NExpRLib import load_model
 pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import slicer
 import slicer.util
+
 from NExpRSlicerLib.Parameters import Plane
 
 from .stage import Stage

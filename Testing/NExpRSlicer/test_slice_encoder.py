@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
+
 from NExpRSlicerLib import SliceEncoder as module
 from NExpRSlicerLib.SliceEncoder import SliceEncoder
 from NExpRSlicerLib.Worker import Cancelled, Worker

@@ -10,10 +10,11 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import slicer
 import slicer.util
 import vtk
-from NExpRSlicerLib.Parameters import Plane
-from NExpRSlicerLib.PreviewGrid import Remedy
 from scipy.ndimage import map_coordinates
 from vtk.util.numpy_support import vtk_to_numpy
+
+from NExpRSlicerLib.Parameters import Plane
+from NExpRSlicerLib.PreviewGrid import Remedy
 
 from .stage import Stage
 from .volumes import DIRECTIONS, matrix_of_node

@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+
 from NExpRSlicerLib import Panel, Parameters
 
 from .conftest import MODULE_FOLDER

@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from NExpRTraining.cli import main
 
 SIGNALS = {signal.SIGTERM, getattr(signal, "SIGHUP", None)}  # that the command handles

@@ -260,9 +260,8 @@ def _difference_from_dicom(source, result):
 
 def _worker(pipe, model):
     """Runs of the command in one process, one after the other."""
-    from NExpRTraining.cli import main
-
     from NExpRLib.model import load_model
+    from NExpRTraining.cli import main
 
     load_model(model, "cpu")  # The first time takes long.
     pipe.send("ready")

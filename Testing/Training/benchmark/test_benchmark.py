@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
+from NExpRLib.function.interpolant import interpolate, prefilter
+from NExpRLib.function.samples import Samples
 from NExpRTraining.benchmark.cases import QUICK, measure_rescaling
 from NExpRTraining.benchmark.report import Row, report
 from NExpRTraining.benchmark.rescale_methods import COPY_OF_NEW, NEXPR, PaperFunction, RescaleCase, rescale_methods
 from NExpRTraining.benchmark.timing import Effort, Measured, in_turns
-
-from NExpRLib.function.interpolant import interpolate, prefilter
-from NExpRLib.function.samples import Samples
 
 CPU = torch.device("cpu")
 METHODS = [

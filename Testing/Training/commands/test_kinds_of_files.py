@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from NExpRTraining.files.volume_files import atomic_output
 from NExpRTraining.studies.fuzz import fuzz
 

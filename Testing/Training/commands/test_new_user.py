@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from NExpRTraining.data.brain_template import template_slices
 
 

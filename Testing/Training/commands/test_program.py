@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from NExpRTraining.cli import main
 
 NEXPR = [sys.executable, "-c", "import sys; from NExpRTraining.cli import main; sys.exit(main())"]

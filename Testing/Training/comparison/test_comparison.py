@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import yaml
+
 from NExpRTraining.configs import config_path
 
 SMALL_NEXPR = {

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.stats import wilcoxon
+
 from NExpRTraining.comparison import protocol
 from NExpRTraining.comparison.comparison import Case, reduced
 from NExpRTraining.comparison.data_sets import fingerprint, prepared_file, slices_to_restore
@@ -10,7 +12,6 @@ from NExpRTraining.comparison.store import Store
 from NExpRTraining.data.degradation import degrade
 from NExpRTraining.evaluation.metrics import evaluate_slice, measure, normalized_slices, psnr, ssim
 from NExpRTraining.evaluation.restorers import classical_methods
-from scipy.stats import wilcoxon
 
 skimage = pytest.importorskip("skimage.metrics")
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from NExpRTraining.comparison.protocol import read_protocol
 from NExpRTraining.comparison.trained import training_run
 from NExpRTraining.configs import config_names, config_path

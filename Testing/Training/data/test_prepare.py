@@ -2,6 +2,7 @@
 
 import numpy as np
 import SimpleITK as sitk
+
 from NExpRTraining.data.brain_template import template_slices
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+
+from NExpRLib.function.interpolant import interpolate, prefilter
 from NExpRTraining.data.slice_stacks import (
     SliceStackCrops,
     StackVariety,
@@ -9,8 +11,6 @@ from NExpRTraining.data.slice_stacks import (
     acquired,
     moved_along_columns,
 )
-
-from NExpRLib.function.interpolant import interpolate, prefilter
 
 SMOOTH = StackVariety(noisy=0.0, uneven=0.0, cropped=1.0)
 

@@ -5,12 +5,12 @@ import types
 import numpy as np
 import pytest
 import torch
-from NExpRTraining.data.data_module import SliceData
-from NExpRTraining.data.items import TrainingCrops, ValidationSlices
-from NExpRTraining.data.prepared import load_slices
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from NExpRLib.function.interpolant import interpolate
+from NExpRTraining.data.data_module import SliceData
+from NExpRTraining.data.items import TrainingCrops, ValidationSlices
+from NExpRTraining.data.prepared import load_slices
 
 
 def test_crops_hold_the_truth_at_their_positions():

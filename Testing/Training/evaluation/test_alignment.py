@@ -5,13 +5,13 @@ import types
 import numpy as np
 import pytest
 import torch
+
+from NExpRLib.model import Model
+from NExpRLib.network import NetworkConfig, NExpRNetwork
 from NExpRTraining.data.degradation import degrade, fixed_scale_input
 from NExpRTraining.data.items import TrainingCrops, ValidationSlices
 from NExpRTraining.evaluation.restorers import ArbitraryScale, FixedScale, NExpR, classical_methods
 from NExpRTraining.modules import ArbitraryScaleTraining, FixedScaleTraining, NExpRTraining, SRGANTraining
-
-from NExpRLib.model import Model
-from NExpRLib.network import NetworkConfig, NExpRNetwork
 
 from ..methods.networks import ARBITRARY_SCALE, COMPARED, linear_network
 

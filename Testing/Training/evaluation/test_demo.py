@@ -8,9 +8,8 @@ pytest.importorskip("nilearn", reason="needs the extra demo")
 pytest.importorskip("matplotlib", reason="needs the extra demo")
 pytest.importorskip("torchmetrics", reason="needs the extra train")
 
-from NExpRTraining.data.brain_template import template_slices  # noqa: E402
-
 from NExpRLib.kspace import kspace_crop  # noqa: E402
+from NExpRTraining.data.brain_template import template_slices  # noqa: E402
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from NExpRTraining.evaluation.metrics import evaluate_slice
-from NExpRTraining.evaluation.restorers import NExpR, classical_methods
 
 from NExpRLib.kspace import zero_fill
+from NExpRTraining.evaluation.metrics import evaluate_slice
+from NExpRTraining.evaluation.restorers import NExpR, classical_methods
 
 
 def write(path, pixels, **options):

@@ -5,10 +5,10 @@ import os
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from NExpRTraining.files.notes import notes_of
-from NExpRTraining.files.volume_files import find_volumes, read_volume
 
 from NExpRLib.volumes.sidecar import sidecar_of
+from NExpRTraining.files.notes import notes_of
+from NExpRTraining.files.volume_files import find_volumes, read_volume
 
 from .dicom_files import write_frames, write_other, write_series, write_slice
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from NExpRTraining.files.file_table import fact_of, read_table
 
 

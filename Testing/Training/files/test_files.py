@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from NExpRTraining.files.volume_files import atomic_output, extension_of, find_volumes, read_volume, write_volume
 
 

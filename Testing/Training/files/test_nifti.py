@@ -6,10 +6,10 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from NExpRTraining.files.notes import notes_of
-from NExpRTraining.files.volume_files import read_volume, write_volume
 
 from NExpRLib.volumes.sidecar import sidecar_of
+from NExpRTraining.files.notes import notes_of
+from NExpRTraining.files.volume_files import read_volume, write_volume
 
 TURN = np.linalg.qr(np.array([[0.9, 0.2, -0.1], [-0.3, 0.8, 0.4], [0.1, -0.2, 1.0]]))[0]
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from NExpRTraining.files.volume_files import read_volume
 
 from ...conftest import REAL_DATA

@@ -1,6 +1,7 @@
 """Small networks of every method, of the published structure."""
 
 import torch
+
 from NExpRTraining.methods import METHODS, Kind, names_of
 
 SMALL = {

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from NExpRTraining.methods import LIIF, LTE, SRNO
 
 from NExpRLib.function.samples import Samples
+from NExpRTraining.methods import LIIF, LTE, SRNO
 
 from .networks import ARBITRARY_SCALE, small_network
 

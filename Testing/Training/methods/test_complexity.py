@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from NExpRTraining.methods import METHODS
 from torch.utils.flop_counter import FlopCounterMode
 
 from NExpRLib.function.samples import Samples
+from NExpRTraining.methods import METHODS
 
 from .networks import ARBITRARY_SCALE, COMPARED
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+
+from NExpRLib.function.samples import Samples
 from NExpRTraining.methods.srgan import VGGStyleDiscriminator
 from NExpRTraining.methods.swinir import SwinLayer, WindowAttention, shifted_window_mask
 from NExpRTraining.methods.upsampler import upsampler
-
-from NExpRLib.function.samples import Samples
 
 from .networks import FIXED_SCALE, linear_network, small_network
 

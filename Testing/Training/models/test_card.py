@@ -4,9 +4,9 @@ import json
 import shutil
 
 import pytest
-from NExpRTraining.models.card import quality_tables, write_card
 
 from NExpRLib.model_card import MODELS_FOLDER, model_names, read_card
+from NExpRTraining.models.card import quality_tables, write_card
 
 
 def test_tables_are_made_of_results():

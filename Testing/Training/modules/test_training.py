@@ -12,6 +12,7 @@ from subprocess import DEVNULL
 
 import pytest
 import torch
+
 from NExpRTraining.cli import main
 from NExpRTraining.configs import config_path
 from NExpRTraining.data.items import TrainingCrops

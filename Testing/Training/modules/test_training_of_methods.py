@@ -5,6 +5,8 @@ import pytest
 import SimpleITK as sitk
 import torch
 import yaml
+
+from NExpRLib.network import NetworkConfig
 from NExpRTraining.comparison.trained import KEPT
 from NExpRTraining.configs import config_path
 from NExpRTraining.evaluation.metrics import evaluate_slice
@@ -12,8 +14,6 @@ from NExpRTraining.evaluation.restorers import ArbitraryScale, FixedScale, load_
 from NExpRTraining.modules import NExpRTraining, SRGANTraining
 from NExpRTraining.modules.perceptual import STAGES, PerceptualLoss
 from NExpRTraining.modules.schedule import Schedule
-
-from NExpRLib.network import NetworkConfig
 
 from .test_training import weights
 

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from NExpRTraining import studies
 
 NO_STUDIES_OF_VOLUMES = ("volumes", "fuzz", "public_files", "acquired_slices", "simulated_slices")
