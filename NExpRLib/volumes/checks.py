@@ -60,6 +60,10 @@ def check_memory(plan: Plan, dtype: np.dtype, volumes: int = 1) -> None:
 def check_thickness(thickness: float, geometry: Geometry, plan: Plan) -> None:
     """Refuse a thickness of slices that no stack of slices has, or that nothing depends on.
 
+    >>> from .plan import plan_upsampling
+    >>> thick = Geometry((64, 64, 10), (0.5, 0.5, 3.0), (0.0,) * 3, np.eye(3))
+    >>> check_thickness(2.5, thick, plan_upsampling(thick, isotropic=True))
+
     :param thickness: in mm.
     :param geometry: of the input.
     :raises ValueError: with what to do instead.

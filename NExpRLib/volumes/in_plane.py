@@ -115,6 +115,11 @@ def with_measured_band(
 ) -> np.ndarray:
     """Results (b, H, W) with the band of k-space that was measured of slices (b, h, w) instead of their own.
 
+    >>> slices, along = np.ones((1, 4, 4)), Samples.over(4, 8)
+    >>> grid = MeasuredGrid((4, 4), (4, 4), margin=0)
+    >>> float(with_measured_band(np.zeros((1, 8, 8)), slices, along, along, grid).round(6).min())
+    1.0
+
     :param rows, columns: H and W samples over the whole slice, in pixel indices of the slices.
     """
     shares = [m / n for n, m in zip(grid.stored, grid.measured)]
