@@ -94,7 +94,6 @@ def test_run_that_nobody_waits_for_is_cancelled(widget, scene, event):
 @pytest.mark.parametrize("event", ["close", "remove"])
 def test_scene_closed_or_input_removed_during_a_run(widget, scene, event):
     widget.ui.applyButton.click()
-    process_events()
     scene.Clear(0) if event == "close" else scene.RemoveNode(widget._parameterNode.inputVolume)
     wait(lambda: widget.ui.applyButton.text == "Apply")
     process_events(3)
