@@ -35,6 +35,9 @@ class NetworkConfig:
         as 0 and 1. It sees differences of pixels and has no biases (Mohan et al. 2020); needs a skip.
     :ivar conditions: how many numbers besides the slice the network is told, such as what is known of its acquisition.
         They scale its features, so it may be equivariant all the same.
+    :ivar noise_level: a second channel of the slice holds the standard deviation of the noise that is to be removed
+        (Zhang et al. 2018, FFDNet). It is in the intensities of the slice, so the network stays equivariant, which it
+        has to be.
     """
 
     blocks: int = 16
@@ -48,6 +51,7 @@ class NetworkConfig:
     blend: bool = False
     equivariant: bool = False
     conditions: int = 0
+    noise_level: bool = False
 
     def __post_init__(self) -> None:
         for name, most in _LARGEST.items():
@@ -63,10 +67,17 @@ class NetworkConfig:
                 "An equivariant network needs a skip, which carries the offset of the intensities: choose the skip "
                 "bicubic or bspline, or equivariant false."
             )
+        if self.noise_level and not self.equivariant:
+            raise ValueError("A network that is told the noise level must be equivariant.")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the input: the slice and, if it is told, the noise level."""
+        return 2 if self.noise_level else 1
 
 
 class Differences(nn.Module):
-    """Each of the eight neighbors minus the pixel: (b, 1, h, w) -> (b, 8, h, w).
+    """Each of the eight neighbors minus the pixel: (b, n, h, w) -> (b, 7 + n, h, w), further channels as they are.
 
     The outermost pixels continue beyond the border. Autocast leaves differences in float32: a small contrast on a large
     offset keeps its precision.
@@ -74,9 +85,11 @@ class Differences(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h, w = x.shape[-2:]
-        padded = nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
+        pixels, others = x[:, :1], x[:, 1:]
+        padded = nn.functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
         neighbors = [padded[..., i : i + h, j : j + w] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-        return torch.cat(neighbors, dim=1) - x
+        differences = torch.cat(neighbors, dim=1) - pixels
+        return torch.cat([differences, others], dim=1) if others.shape[1] else differences
 
 
 class ResidualBlock(nn.Module):
@@ -114,16 +127,16 @@ class Factors(nn.Module):
 
 
 class Encoder(nn.Module):
-    """EDSR without its upsampler (Lim et al. 2017): (b, 1, h, w) -> (b, features, h, w)."""
+    """EDSR without its upsampler (Lim et al. 2017): (b, channels, h, w) -> (b, features, h, w)."""
 
-    def __init__(self, blocks: int, features: int, equivariant: bool = False):
+    def __init__(self, blocks: int, features: int, equivariant: bool = False, channels: int = 1):
         super().__init__()
         bias = not equivariant
         self.head: nn.Module
         if equivariant:
-            self.head = nn.Sequential(Differences(), nn.Conv2d(8, features, 1, bias=False))
+            self.head = nn.Sequential(Differences(), nn.Conv2d(7 + channels, features, 1, bias=False))
         else:
-            self.head = nn.Conv2d(1, features, 3, padding=1)
+            self.head = nn.Conv2d(channels, features, 3, padding=1)
         self.body = nn.Sequential(
             *[ResidualBlock(features, bias) for _ in range(blocks)],
             nn.Conv2d(features, features, 3, padding=1, bias=bias),
@@ -149,7 +162,7 @@ class NExpRNetwork(nn.Module):
         super().__init__()
         self.config = config
         bias = not config.equivariant  # Without biases, everything is proportional to the differences at its start.
-        self.encoder = Encoder(config.blocks, config.features, config.equivariant)
+        self.encoder = Encoder(config.blocks, config.features, config.equivariant, config.channels)
         self.gather = nn.Conv2d(config.features, config.hidden, config.patch_size, config.patch_size, bias=bias)
         layers: list[nn.Module] = []
         for _ in range(4):
@@ -191,7 +204,8 @@ class NExpRNetwork(nn.Module):
     def forward(self, x: torch.Tensor, conditions: torch.Tensor | None = None) -> torch.Tensor:
         """Predict the coefficients of every patch: alpha and beta, or M itself, see :mod:`~.function.fourier_basis`.
 
-        :param x: normalized slices (b, 1, h, w). Sizes that are no multiple of the patch are padded at the far border.
+        :param x: normalized slices (b, 1, h, w), or (b, 2, h, w) with the noise level, if it is told. Sizes that are no
+            multiple of the patch are padded at the far border.
         :param conditions: (b, n) float32, if the network takes any.
         :return: (b, C, P, Q) with P, Q patches along rows and columns.
         """

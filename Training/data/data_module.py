@@ -6,6 +6,7 @@ from jsonargparse.typing import ClosedUnitInterval
 
 from .items import TrainingCrops, ValidationSlices, reached_scale
 from .prepared import load_slices
+from .scans import DRAWS
 from .slice_stacks import SliceStackCrops, StackVariety, ValidationStacks
 
 
@@ -23,6 +24,7 @@ class SliceData(lightning.LightningDataModule):
     :param truth_samples: compare each crop with its truth at that many random rows and columns instead of all; for
         networks that are slow to query. LIIF and LTE choose 48 x 48 random pixels.
     :param cut_crops: share of the crops that end at a hard border, as circular fields of view and masked images do.
+    :param scans: slices as scanners acquire them, see :mod:`~.scans`, for networks that are told the noise level.
     :param slices_per_batch, crops_per_slice: their product is the batch size.
     :param steps_per_epoch: optimizer steps per epoch; by default one pass over the slices.
     :param workers: processes that prepare training crops.
@@ -40,6 +42,7 @@ class SliceData(lightning.LightningDataModule):
         stack_variety: StackVariety = StackVariety(),  # noqa: B008
         truth_samples: int | None = None,
         cut_crops: ClosedUnitInterval = 0.0,
+        scans: bool = False,
         slices_per_batch: int = 4,
         crops_per_slice: int = 4,
         steps_per_epoch: int | None = None,
@@ -100,6 +103,7 @@ class SliceData(lightning.LightningDataModule):
             fixed_scale=self.trainer.lightning_module.fixed_scale,
             truth_samples=options.truth_samples,
             cut_crops=options.cut_crops,
+            draw_scan=DRAWS[options.degradation] if options.scans else None,
             **shared,
         )
         return self._loader(crops, options.slices_per_batch)
@@ -119,6 +123,7 @@ class SliceData(lightning.LightningDataModule):
             scales=options.validation_scales,
             slices_per_volume=options.slices_per_validation_volume,
             fixed_scale=self.trainer.lightning_module.fixed_scale,
+            noise=0.0 if options.scans else None,
         )
         return self._loader(slices, 1)
 

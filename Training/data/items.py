@@ -14,7 +14,7 @@ from .degradation import degrade, fixed_scale_input, truth_positions
 class Crops:
     """Crops of one slice at one scale.
 
-    :ivar inputs: float32 tensor (crops, 1, h, w).
+    :ivar inputs: float32 tensor (crops, 1, h, w), or (crops, 2, h, w) with the noise level.
     :ivar truths: per crop, float32 tensor (H, W).
     :ivar rows, columns: per crop, float64 arrays: positions of the pixels of ``truths`` in pixel indices of the input.
     :ivar cells: per crop, height and width of a pixel of the truth, in pixels of the input.
@@ -47,6 +47,8 @@ class TrainingCrops(torch.utils.data.Dataset):
     :param truth_samples: keep that many random rows and columns of the truth of each crop instead of all; not for a
         fixed scale.
     :param cut_crops: share of the crops that end at a hard border, see :func:`cut_at_circle`.
+    :param draw_scan: draws how a slice was acquired, see :mod:`~.scans`, instead of a scale and ``degradation``; the
+        noise level is a second channel of the inputs.
     :raises ValueError: if a slice is smaller than a crop.
     """
 
@@ -62,6 +64,7 @@ class TrainingCrops(torch.utils.data.Dataset):
         fixed_scale=None,
         truth_samples=None,
         cut_crops=0.0,
+        draw_scan=None,
         seed=0,
         start=0,
     ):
@@ -85,6 +88,7 @@ class TrainingCrops(torch.utils.data.Dataset):
         self.fixed_scale = fixed_scale
         self.truth_samples = None if fixed_scale else truth_samples
         self.cut_crops = cut_crops
+        self.draw_scan = draw_scan
         self.seed = seed
         self.start = start
 
@@ -95,19 +99,24 @@ class TrainingCrops(torch.utils.data.Dataset):
         rng = np.random.default_rng((self.seed, self.start + index))
         volume = self.volumes[rng.choice(len(self.volumes), p=self.probabilities)]
         image = volume[rng.integers(len(volume))].astype(np.float32)
+        noise = None
         if self.fixed_scale:
             low, positions = fixed_scale_pair(image, self.fixed_scale, self.degradation)
             whole = [n // self.fixed_scale for n in image.shape]
             low = low[: whole[0], : whole[1]]
         else:
             largest = min(self.scales[1], min(image.shape) / self.crop_size)
-            scale = rng.uniform(min(self.scales[0], largest), largest)
-            low, positions = degraded_pair(image, scale, self.degradation, self.crop_size)
-        crops = [self._crop(low, image, positions, rng) for _ in range(self.crops_per_slice)]
+            scales = min(self.scales[0], largest), largest
+            if self.draw_scan:
+                scan = self.draw_scan(image.shape, scales, self.crop_size, rng)
+                low, noise, positions = scan.acquired(image, rng), scan.noise, scan.positions(image.shape)
+            else:
+                low, positions = degraded_pair(image, rng.uniform(*scales), self.degradation, self.crop_size)
+        crops = [self._crop(low, image, positions, noise, rng) for _ in range(self.crops_per_slice)]
         inputs, truths, rows, columns, cells = zip(*crops)
-        return Crops(torch.stack(inputs)[:, None], list(truths), list(rows), list(columns), list(cells))
+        return Crops(torch.stack(inputs), list(truths), list(rows), list(columns), list(cells))
 
-    def _crop(self, low, high, positions, rng):
+    def _crop(self, low, high, positions, noise, rng):
         low_slices, high_slices, in_crop = [], [], []
         cell = [p[1] - p[0] for p in positions]
         for low_size, u in zip(low.shape, positions):
@@ -127,8 +136,15 @@ class TrainingCrops(torch.utils.data.Dataset):
         if rng.random() < 0.5:
             low_crop, high_crop, in_crop, cell = low_crop.T, high_crop.T, in_crop[::-1], cell[::-1]
         if self.cut_crops and rng.random() < self.cut_crops:
-            low_crop, high_crop = cut_at_circle(low_crop, high_crop, *in_crop, rng)
-        return torch.from_numpy(low_crop.copy()), torch.from_numpy(high_crop.copy()), *in_crop, tuple(cell)
+            low_crop, high_crop, gain = cut_at_circle(low_crop, high_crop, *in_crop, rng)
+            noise = None if noise is None else gain * noise
+        return with_noise_level(low_crop, noise), torch.from_numpy(high_crop.copy()), *in_crop, tuple(cell)
+
+
+def with_noise_level(slice_, noise):
+    """Input of a network from a slice (h, w): tensor (1, h, w), or (2, h, w) with the noise level."""
+    channels = torch.from_numpy(slice_.copy())[None]
+    return channels if noise is None else torch.cat([channels, torch.full_like(channels, noise)])
 
 
 def cut_at_circle(low, high, rows, columns, rng):
@@ -139,7 +155,8 @@ def cut_at_circle(low, high, rows, columns, rng):
 
     :param low, high: float32 arrays (h, w) and (H, W), intensities from 0 to 1.
     :param rows, columns: positions of the pixels of ``high`` in those of ``low``.
-    :return: both, float32, on a new scale: 0 is the constant, which is 0 or less before; 1 stays 1.
+    :return: both, float32, on a new scale: 0 is the constant, which is 0 or less before; 1 stays 1. And the factor by
+        which differences shrank.
     """
     side = low.shape[0]
     point, radius, angle = rng.uniform(0, side, 2), side * 2 ** rng.uniform(-1, 4), rng.uniform(0, 2 * np.pi)
@@ -153,7 +170,7 @@ def cut_at_circle(low, high, rows, columns, rng):
         return ((image - constant) / (1 - constant)).astype(np.float32)
 
     pixels = (np.arange(n) for n in low.shape)
-    return cut(low, *pixels), cut(high, rows, columns)
+    return cut(low, *pixels), cut(high, rows, columns), 1 / (1 - constant)
 
 
 def degraded_pair(image, scale, degradation, smallest=1):
@@ -178,10 +195,11 @@ class ValidationSlices(torch.utils.data.Dataset):
     Each item is one slice at every scale, ``[(scale, sample), ...]``: processes that share them log the same scales.
 
     :param fixed_scale: instead of ``scales``, that of the network.
+    :param noise: the noise level as a second channel of the inputs, none if ``None``.
     :raises ValueError: if there is no such slice.
     """
 
-    def __init__(self, volumes, *, degradation, scales, slices_per_volume, fixed_scale=None):
+    def __init__(self, volumes, *, degradation, scales, slices_per_volume, fixed_scale=None, noise=None):
         self.images = []
         for volume in volumes.values():
             volume = [image for image in volume if image.min() < image.max()]
@@ -192,6 +210,7 @@ class ValidationSlices(torch.utils.data.Dataset):
         self.scales = [fixed_scale] if fixed_scale else scales
         self.pair = fixed_scale_pair if fixed_scale else degraded_pair
         self.degradation = degradation
+        self.noise = noise
 
     def __len__(self):
         return len(self.images)
@@ -203,4 +222,5 @@ class ValidationSlices(torch.utils.data.Dataset):
     def _sample(self, image, scale):
         low, (rows, columns) = self.pair(image, scale, self.degradation)
         cell = rows[1] - rows[0], columns[1] - columns[0]
-        return Crops(torch.from_numpy(low)[None, None], [torch.from_numpy(image)], [rows], [columns], [cell])
+        inputs = with_noise_level(low, self.noise)[None]
+        return Crops(inputs, [torch.from_numpy(image)], [rows], [columns], [cell])
