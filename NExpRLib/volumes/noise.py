@@ -10,9 +10,9 @@ from .volume import middle_slices
 if TYPE_CHECKING:
     from .measured_grid import MeasuredGrid
 
-_ORDER = 4  # of the differences along each axis; even
+_BAND = (0.85, 1.0)  # of the Nyquist frequency
 _WINDOW = 15  # pixels
-_LOW = 5  # percent of the windows with less
+_LOW = 3  # percent of the windows with less
 
 
 def noise_of(slices: np.ndarray, grid: "MeasuredGrid") -> tuple[float, float]:
@@ -36,9 +36,9 @@ def noise_level(slices: np.ndarray) -> tuple[float, float]:
     >>> round(sigma), round(signal)
     (5, 100)
 
-    Mixed differences of high order hold the noise and little anatomy (after Immerkaer 1996). Their power is taken where
-    the signal is bright, so that its noise is Gaussian, in the windows where it is lowest: what anatomy is left adds
-    to it in all others.
+    Waves just below the Nyquist frequency hold the noise and little anatomy. Scanners often leave out the corners of
+    k-space beyond, so these tell nothing. Their power is taken where the signal is bright, so that its noise is
+    Gaussian, in the windows where it is lowest: what anatomy is left adds to it in all others.
 
     :param slices: real array (n, h, w) on the grid that was measured, where noise is white.
     :return: (noise, signal) in the intensities of the slices; the noise of constant slices is 0.
@@ -56,14 +56,19 @@ def noise_level(slices: np.ndarray) -> tuple[float, float]:
 
 
 def _lowest(slices, window, bright):
-    """Square root of the power of mixed differences in windows of low power."""
-    for axis in (1, 2):
-        padding = [(0, 0)] * 3
-        padding[axis] = (_ORDER // 2, _ORDER // 2)
-        slices = np.diff(np.pad(slices, padding, mode="symmetric"), _ORDER, axis=axis)
-    power = _window_means(slices**2, window)[bright]
+    """Square root of the power of the waves in windows of low power; that of white noise per wave is its variance."""
+    shape = slices.shape[1:]
+    rows, columns = np.fft.fftfreq(shape[0], 0.5), np.fft.rfftfreq(shape[1], 0.5)
+    radius = np.hypot(rows[:, None], columns)
+    center, half = (_BAND[0] + _BAND[1]) / 2, (_BAND[1] - _BAND[0]) / 2
+    # Without a sharp edge, waves are as short as their windows.
+    taken = np.exp(-(((radius - center) / half) ** 4))
+    waves = np.fft.irfft2(np.fft.rfft2(slices) * taken, s=shape)
+    power = _window_means(waves**2, window)[bright]
     power = power[power > 0]  # Not of what was clipped.
-    return float(np.sqrt(np.percentile(power, _LOW))) if power.size else 0.0
+    both_sides = np.where((columns > 0) & (columns < 1), 2, 1)
+    share = (taken**2 * both_sides).sum() / np.prod(shape)
+    return float(np.sqrt(np.percentile(power, _LOW) / share)) if power.size else 0.0
 
 
 @lru_cache

@@ -77,12 +77,14 @@ def draw_mr_scan(shape, scales, smallest, rng):
     """
     low, high = scales
     first = rng.uniform(low, high)
-    second = first if rng.random() < 0.4 else rng.uniform(max(low, first / 2.5), min(high, first * 2.5))
+    second = first if rng.random() < 0.5 else rng.uniform(max(low, first / 2.5), min(high, first * 2.5))
     measured = tuple(max(smallest, scaled_size(n, 1 / scale)) for n, scale in zip(shape, (first, second)))
-    window = str(rng.choice(MRScan.WINDOWS, p=(0.6, 0.1, 0.08, 0.11, 0.11)))
+    if rng.random() < 0.45:
+        return MRScan(measured)  # Most is to be had of these.
+    window = str(rng.choice(MRScan.WINDOWS, p=(0.5, 0.15, 0.08, 0.14, 0.13)))
     missing = rng.uniform(0.1, 0.25) if window == "partial fourier" else 0.0
-    sigma = 0.0 if rng.random() < 0.45 else 0.08 * rng.random() ** 1.5
-    return MRScan(measured, window, missing, sigma, told=sigma > 0 or rng.random() < 0.3)
+    sigma = 0.0 if rng.random() < 0.3 else 0.08 * rng.random() ** 1.5
+    return MRScan(measured, window, missing, sigma, told=sigma > 0 or rng.random() < 0.5)
 
 
 def smooth_phase(shape, rng):
