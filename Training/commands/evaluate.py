@@ -14,7 +14,7 @@ from ..data.degradation import DEGRADATIONS
 from ..evaluation.restorers import classical_methods, load_trained
 from ..evaluation.volumes import evaluate_volumes
 from ..files.file_table import read_table
-from ..files.volume_files import volumes_at
+from ..files.volume_sources import volumes_at
 from ..models.card import quality_tables, rounded, write_card
 
 

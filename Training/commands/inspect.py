@@ -8,7 +8,8 @@ from NExpRLib.volumes.checks import check_values
 from NExpRLib.volumes.series import volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
 
-from ..files.volume_files import atomic_output, read_volume, volumes_at
+from ..files.volume_files import atomic_output, read_volume
+from ..files.volume_sources import volumes_at
 from ..markdown import markdown_table, three_digits
 
 

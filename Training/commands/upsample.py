@@ -19,16 +19,8 @@ from NExpRLib.volumes.volume import geometry_of
 
 from ..files.notes import notes_of
 from ..files.provenance import record
-from ..files.volume_files import (
-    WRITTEN_EXTENSIONS,
-    check_format,
-    check_output,
-    extension_of,
-    find_volumes,
-    read_volume,
-    volumes_at,
-    write_volume,
-)
+from ..files.volume_files import WRITTEN_EXTENSIONS, check_format, check_output, read_volume, write_volume
+from ..files.volume_sources import extension_of, find_volumes, volumes_at
 
 
 def add_arguments(parser):
@@ -188,7 +180,8 @@ def _upsample(source, output, arguments, models, like):
         )
     record(
         result,
-        source.files[0],
+        source.place,
+        facts,
         plan,
         [model.card, *([] if slices_model is None else [slices_model.card])],
         MeasuredPixels=list(measured) if measured != geometry.size else None,

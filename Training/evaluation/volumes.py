@@ -31,7 +31,7 @@ class Evaluation:
 def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window=None, shares=None):
     """Measure methods on the slices of volumes.
 
-    :param sources: list of :class:`~.files.volume_files.VolumeSource`.
+    :param sources: list of :class:`~.files.volume_sources.VolumeSource`.
     :param methods: ``{name: Restorer}``.
     :param plane: of the slices, see :func:`NExpRLib.volumes.geometry.slice_axis`.
     :param window: intensities that become 0 and 1; the robust range of each volume, if left out.
