@@ -106,7 +106,7 @@ def volumes_below(path, without=None):
     if not sources:
         raise ValueError(f"There is no volume in {path} and its subfolders.")
     if passed_over:
-        print(f"Note: folders of results are not searched: {', '.join(passed_over)}.")
+        print(f"Note: not searched, as in BIDS they hold no measured images: {', '.join(passed_over)}.")
     return sources
 
 
