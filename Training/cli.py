@@ -17,7 +17,7 @@ COMMANDS = {
     "prepare": "turn a folder of volumes into slices for training",
     "benchmark": "measure the speed on this machine, beside other methods",
     "models": "list, show, verify and export models",
-    "train": "train a network (options of Lightning's command line, see --help)",
+    "train": "train a network",
 }
 
 

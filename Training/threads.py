@@ -7,7 +7,7 @@ one.
 import os
 import time
 
-import torch
+DEFAULT_THREADS = "default: OMP_NUM_THREADS, else as many as there are idle cores"
 
 
 def use_threads(wanted=None):
@@ -16,6 +16,8 @@ def use_threads(wanted=None):
     :param wanted: by default what the environment says (``OMP_NUM_THREADS``, ``MKL_NUM_THREADS``), or as many as there
         are idle cores, and no more than PyTorch's own choice.
     """
+    import torch
+
     if wanted is None and not any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")):
         wanted = max(1, min(torch.get_num_threads(), _idle_cores()))
     if wanted is not None:

@@ -26,6 +26,7 @@ from ..files.volume_sources import find_volumes, volumes_at, volumes_below
 from ..models.chosen import ChosenModels, notes_on_model
 from ..option_types import count, measured_pixels, one_or_two, positive, share
 from ..progress import shown_progress
+from ..threads import DEFAULT_THREADS, use_threads
 
 
 def add_arguments(parser):
@@ -88,7 +89,7 @@ def add_arguments(parser):
         "--threads",
         type=count,
         metavar="N",
-        help="of the CPU (default: OMP_NUM_THREADS, else as many as there are idle cores)",
+        help=f"of the CPU ({DEFAULT_THREADS})",
     )
     parser.add_argument(
         "--noise-reduction",
@@ -189,8 +190,6 @@ def _prepare_torch(arguments):
     import torch
 
     from NExpRLib.model import torch_device
-
-    from ..threads import use_threads
 
     device = torch_device(arguments.device)
     if device.index is not None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,6 +113,30 @@ def test_checkpoints_are_named(prepared, tmp_path, capsys):
         lines = capsys.readouterr().out.splitlines()
         expected = [f"Checkpoint: {checkpoints(tmp_path, version) / name}.ckpt" for name in names]
         assert [line for line in lines if line.startswith("Checkpoint")] == expected
+
+
+def test_a_log_gets_a_line_per_epoch(prepared, tmp_path, capsys):
+    shown = ["--trainer.max_steps", "6", "--trainer.enable_progress_bar"]
+    main(options(prepared, tmp_path, *shown, "true"))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Epoch")]
+    assert [line.split(",")[0] for line in lines] == ["Epoch 0: step 3 of 6", "Epoch 1: step 6 of 6"]
+    assert all("loss 0." in line and "psnr" in line for line in lines)
+    main(options(prepared, tmp_path, *shown, "false"))
+    assert "Epoch" not in capsys.readouterr().out
+
+
+def test_help_is_one_screen_of_options_that_there_are(capsys):
+    main(["train", "--help"])
+    printed = capsys.readouterr().out
+    assert printed.count("\n") < 50
+    with pytest.raises(SystemExit):
+        main(["train", "--help-all"])
+    everything = capsys.readouterr().out
+    assert everything.startswith("usage: nexpr train ")
+    assert everything.count("\n") > 500
+    options_in = re.compile(r"--(?:data|trainer|seed|threads|print)[a-z_.]*").findall
+    assert len(options_in(printed)) > 10
+    assert set(options_in(printed)) <= set(options_in(everything))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as on POSIX")
