@@ -18,7 +18,7 @@ def shown_progress(name, quiet=False):
         yield lambda fraction: None
         return
     if sys.stderr.isatty():
-        with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar:
+        with tqdm(total=100, desc=name, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar:
             yield lambda fraction: bar.update(100 * fraction - bar.n)
         return
     said, last = 0, time.monotonic()
@@ -33,3 +33,14 @@ def shown_progress(name, quiet=False):
             print(f"{name}: {10 * tenths} % done, {tqdm.format_interval(left)} left", file=sys.stderr, flush=True)
 
     yield line
+
+
+def counted(items, name, unit):
+    """The items of a list, one after the other, with :func:`shown_progress` of how many are done."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=name, unit=unit, leave=False)
+        return
+    with shown_progress(name) as report:
+        for done, item in enumerate(items, 1):
+            yield item
+            report(done / len(items))

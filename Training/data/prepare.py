@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from NExpRLib.intensity import robust_range
 
 from ..files.file_table import fact_of_volume, read_table
 from ..files.volume_files import atomic_output, read_volume
 from ..files.volume_sources import find_volumes, folders_below
+from ..progress import counted
 from .prepared import PreparedVolume, write_slices
 from .slices import slices_in_plane
 
@@ -95,7 +95,7 @@ def prepare(folder, output, options=Preparation()):  # noqa: B008
     subjects = read_table(options.subjects, "subject") if options.subjects else {}
     shares = read_table(options.effective_resolution, "resolution") if options.effective_resolution else {}
     volumes, failures, by_name, without_shares = [], [], [], []
-    for source in tqdm(sources, desc="Preparing", unit="volume", disable=None):
+    for source in counted(sources, "Preparing", "volume"):
         try:
             subject = fact_of_volume(source, subjects)
             if not subject:
