@@ -150,17 +150,18 @@ def _run(arguments, stack):
     for source, path, preview in zip(sources, outputs, previews):
         row, begin = {"input": source, "output": path}, time.monotonic()
         if arguments.skip_existing and path.exists():
-            print(f"There already: {path}")
+            print(f"Exists already, not made again: {path}")
             summary({**row, "status": "existing"})
             continue
         try:
             facts = _upsample(source, path, preview, arguments, models, like)
         except (ValueError, MemoryError, OSError) as error:
-            summary({**row, "status": "failed", "message": " ".join(str(error).split())})
+            message = " ".join(str(error).split()) or "There is not enough memory."
+            summary({**row, "status": "failed", "message": message})
             if len(sources) == 1:
                 raise
             failed.append(str(source))
-            print(f"Failed: {error}" if str(source) in str(error) else f"Failed: {source}: {error}", file=sys.stderr)
+            print("Failed:", message if str(source) in message else f"{source}: {message}", file=sys.stderr)
         else:
             seconds = time.monotonic() - begin
             summary({**row, "status": "written", **facts, "seconds": f"{seconds:.1f}"})
