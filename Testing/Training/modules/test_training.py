@@ -5,11 +5,10 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
-from subprocess import DEVNULL
+from subprocess import DEVNULL, PIPE
 
 import pytest
 import torch
@@ -17,6 +16,8 @@ import torch
 from NExpRTraining.cli import main
 from NExpRTraining.configs import config_path
 from NExpRTraining.data.items import TrainingCrops
+
+from ...programs import started
 
 NEXPR = str(Path(sys.executable).parent / "nexpr")
 CONFIG = config_path("tiny.yaml")
@@ -49,12 +50,10 @@ def test_killed_run_resumes_bit_for_bit(prepared, tmp_path):
     steps = ["--trainer.max_steps", "12"]
     main(options(prepared, tmp_path / "whole", *steps))
 
-    run = subprocess.Popen([NEXPR, *options(prepared, tmp_path / "killed", *steps)], stdout=DEVNULL, stderr=DEVNULL)
     last = checkpoints(tmp_path / "killed") / "last.ckpt"
-    while not last.exists() and run.poll() is None:
-        time.sleep(0.005)
-    run.kill()
-    run.wait()
+    with started([NEXPR, *options(prepared, tmp_path / "killed", *steps)], stdout=DEVNULL, stderr=DEVNULL) as run:
+        while not last.exists() and run.poll() is None:
+            time.sleep(0.005)
     assert torch.load(last, weights_only=True)["global_step"] < 12, "the run was to be killed half-way"
 
     main(options(prepared, tmp_path / "killed", *steps, "--resume", str(last)))
@@ -98,7 +97,8 @@ def test_two_processes_take_the_step_of_one_with_twice_the_batch(prepared, tmp_p
     main(single)
     double = options(prepared, tmp_path / "double", *one_step, "--data.slices_per_batch", "2")
     distribution = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    subprocess.run([NEXPR, *double, *distribution], check=True, stdout=DEVNULL, stderr=DEVNULL, timeout=300)
+    with started([NEXPR, *double, *distribution], stdout=DEVNULL, stderr=DEVNULL) as run:
+        assert run.wait() == 0
 
     expected = weights(checkpoints(tmp_path / "single") / "last.ckpt")
     distributed = weights(checkpoints(tmp_path / "double") / "last.ckpt")
@@ -141,18 +141,18 @@ def test_help_is_one_screen_of_options_that_there_are(capsys):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as on POSIX")
 def test_interruption_is_said(prepared, tmp_path):
-    run = subprocess.Popen(
+    with started(
         [NEXPR, *options(prepared, tmp_path, "--trainer.max_steps", "1000000")],
         stdout=DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=PIPE,
         text=True,
         # Where the tests run in the background, programs inherit that the keyboard does not interrupt them.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    while not (checkpoints(tmp_path) / "last.ckpt").exists() and run.poll() is None:
-        time.sleep(0.005)
-    run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
+    ) as run:
+        while not (checkpoints(tmp_path) / "last.ckpt").exists() and run.poll() is None:
+            time.sleep(0.005)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate()
     assert run.returncode == 130, err
     assert "interrupted" in err.splitlines()[-1]
     assert "Traceback" not in err
@@ -201,13 +201,9 @@ def test_processes_validate_the_same_scales(prepared, tmp_path):
     values = []
     for distribution in ([], ["--trainer.devices", "2", "--trainer.strategy", "ddp"]):
         folder = [*csv_folder, "--trainer.logger.version", f"processes_{len(distribution)}"]
-        subprocess.run(
-            [NEXPR, *command, *folder, *distribution, "--model.learning_rate", "1e-30"],
-            check=True,
-            stdout=DEVNULL,
-            stderr=DEVNULL,
-            timeout=300,
-        )
+        whole = [NEXPR, *command, *folder, *distribution, "--model.learning_rate", "1e-30"]
+        with started(whole, stdout=DEVNULL, stderr=DEVNULL) as run:
+            assert run.wait() == 0
         (file,) = tmp_path.rglob(f"processes_{len(distribution)}/metrics.csv")
         with open(file) as rows:
             values.append([{k: float(v) for k, v in row.items() if "psnr" in k and v} for row in csv.DictReader(rows)])
