@@ -37,7 +37,7 @@ class Model:
         self._lower = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
 
     def to(self, device: str | torch.device) -> "Model":
-        """The same model on another device (``cuda``, ``mps`` or ``cpu``)."""
+        """The same model on another device (``cuda``, ``cuda:1``, ``mps`` or ``cpu``)."""
         return Model(copy.deepcopy(self.network), self.card, torch_device(device), self.precision)
 
     def intensity_range(self, image: np.ndarray) -> tuple[float, float]:
@@ -182,7 +182,7 @@ def load_model(model: str | os.PathLike = "mri", device: str | torch.device = "a
     'mri-fast'
 
     :param model: name of a model in the package, or the path of a model's folder.
-    :param device: ``auto`` (the fastest present), ``cuda``, ``mps`` or ``cpu``.
+    :param device: ``auto`` (the fastest present), ``cuda``, ``cuda:1``, ``mps`` or ``cpu``.
     :param precision: of the encoder: ``float32``, ``bfloat16`` (which changes the quality by less than 0.01 dB), or
         ``auto``: ``bfloat16`` where the device computes faster in it. Everything else is float32.
     :raises ValueError: for an unknown model, a missing device, or weights that do not match their card.
@@ -210,22 +210,23 @@ def load_model(model: str | os.PathLike = "mri", device: str | torch.device = "a
 
 
 def torch_device(device: str | torch.device) -> torch.device:
-    """Torch device of a name, or of a torch device: ``auto`` (the fastest present), ``cuda``, ``mps`` or ``cpu``.
+    """Torch device of a name, or of a torch device: ``auto`` (the fastest present), ``cuda``, ``cuda:1``, ``mps`` or
+    ``cpu``.
 
     >>> torch_device("cpu")
     device(type='cpu')
 
     :raises ValueError: for another name, and for a device that is not present.
     """
-    name = str(device)
+    name, numbered, number = str(device).partition(":")
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(known for known, available in present.items() if available)
-    if name not in present:
-        raise ValueError(f'Unknown device "{name}": choose one of {", ".join(DEVICES)}.')
-    if not present[name]:
-        raise ValueError(f'The device "{name}" is not present on this computer: choose "auto" or "cpu".')
-    return torch.device(name)
+    if name not in present or (numbered and not (name == "cuda" and number.isdecimal())):
+        raise ValueError(f'Unknown device "{device}": choose one of {", ".join(DEVICES)}, or a GPU such as "cuda:1".')
+    if not present[name] or (numbered and int(number) >= torch.cuda.device_count()):
+        raise ValueError(f'The device "{device}" is not present on this computer: choose "auto" or "cpu".')
+    return torch.device(name, int(number)) if numbered else torch.device(name)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -17,7 +17,7 @@ COMMANDS = {
     "prepare": "turn a folder of volumes into slices for training",
     "benchmark": "measure the speed on this machine, beside other methods",
     "models": "list, show, verify and export models",
-    "train": "train a network (options of Lightning's command line, see --help)",
+    "train": "train a network",
 }
 
 
@@ -31,7 +31,8 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # A name that the console's encoding lacks is no reason to stop.
-            stream.reconfigure(errors="backslashreplace")
+            # Lines come in order where both go into one log.
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # There is no SIGHUP on Windows, and nohup ignores it.
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
@@ -88,4 +89,10 @@ def _parse(argv):
         subparser = subparsers.add_parser(name, help=summary, description=summary)
         if argv[:1] == [name] and name != "train":
             importlib.import_module(f".commands.{name}", __package__).add_arguments(subparser)
-    return parser.parse_args(argv)
+            parser.error = subparser.error  # names the command
+    arguments, more = parser.parse_known_args(argv)
+    if more and hasattr(arguments, "inputs") and not any(argument.startswith("-") for argument in more):
+        arguments.inputs += more  # argparse takes only those before the first option
+    elif more:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    return arguments

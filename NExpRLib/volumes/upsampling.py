@@ -78,7 +78,7 @@ def upsample(
     :param value_range: of the result: ``keep`` that of the input, ``free``, or ``auto``: ``keep`` for maps, which are
         known by the header, by fractions from 0 to 1, or by being 0 outside and nowhere else near it.
     :param fill: value outside the input; by default the lowest value, or 0 where values are signed about 0.
-    :param device: ``auto``, ``cuda``, ``mps`` or ``cpu``.
+    :param device: ``auto``, ``cuda``, ``cuda:1``, ``mps`` or ``cpu``.
     :param progress: called as ``progress(fraction)`` after every batch of slices; it may raise to cancel.
     :return: image of the input's pixel type; integers are rounded and saturated.
     :raises ValueError: for an image or a target that cannot be upsampled, with what to do instead.

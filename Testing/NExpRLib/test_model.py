@@ -306,5 +306,16 @@ def test_fastest_device_is_chosen_by_default(monkeypatch):
     assert torch_device("auto").type == "mps"
 
 
+def test_one_of_several_gpus(monkeypatch):
+    from NExpRLib.model import torch_device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert torch_device("cuda:1") == torch_device(torch.device("cuda:1")) == torch.device("cuda", 1)
+    for name, said in (("cuda:2", "not present"), ("cuda:", "Unknown"), ("cuda:x", "Unknown"), ("cpu:0", "Unknown")):
+        with pytest.raises(ValueError, match=said):
+            torch_device(name)
+
+
 def test_precision_is_kept_on_another_device(tiny_model_folder):
     assert load_model(tiny_model_folder, "cpu", "bfloat16").to("cpu").precision == "bfloat16"

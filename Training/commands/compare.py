@@ -21,7 +21,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--data", default=".", metavar="FOLDER", help="where its data lie (default: here)")
     parser.add_argument("--output", metavar="FOLDER", help="tables, figures, networks (default: nexpr-NAME)")
-    parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
+    parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
 
 
 @freed_memory_kept()

@@ -14,8 +14,10 @@ from ..data.degradation import DEGRADATIONS
 from ..evaluation.restorers import classical_methods, load_trained
 from ..evaluation.volumes import evaluate_volumes
 from ..files.file_table import read_table
-from ..files.volume_files import volumes_at
+from ..files.volume_sources import volumes_at
 from ..models.card import quality_tables, rounded, write_card
+from ..option_types import count
+from ..threads import DEFAULT_THREADS, use_threads
 
 
 class _Comparison(argparse.Action):
@@ -51,7 +53,8 @@ def add_arguments(parser):
         help="table of images that the scanner zero-filled, as of nexpr prepare: the rest of k-space is cropped first "
         "(default: recognized from the voxels where k-space is cropped)",
     )
-    parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
+    parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
+    parser.add_argument("--threads", type=count, metavar="N", help=f"of the CPU ({DEFAULT_THREADS})")
     parser.add_argument("--update-card", action="store_true", help="write the means and this command to the model card")
     parser.add_argument("--config", action=_Comparison, help=argparse.SUPPRESS)
 
@@ -63,6 +66,7 @@ def run(arguments):
     sources = [source for path in arguments.inputs for source in volumes_at(path)]
     table = arguments.effective_resolution
     shares = read_table(table, "resolution") if table else {}
+    use_threads(arguments.threads)
     trained = load_trained(arguments.model, arguments.device)
     degradation = arguments.degradation or trained.degradation
     note = "" if degradation == trained.degradation else f"; the model was trained for {trained.degradation}"

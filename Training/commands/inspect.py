@@ -8,7 +8,8 @@ from NExpRLib.volumes.checks import check_values
 from NExpRLib.volumes.series import volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
 
-from ..files.volume_files import atomic_output, read_volume, volumes_at
+from ..files.volume_files import atomic_output, read_volume
+from ..files.volume_sources import volumes_at
 from ..markdown import markdown_table, three_digits
 
 
@@ -37,7 +38,7 @@ def run(arguments):
             if len(sources) == 1:
                 raise
             failures += 1
-            print(f"Skipped: {error}" if str(source) in str(error) else f"Skipped: {source}: {error}", file=sys.stderr)
+            print(f"Failed: {error}" if str(source) in str(error) else f"Failed: {source}: {error}", file=sys.stderr)
     if arguments.output:
         from ..evaluation.acquisition_figure import acquisition_figure
 
@@ -55,7 +56,7 @@ def run(arguments):
     if arguments.output and not arguments.json:
         print(f"Figure: {arguments.output}")
     if failures:
-        raise ValueError(f"{failures} of {len(sources)} volumes were skipped.")
+        raise ValueError(f"{failures} of {len(sources)} volumes failed.")
 
 
 def _print(acquisition):

@@ -1,14 +1,14 @@
-"""``nexpr upsample``: super-resolve a file, a DICOM series, or every volume of a folder."""
+"""``nexpr upsample``: super-resolve files, DICOM series, or all volumes of folders."""
 
-import argparse
+import contextlib
+import importlib
 import os
 import sys
-from pathlib import Path
-
-from tqdm import tqdm
+import time
+from dataclasses import replace
 
 from NExpRLib.function.samples import GRIDS
-from NExpRLib.model_card import check_noise_reduction, on_kspace, slices_model_for
+from NExpRLib.model_card import on_kspace
 from NExpRLib.volumes.acquisition import inspect_volume, measured_sizes
 from NExpRLib.volumes.geometry import PLANES, slice_axis
 from NExpRLib.volumes.meaning import RANGES
@@ -17,33 +17,37 @@ from NExpRLib.volumes.series import SeriesUpsampling, volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
 from NExpRLib.volumes.volume import geometry_of
 
+from ..files.batch_summary import batch_summary
 from ..files.notes import notes_of
+from ..files.output_paths import output_paths, preview_paths
 from ..files.provenance import record
-from ..files.volume_files import (
-    WRITTEN_EXTENSIONS,
-    check_format,
-    check_output,
-    extension_of,
-    find_volumes,
-    read_volume,
-    volumes_at,
-    write_volume,
-)
+from ..files.volume_files import atomic_output, check_format, read_volume, write_volume
+from ..files.volume_sources import find_volumes, volumes_at, volumes_below
+from ..models.chosen import ChosenModels, notes_on_model
+from ..option_types import count, measured_pixels, one_or_two, positive, share
+from ..progress import shown_progress
+from ..threads import DEFAULT_THREADS, use_threads
 
 
 def add_arguments(parser):
-    parser.add_argument("input", metavar="IN", help="NIfTI, NRRD or MetaImage file, DICOM folder, or folder of volumes")
+    parser.usage = "nexpr upsample IN OUT TARGET [options]\n       nexpr upsample IN [IN ...] -o OUT TARGET [options]"
     parser.add_argument(
-        "output", metavar="OUT", help="file (.nii, .nii.gz, .nrrd, .mha), or folder; files of that name are replaced"
+        "inputs", nargs="+", metavar="IN", help="NIfTI, NRRD or MetaImage file, DICOM folder, or folder of volumes"
     )
-    target = parser.add_argument_group("target (exactly one)").add_mutually_exclusive_group(required=True)
-    target.add_argument("--scale", type=_numbers, metavar="S", help="factor, e.g. 2.5, or rows,columns, e.g. 2,3.3")
-    target.add_argument("--spacing", type=_numbers, metavar="MM", help="in-plane spacing in mm, or rows,columns")
-    target.add_argument("--size", type=int, nargs=2, metavar=("R", "C"), help="rows and columns of a slice")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="file (.nii, .nii.gz, .nrrd, .mha), or folder; files of that name are replaced",
+    )
+    target = parser.add_argument_group("TARGET (exactly one)").add_mutually_exclusive_group(required=True)
+    target.add_argument("--scale", type=one_or_two, metavar="S", help="factor, e.g. 2.5, or rows,columns, e.g. 2,3.3")
+    target.add_argument("--spacing", type=one_or_two, metavar="MM", help="in-plane spacing in mm, or rows,columns")
+    target.add_argument("--size", type=count, nargs=2, metavar=("R", "C"), help="rows and columns of a slice")
     target.add_argument("--like", metavar="REF", help="volume whose in-plane grid is taken over")
     target.add_argument(
         "--isotropic",
-        type=float,
+        type=positive,
         nargs="?",
         const=True,
         metavar="MM",
@@ -51,13 +55,15 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--thickness",
-        type=float,
+        type=positive,
         metavar="MM",
         help="of the slices, with --isotropic (default: as the header says, else slices touch each other)",
     )
     parser.add_argument(
         "--plane",
         default="auto",
+        choices=[*PLANES, "0", "1", "2"],
+        metavar="PLANE",
         help=f"plane to refine: {', '.join(PLANES)}, or the through-plane axis 0-2 (default: auto, as acquired)",
     )
     parser.add_argument(
@@ -65,7 +71,7 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--measured",
-        type=_measured,
+        type=measured_pixels,
         default="auto",
         metavar="auto|stored|MM",
         help="size of the pixels that were measured, where the scanner stored smaller ones: auto (recognized from the "
@@ -78,10 +84,16 @@ def add_arguments(parser):
         metavar="MODEL",
         help="name or folder of a model for stacks of slices, with --isotropic (default: that of the modality)",
     )
-    parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
+    parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
+    parser.add_argument(
+        "--threads",
+        type=count,
+        metavar="N",
+        help=f"of the CPU ({DEFAULT_THREADS})",
+    )
     parser.add_argument(
         "--noise-reduction",
-        type=float,
+        type=share,
         default=0.0,
         metavar="SHARE",
         help="how much of the noise is removed, from 0 to 1; its level is measured in the volume (default: 0)",
@@ -99,65 +111,108 @@ def add_arguments(parser):
         metavar="VALUE",
         help="outside the input, with --like (default: the lowest value, or 0 where values are signed about 0)",
     )
+    batch = parser.add_argument_group("several volumes")
+    batch.add_argument(
+        "--recursive", action="store_true", help="search the subfolders, too; OUT gets the same subfolders"
+    )
+    batch.add_argument("--skip-existing", action="store_true", help="leave out volumes whose output exists")
+    batch.add_argument("--summary", metavar="CSV", help="write a table with a row for each volume")
+    said = parser.add_argument_group("what is said and shown")
+    said.add_argument(
+        "--preview", metavar="PNG", help="picture of the middle slice before and after; a folder for several volumes"
+    )
+    how_much = said.add_mutually_exclusive_group()
+    how_much.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    how_much.add_argument("-v", "--verbose", action="store_true", help="print what is recognized, threads and seconds")
 
 
 def run(arguments):
-    sources = volumes_at(arguments.input)
-    outputs = _outputs(arguments, sources)
+    with contextlib.ExitStack() as stack:
+        if arguments.quiet:
+            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        _run(arguments, stack)
+
+
+def _run(arguments, stack):
+    inputs, output = _inputs_and_output(arguments)
+    sources = [source for path in inputs for source in _found(path, arguments.recursive, output)]
+    if len(inputs) > 1:  # Images that had to be read to find them would all stay in memory.
+        sources = [replace(source, image=None) for source in sources]
+    outputs = output_paths(inputs, sources, output, find_volumes(arguments.like) if arguments.like else ())
+    previews = preview_paths(arguments.preview, outputs, output)
+    models = ChosenModels(arguments.model, arguments.slices_model, arguments.device, arguments.noise_reduction)
+    _prepare_torch(arguments)
+    if arguments.preview:
+        importlib.import_module("matplotlib")  # It may be missing.
     like = read_volume(arguments.like) if arguments.like else None
-    models = _Models(arguments.model, arguments.slices_model, arguments.device)
-    failures = 0
-    for source, output in zip(sources, outputs):
+    summary = stack.enter_context(batch_summary(arguments.summary))
+    failed = []
+    for source, path, preview in zip(sources, outputs, previews):
+        row, begin = {"input": source, "output": path}, time.monotonic()
+        if arguments.skip_existing and path.exists():
+            print(f"Exists already, not made again: {path}")
+            summary({**row, "status": "existing"})
+            continue
         try:
-            _upsample(source, output, arguments, models, like)
-        except (ValueError, MemoryError) as error:
+            facts = _upsample(source, path, preview, arguments, models, like)
+        except (ValueError, MemoryError, OSError) as error:
+            message = " ".join(str(error).split()) or "There is not enough memory."
+            summary({**row, "status": "failed", "message": message})
             if len(sources) == 1:
                 raise
-            failures += 1
-            print(f"Skipped: {error}" if str(source) in str(error) else f"Skipped: {source}: {error}", file=sys.stderr)
-    if failures:
-        raise ValueError(f"{failures} of {len(sources)} volumes were skipped.")
+            failed.append(str(source))
+            print("Failed:", message if str(source) in message else f"{source}: {message}", file=sys.stderr)
+        else:
+            seconds = time.monotonic() - begin
+            summary({**row, "status": "written", **facts, "seconds": f"{seconds:.1f}"})
+            print(f"Written: {path}" + (f" ({seconds:.1f} s)" if arguments.verbose else ""))
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(sources)} volumes failed: {', '.join(failed)}.")
 
 
-class _Models:
-    """The named model, or for each volume that of its modality."""
-
-    def __init__(self, name, slices_name, device):
-        self._device = device
-        self._slices_name = slices_name
-        self._loaded = {}
-        self._named = None if name is None else self._load(name)
-
-    def of(self, facts):
-        """:param facts: of the header."""
-        return self._named or self._load("ct" if facts.get("Modality") == "CT" else "mri")
-
-    def of_slices(self, card):
-        """The model for stacks of slices.
-
-        :param card: of the model for pixels.
-        """
-        return self._load(slices_model_for(card) if self._slices_name == "auto" else self._slices_name)
-
-    def _load(self, name):
-        if name not in self._loaded:
-            from NExpRLib.model import load_model
-
-            self._loaded[name] = load_model(name, self._device)
-            print(f'Model "{self._loaded[name].card["name"]}" on {self._loaded[name].device}.')
-        return self._loaded[name]
+def _found(path, recursive, output):
+    return volumes_below(path, without=output) if recursive else volumes_at(path)
 
 
-def _upsample(source, output, arguments, models, like):
+def _inputs_and_output(arguments):
+    """The last of two paths is the output, if it is not named."""
+    *inputs, last = arguments.inputs
+    if arguments.output is not None:
+        return arguments.inputs, arguments.output
+    if not inputs:
+        raise ValueError("Name the output, too: nexpr upsample IN OUT")
+    if len(inputs) > 1:
+        raise ValueError("Name the folder of the results of several volumes: nexpr upsample IN IN ... -o OUT")
+    return inputs, last
+
+
+def _prepare_torch(arguments):
+    """Choose the device, which may not be there, and the number of threads."""
+    import torch
+
+    from NExpRLib.model import torch_device
+
+    device = torch_device(arguments.device)
+    if device.index is not None:
+        torch.cuda.set_device(device)
+    threads = use_threads(arguments.threads)
+    if arguments.verbose:
+        print(f"Threads of the CPU: {threads}.")
+
+
+def _upsample(source, output, preview, arguments, models, like):
+    """Super-resolve a volume.
+
+    :return: facts for the summary.
+    """
     image = read_volume(source)
     facts = sidecar_of(image)
     periodic = arguments.grid == "kspace"
     volume = volumes_of(image, periodic)[0]
     geometry = volume.geometry
-    model = models.of(facts)
-    check_noise_reduction(model.card, arguments.noise_reduction)
+    card = models.card_of(facts)
     across = slice_axis(geometry, arguments.plane)
-    acquisition = inspect_volume(volume, facts) if arguments.measured == "auto" and on_kspace(model.card) else None
+    acquisition = inspect_volume(volume, facts) if arguments.measured == "auto" and on_kspace(card) else None
     measured = measured_sizes(geometry, arguments.measured, across, acquisition)
     plan = plan_upsampling(
         geometry,
@@ -183,21 +238,23 @@ def _upsample(source, output, arguments, models, like):
     )
     grid = plan.geometry
     check_format(output, grid.size, grid.spacing, grid.origin, grid.direction)
-    slices_model = None if plan.through is None else models.of_slices(model.card)
     times = f"{image.GetSize()[3]} times " if image.GetDimension() == 4 else ""
     print(f"{source}: {times}{_describe(geometry)} -> {_describe(plan.geometry)}")
     if acquisition is not None:
         print(f"{acquisition}.")
+        for text in acquisition.evidence if arguments.verbose else ():
+            print(f"  {text}")
     shares = [measured[axis] / geometry.size[axis] for axis in plan.plane_axes]
-    for note in (*notes_of(image), *upsampling.notes, *_notes_on_model(model.card, facts, plan, shares)):
+    for note in (*notes_of(image), *upsampling.notes, *notes_on_model(card, facts, plan, shares)):
         print(f"Note: {note}")
-    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}", disable=None) as bar:
-        result = upsampling.run(
-            model, slices_model=slices_model, progress=lambda fraction: bar.update(100 * fraction - bar.n)
-        )
+    model = models.load(facts)
+    slices_model = None if plan.through is None else models.load_for_slices(facts)
+    with shown_progress(source.name, arguments.quiet) as progress:
+        result = upsampling.run(model, slices_model=slices_model, progress=progress)
     record(
         result,
-        source.files[0],
+        source.place,
+        facts,
         plan,
         [model.card, *([] if slices_model is None else [slices_model.card])],
         MeasuredPixels=list(measured) if measured != geometry.size else None,
@@ -206,81 +263,21 @@ def _upsample(source, output, arguments, models, like):
         DataConsistency=arguments.data_consistency,
     )
     write_volume(result, output, image)
-    print(f"Written: {output}")
+    if preview is not None:
+        from ..evaluation.preview_figure import preview_figure
 
-
-def _notes_on_model(card, facts, plan, shares):
-    """What the model was not trained for."""
-    highest, trained = max(scale / share for scale, share in zip(plan.scale, shares)), card["scales"][1]
-    if highest > trained + 0.05:
-        yield f"{highest:.2f}x is above the {trained:g}x that the model was trained for."
-    modality, of_model = facts.get("Modality"), card.get("modality")
-    if of_model and modality in ("MR", "CT", "PT", "NM") and modality != of_model:
-        yield f'The volume is {modality}, and the model "{card["name"]}" was trained on {of_model}.'
-
-
-def _outputs(arguments, sources):
-    """One checked output path per source."""
-    if not arguments.output:
-        raise ValueError("The name of the output is empty.")
-    output = Path(arguments.output)
-    if len(sources) == 1 and extension_of(output):
-        outputs = [output]
-    elif Path(arguments.input).is_file() and not output.is_dir():
-        raise ValueError(
-            f"The output {output} is no folder: a file needs one of the extensions .nii, .nii.gz, .nrrd, .mha."
-        )
-    else:
-        if output.is_file() or extension_of(output):
-            raise ValueError(
-                f"{arguments.input} holds {len(sources)} volumes: the output must be a folder, not {output}."
-            )
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(f"The output folder {output} cannot be made: {error.strerror}.") from error
-        outputs = [output / f"{source.name}{_written_extension(source)}" for source in sources]
-    references = find_volumes(arguments.like) if arguments.like else []
-    inputs = {_identity(file) for source in [*sources, *references] for file in source.files if os.path.isfile(file)}
-    for path in outputs:
-        check_output(path)
-        if path.exists() and _identity(path) in inputs:
-            raise ValueError(f"The output {path} is an input: choose another name or folder.")
-        if path.resolve().parent == Path(arguments.input).resolve():
-            raise ValueError(
-                f"The output {path} lies among the inputs, where the next run would take it for one: "
-                "choose another folder."
-            )
-        if outputs.count(path) > 1:
-            raise ValueError(f"Two volumes of {arguments.input} would both be written to {path}: rename one.")
-    return outputs
-
-
-def _identity(path):
-    """The file that a path leads to, whatever its spelling."""
-    status = os.stat(path)
-    return status.st_dev, status.st_ino
-
-
-def _written_extension(source):
-    """That of the source where it is written; otherwise that of the nearest format that is."""
-    extension = extension_of(source.files[0]) if source.series is None else ""
-    return {".mhd": ".mha", ".nhdr": ".nrrd"}.get(
-        extension, extension if extension in WRITTEN_EXTENSIONS else ".nii.gz"
-    )
+        with atomic_output(preview) as temporary:
+            preview_figure(image, result, plan, source.name).savefig(temporary, dpi=150)
+    return {
+        "spacing_before": _millimeters(geometry.spacing),
+        "spacing_after": _millimeters(plan.geometry.spacing),
+        "measured": _millimeters(mm * n / m for mm, n, m in zip(geometry.spacing, geometry.size, measured)),
+    }
 
 
 def _describe(geometry):
-    size = " x ".join(str(n) for n in geometry.size)
-    return f"{size} voxels of {' x '.join(f'{s:.4g}' for s in geometry.spacing)} mm"
+    return f"{' x '.join(str(n) for n in geometry.size)} voxels of {_millimeters(geometry.spacing)} mm"
 
 
-def _measured(text):
-    return text if text in ("auto", "stored") else _numbers(text)
-
-
-def _numbers(text):
-    try:
-        return [float(number) for number in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no number and no pair of numbers such as 2,3.3") from None
+def _millimeters(lengths):
+    return " x ".join(f"{mm:.4g}" for mm in lengths)

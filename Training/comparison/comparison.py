@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from NExpRLib.function.samples import scaled_size
 from NExpRLib.model import load_model, torch_device
@@ -15,6 +14,7 @@ from NExpRLib.model_card import read_card
 from ..data.degradation import degrade
 from ..evaluation.metrics import measure
 from ..evaluation.restorers import CLASSICAL, NExpR, classical_methods, load_restorer
+from ..progress import counted
 from .data_sets import fingerprint, prepared_file, slices_to_restore, training_subjects
 from .lpips import load_lpips
 from .store import Store
@@ -135,8 +135,8 @@ class Comparison:
 
         def compute():
             restorer = load()
-            bar = tqdm(slices, desc=", ".join(parts), unit="slice", disable=None)
-            return [self._measured(one, restorer, case, degradation) for one in bar]
+            shown = counted(slices, ", ".join(parts), "slice")
+            return [self._measured(one, restorer, case, degradation) for one in shown]
 
         return self.store.rows(parts, origin, compute)
 

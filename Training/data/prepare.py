@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from NExpRLib.intensity import robust_range
 
 from ..files.file_table import fact_of_volume, read_table
-from ..files.volume_files import atomic_output, find_volumes, read_volume
+from ..files.volume_files import atomic_output, read_volume
+from ..files.volume_sources import find_volumes, folders_below
+from ..progress import counted
 from .prepared import PreparedVolume, write_slices
 from .slices import slices_in_plane
 
@@ -94,7 +95,7 @@ def prepare(folder, output, options=Preparation()):  # noqa: B008
     subjects = read_table(options.subjects, "subject") if options.subjects else {}
     shares = read_table(options.effective_resolution, "resolution") if options.effective_resolution else {}
     volumes, failures, by_name, without_shares = [], [], [], []
-    for source in tqdm(sources, desc="Preparing", unit="volume", disable=None):
+    for source in counted(sources, "Preparing", "volume"):
         try:
             subject = fact_of_volume(source, subjects)
             if not subject:
@@ -162,10 +163,7 @@ def contact_sheet(volumes):
 def _find_all(folder):
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
-    below = sorted(path for path in folder.rglob("*") if path.is_dir())
-    # Hidden folders hold other copies of the files, as that of git-annex does.
-    folders = [folder, *(p for p in below if not any(part.startswith(".") for part in p.relative_to(folder).parts))]
-    sources = [source for path in folders for source in find_volumes(path)]
+    sources = [source for path in folders_below(folder) for source in find_volumes(path)]
     if not sources:
         raise ValueError(f"There is no volume in {folder}.")
     return sources

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from tqdm import tqdm
 
 from NExpRLib.model import load_model
 from NExpRLib.model_card import read_card
@@ -12,6 +11,7 @@ from NExpRLib.volumes.upsampling import upsample
 
 from ..data.brain_template import SLICE_SPACING, template_slices
 from ..files.volume_files import atomic_output, write_volume
+from ..progress import counted, shown_progress
 from .metrics import METRICS, evaluate_slice, normalized_slices
 from .restorers import classical_methods
 
@@ -44,7 +44,7 @@ def run_demo(folder, scale, model, device):
     print(f"Measuring {len(truth_slices)} axial slices as a scanner would at 1/{scale:g} of the resolution.")
     methods = classical_methods("kspace")
     low, restored, values = [], {name: [] for name in methods}, {}
-    for image in tqdm(truth_slices, desc="Classical methods", unit="slice", disable=None):
+    for image in counted(truth_slices, "Classical methods", "slice"):
         low_slice, results = evaluate_slice(image, scale, "kspace", methods)
         low.append(low_slice)
         for name, (result, measured) in results.items():
@@ -52,14 +52,8 @@ def run_demo(folder, scale, model, device):
             values.setdefault(name, []).append(measured)
     low_volume = kspace_volume(np.stack(low), truth)
 
-    with tqdm(total=len(low), desc="NExpR", unit="slice", disable=None) as bar:
-        result = upsample(
-            low_volume,
-            size=truth_slices.shape[1:],
-            grid="kspace",
-            model=model,
-            progress=lambda fraction: bar.update(round(fraction * len(low)) - bar.n),
-        )
+    with shown_progress("NExpR") as progress:
+        result = upsample(low_volume, size=truth_slices.shape[1:], grid="kspace", model=model, progress=progress)
     restored["NExpR"] = list(sitk.GetArrayFromImage(result))
     given = iter(restored["NExpR"])
     values["NExpR"] = [

@@ -9,6 +9,7 @@ from ..data.slices import slices_in_plane
 from ..files.file_table import fact_of_volume
 from ..files.volume_files import read_volume
 from ..models.card import ALL_SLICES
+from ..progress import counted
 from .metrics import METRICS, evaluate_slice, normalized_slices
 
 
@@ -31,7 +32,7 @@ class Evaluation:
 def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window=None, shares=None):
     """Measure methods on the slices of volumes.
 
-    :param sources: list of :class:`~.files.volume_files.VolumeSource`.
+    :param sources: list of :class:`~.files.volume_sources.VolumeSource`.
     :param methods: ``{name: Restorer}``.
     :param plane: of the slices, see :func:`NExpRLib.volumes.geometry.slice_axis`.
     :param window: intensities that become 0 and 1; the robust range of each volume, if left out.
@@ -42,9 +43,8 @@ def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window
     """
     found, measured = Evaluation(), {}
     on_kspace = degradation == "kspace"
-    with tqdm(sources, unit="volume", disable=None) as bar:
+    with tqdm(sources, desc="Volumes", unit="volume", disable=None) as bar:
         for source in bar:
-            bar.set_description(source.name)
             try:
                 share = fact_of_volume(source, shares or {})
                 if shares and not share:
@@ -59,7 +59,7 @@ def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window
             found.empty_slices += len(slices) - len(with_contrast)
             if not with_contrast:
                 found.failures.append(f"{source}: every slice holds one value only, there is nothing to compare.")
-            for truth in tqdm(with_contrast, unit="slice", leave=False, disable=None):
+            for truth in counted(with_contrast, source.name, "slice"):
                 for scale in scales:
                     for name, (_, values) in evaluate_slice(truth, scale, degradation, methods)[1].items():
                         measured.setdefault(source, {}).setdefault((name, scale), []).append(values)

@@ -4,7 +4,7 @@ import csv
 import re
 from pathlib import Path
 
-from .volume_files import extension_of
+from .volume_sources import extension_of
 
 
 def read_table(path, what):

@@ -1,4 +1,4 @@
-"""Volumes on disk: finding and reading them, and writing results so that a file appears only when it is complete."""
+"""Reading volumes, and writing results so that a file appears only when it is complete."""
 
 import contextlib
 import os
@@ -6,7 +6,6 @@ import re
 import signal
 import sys
 import threading
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -15,142 +14,14 @@ from NExpRLib.memory import is_out_of_memory
 from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
 
 from . import metaimage, nrrd
-from .dicom import DicomSeries, dicom_series, read_series, unused_name
-from .dicom_headers import is_dicom
+from .dicom import read_series
 from .nifti import read_nifti, what_nifti_lacks, write_nifti
 from .notes import add_note, read_sidecar
+from .provenance import bids_sidecar, is_of_another
+from .volume_sources import NIFTI, VolumeSource, check_name, check_readable, extension_of, find_at, stem_of
 
-_NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz", ".mgh", ".mgz")
-EXTENSIONS = (*_NIFTI, ".nrrd", ".nhdr", ".mha", ".mhd")
 WRITTEN_EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha")
-_SECOND_OF_PAIR = (".img", ".img.gz")
 _LONGEST_NAME = 255  # bytes
-
-
-@dataclass(frozen=True)
-class VolumeSource:
-    """A volume on disk: one file, or one volume of a DICOM series.
-
-    :ivar name: without extension, for naming what is made from it.
-    :ivar files: what it is read from.
-    :ivar series: the DICOM series, ``None`` for other files.
-    :ivar part: which of the volumes of the series.
-    :ivar image: the image, where it had to be read to find it.
-    """
-
-    name: str
-    files: tuple
-    series: DicomSeries | None = None
-    part: int = 0
-    image: sitk.Image | None = field(default=None, compare=False, repr=False)
-
-    def __str__(self):
-        return str(self.files[0]) if len(self.files) == 1 else f"{Path(self.files[0]).parent} ({self.name})"
-
-
-def extension_of(path):
-    """The image extension of a path in lower case, ``""`` if it has none of :data:`EXTENSIONS`."""
-    name = str(path).lower()
-    return max((e for e in EXTENSIONS if name.endswith(e)), key=len, default="")
-
-
-def find_volumes(path):
-    """Volumes at ``path``: a file, or a folder with any number of files and DICOM series.
-
-    :raises ValueError: if nothing is there.
-    """
-    return _find(path)[0]
-
-
-def volumes_at(path):
-    """At least one of :func:`find_volumes`; prints what was passed over.
-
-    :raises ValueError: if there is none.
-    """
-    sources, left_out = _find(path)
-    folders = Path(path).iterdir() if Path(path).is_dir() else ()
-    subfolders = sorted(p.name for p in folders if p.is_dir() and not p.name.startswith("."))
-    if not sources:
-        hint = "; subfolders are not searched: name one of them" if subfolders else ""
-        raise ValueError(f"There is no volume in {path}{hint}{left_out and f' ({left_out})'}.")
-    if left_out:
-        print(f"Note: {left_out}.")
-    if subfolders:
-        print(f"Note: subfolders are not searched: {', '.join(subfolders)}.")
-    return sources
-
-
-def _find(path):
-    """Volumes at ``path``, and what is left out."""
-    if not str(path):
-        raise ValueError("The name of the input is empty.")
-    path = Path(path)
-    _check_name(path)
-    if path.is_file():
-        _check_readable(path)
-        if not is_dicom(path):
-            return [VolumeSource(_stem(path), (str(path),))], ""
-        found, left_out = _dicom_sources(path, [path])
-        if not found:
-            reason = left_out.partition(" (")[2].removesuffix(")")
-            raise ValueError(f"There is no volume in {path}: {reason}.")
-        return found, left_out
-    if not path.is_dir():
-        raise ValueError(f"There is no file or folder {path}.")
-    entries = sorted(p for p in path.iterdir() if not p.is_dir() and not p.name.startswith("."))
-    odd = [p for p in entries if not (p.is_file() and os.access(p, os.R_OK))]
-    dicom = [p for p in entries if p not in odd and is_dicom(p)]
-    files = [p for p in entries if p not in dicom and extension_of(p)]
-    files = [p for p in files if extension_of(p) not in _SECOND_OF_PAIR or not _first_of_pair(p).is_file()]
-    sources = [VolumeSource(_stem(p), (str(p),)) for p in files]
-    odd = [p for p in odd if not extension_of(p)]
-    if odd and dicom:  # It may belong to any series, so nothing of them is used.
-        return [*sources, VolumeSource(path.resolve().name, (str(odd[0]),))], ""
-    found, left_out = _dicom_sources(path, dicom)
-    return [*sources, *found], left_out
-
-
-def _first_of_pair(path):
-    return path.with_name(_stem(path) + extension_of(path).replace(".img", ".hdr"))
-
-
-def _dicom_sources(path, files):
-    """Volumes of DICOM files, and what is left out."""
-    found, left_out = dicom_series(files)
-    sources = []
-    for series in found:
-        images = []
-        if not series.problem:
-            try:
-                images = read_series(series)
-            except ValueError as error:
-                series = replace(series, problem=str(error).removesuffix("."))
-        name = (path.resolve().name if path.is_dir() else _stem(path)) if len(found) == 1 else series.name
-        paths = tuple(file.path for file in series.files)
-        for part, (suffix, image) in enumerate(images or [("", None)]):
-            more = suffix if len(images) > 1 else ""
-            own = unused_name(name + more, {source.name for source in sources})
-            # Of several series only one is in memory at a time.
-            sources.append(VolumeSource(own, paths, series, part, image if len(found) == 1 else None))
-    return sources, left_out
-
-
-def _check_readable(path):
-    if not os.path.isfile(path):
-        raise ValueError(f"{path} cannot be read: it is a link that leads nowhere, or no regular file.")
-    if not os.access(path, os.R_OK):
-        raise ValueError(f"{path} cannot be read: you have no permission to read it.")
-
-
-def _check_name(path):
-    """Refuse a path that ITK cannot open.
-
-    :raises ValueError: if it is no UTF-8.
-    """
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"The name {ascii(str(path))} is not valid UTF-8: rename the file or folder first.") from None
 
 
 def read_volume(source):
@@ -161,15 +32,15 @@ def read_volume(source):
     :raises ValueError: if it is unreadable, or a DICOM series whose slices are no rectangular grid.
     """
     if not isinstance(source, VolumeSource):
-        sources, left_out = _find(source)
+        sources, left_out = find_at(source)
         if left_out and not sources:
             raise ValueError(f"There is no volume in {source} ({left_out}).")
         if len(sources) != 1:
             raise ValueError(f"{source} holds {len(sources)} volumes where one is needed.")
         (source,) = sources
     for file in source.files:
-        _check_name(file)
-        _check_readable(file)
+        check_name(file)
+        check_readable(file)
     if source.image is not None:
         return source.image
     if source.series is not None:
@@ -181,7 +52,7 @@ def read_volume(source):
             f"{file} cannot be read: it is no NIfTI, NRRD, MetaImage, MGH or DICOM file. Convert it to NIfTI first."
         )
     try:
-        return read_nifti(file) if extension in _NIFTI else _read_with_itk(file, extension)
+        return read_nifti(file) if extension in NIFTI else _read_with_itk(file, extension)
     except ValueError as error:
         raise ValueError(f"{file} cannot be read: {str(error).removesuffix('.')}.") from error
     except RuntimeError as error:
@@ -211,21 +82,33 @@ def write_volume(image, path, like=None):
     path = Path(path)
     geometry = image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()
     check_format(path, *geometry)
-    with atomic_output(path) as temporary:
-        try:
-            if extension_of(path).startswith(".nii"):
-                write_nifti(image, temporary, image if like is None else like)
-                return
-            with _quiet_itk():
-                sitk.WriteImage(image, str(temporary), useCompression=True)
-            with (metaimage if extension_of(path) == ".mha" else nrrd).checked(str(temporary)):
-                return  # ITK overlooks some write errors.
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise MemoryError(f"There is not enough memory to write {path}.") from error
-        except (ValueError, TypeError):
-            pass
-        raise ValueError(f"{path} cannot be written: the disk is full or the folder not writable.")
+    with contextlib.ExitStack() as outputs:
+        if (sidecar := sidecar_path(path)) and (text := bids_sidecar(image)):
+            outputs.enter_context(atomic_output(sidecar)).write_text(text, encoding="utf-8")
+        _write(image, path, outputs.enter_context(atomic_output(path)), image if like is None else like)
+
+
+def _write(image, path, temporary, like):
+    try:
+        if extension_of(path).startswith(".nii"):
+            write_nifti(image, temporary, like)
+            return
+        with _quiet_itk():
+            sitk.WriteImage(image, str(temporary), useCompression=True)
+        with (metaimage if extension_of(path) == ".mha" else nrrd).checked(str(temporary)):
+            return  # ITK overlooks some write errors.
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise MemoryError(f"There is not enough memory to write {path}.") from error
+    except (ValueError, TypeError):
+        pass
+    raise ValueError(f"{path} cannot be written: the disk is full or the folder not writable.")
+
+
+def sidecar_path(path):
+    """Path of the sidecar of a NIfTI file, ``None`` for those of other formats."""
+    path = Path(path)
+    return path.with_name(f"{stem_of(path)}.json") if extension_of(path).startswith(".nii") else None
 
 
 def check_format(path, size, spacing, origin, direction):
@@ -282,7 +165,7 @@ def check_output(path):
     :raises ValueError: for an unknown extension, a folder of that name, or a folder that is missing or not writable.
     """
     path = Path(path)
-    _check_name(path)
+    check_name(path)
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
         raise ValueError(
             f"The name of the output is too long ({len(os.fsencode(path.name))} bytes): {path.name[:60]}..."
@@ -295,12 +178,13 @@ def check_output(path):
         raise ValueError(f"The output {path} needs one of the extensions {', '.join(WRITTEN_EXTENSIONS)}.")
     if not path.parent.is_dir():
         raise ValueError(f"The output folder {path.parent} does not exist.")
+    if (sidecar := sidecar_path(path)) and is_of_another(sidecar):
+        raise ValueError(
+            f"The output {path} comes with a sidecar {sidecar.name}, but there is one of another origin: choose "
+            "another name."
+        )
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"The output folder {path.parent} cannot be written to.")
-
-
-def _stem(path):
-    return path.name[: len(path.name) - len(extension_of(path))] or path.name
 
 
 @contextlib.contextmanager

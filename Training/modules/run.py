@@ -1,10 +1,12 @@
 """A run of training: Lightning's command line over our modules and data."""
 
 import logging
+import sys
 import warnings
 from pathlib import Path
 
 import torch
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -13,7 +15,9 @@ from NExpRLib.allocator import freed_memory_kept
 
 from ..configs import config_names, config_path
 from ..data.data_module import SliceData
+from ..threads import DEFAULT_THREADS, use_threads
 from .base import RestorationTraining
+from .epoch_lines import EpochLines
 
 
 class _Parser(LightningArgumentParser):
@@ -34,10 +38,12 @@ class TrainingCommand(LightningCLI):
         _check_checkpoint(self.config.fit.ckpt_path)
 
     def add_arguments_to_parser(self, parser):
+        parser.usage = "nexpr train --config CONFIG [--OPTION VALUE ...] [--resume CHECKPOINT]"
         parser.description = (
             "Trains a network. --config FILE may be the name of a configuration that comes with NExpR "
             f"({', '.join(config_names())}); options change its values. --resume CHECKPOINT continues a run."
         )
+        parser.add_argument("--threads", type=PositiveInt | None, help=f"of the CPU ({DEFAULT_THREADS})")
         parser.add_lightning_class_args(EMAWeightAveraging, "ema")
         parser.add_lightning_class_args(ModelCheckpoint, "last")
         parser.add_lightning_class_args(ModelCheckpoint, "best")
@@ -54,6 +60,11 @@ class TrainingCommand(LightningCLI):
                 "best.enable_version_counter": False,
             }
         )
+
+    def before_instantiate_classes(self):
+        use_threads(self.config.fit.threads)
+        if not sys.stdout.isatty() and self.config.fit.trainer.enable_progress_bar is not False:
+            self.trainer_defaults["callbacks"] = [EpochLines()]
 
 
 def _check_checkpoint(path):

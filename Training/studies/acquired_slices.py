@@ -27,7 +27,8 @@ from NExpRLib.volumes.slice_profile import make_consistent, slice_operator, slic
 from NExpRLib.volumes.through_plane import spline_through_plane, through_plane
 
 from ..files.file_table import fact_of, read_table
-from ..files.volume_files import find_volumes, read_volume
+from ..files.volume_files import read_volume
+from ..files.volume_sources import find_volumes
 from ..markdown import markdown_table
 
 PROFILE = "super-gaussian"

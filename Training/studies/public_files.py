@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from ..files.dicom_headers import is_dicom
-from ..files.volume_files import extension_of
+from ..files.volume_sources import extension_of
 from .fuzz import Command, judge
 
 _LARGEST = 60_000_000  # bytes of a file or folder that are read in a study

@@ -22,7 +22,8 @@ from NExpRLib.model import load_model
 from NExpRLib.volumes.slice_profile import make_consistent, slice_operator
 from NExpRLib.volumes.through_plane import spline_through_plane, through_plane
 
-from ..files.volume_files import find_volumes, read_volume
+from ..files.volume_files import read_volume
+from ..files.volume_sources import find_volumes
 from ..markdown import markdown_table
 
 SIZES = ((1, 30), (30, 150), (150, np.inf))

@@ -32,7 +32,7 @@ import SimpleITK as sitk
         (["--scale", "2", "--spacing", "0.2"], "not allowed with"),
         (["--scale", "2", "--size", "40", "40"], "not allowed with"),
         (["--scale", "2", "--plane", "sideways"], "sideways"),
-        (["--scale", "2", "--plane", "3"], "Unknown plane"),
+        (["--scale", "2", "--plane", "3"], "invalid choice"),
         (["--scale", "2", "--grid", "other"], "other"),
         (["--scale", "2", "--device", "tpu"], "tpu"),
         (["--scale", "2", "--precision"], "--precision"),

@@ -8,7 +8,8 @@ import SimpleITK as sitk
 
 from NExpRLib.volumes.sidecar import sidecar_of
 from NExpRTraining.files.notes import notes_of
-from NExpRTraining.files.volume_files import find_volumes, read_volume
+from NExpRTraining.files.volume_files import read_volume
+from NExpRTraining.files.volume_sources import find_volumes
 
 from .dicom_files import write_frames, write_other, write_series, write_slice
 
@@ -133,7 +134,7 @@ def test_every_orientation_of_a_localizer_is_a_volume(upsample, tmp_path, modali
         tmp_path / "in", noise(3), [(-8, -8, 0), (0, -8, 8), (-8, 0, 8)], orientation=orientations, modality=modality
     )
     assert upsample(tmp_path / "in", tmp_path / "out", "--scale", 2)[0] == 0
-    assert len(list((tmp_path / "out").iterdir())) == 3
+    assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 3
 
 
 def test_slices_measured_again_are_a_time_series(tmp_path):
@@ -227,7 +228,7 @@ def test_damaged_files_stop_their_own_series_only(upsample, tmp_path):
     status, _, err = upsample(folder, tmp_path / "out", "--scale", 2)
     assert status == 2
     assert "bad.dcm cannot be read" in err
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["001_good.nii.gz"]
+    assert [path.name for path in (tmp_path / "out").glob("*.nii.gz")] == ["001_good.nii.gz"]
 
 
 @pytest.mark.parametrize("number", [0, 2, 4])
@@ -248,7 +249,7 @@ def test_whole_files_of_no_series_stop_nothing(upsample, tmp_path):
     folder = write_series(tmp_path / "in", noise(), UP, SeriesDescription="good")
     write_slice(folder / "single.dcm", noise()[0], SeriesInstanceUID=None, SeriesNumber=2)
     assert upsample(folder, tmp_path / "out", "--scale", 2)[0] == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["001_good.nii.gz", "002.nii.gz"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz")) == ["001_good.nii.gz", "002.nii.gz"]
 
 
 def test_other_objects_beside_images_are_named(upsample, tmp_path):

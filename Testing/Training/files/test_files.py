@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from NExpRTraining.files.volume_files import atomic_output, extension_of, find_volumes, read_volume, write_volume
+from NExpRTraining.files.volume_files import atomic_output, read_volume, write_volume
+from NExpRTraining.files.volume_sources import extension_of, find_volumes
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_both_files_of_a_pair_are_one_volume(upsample, tmp_path):
     (tmp_path / "in").mkdir()
     written(tmp_path / "in" / "a.img", kind=nibabel.Nifti1Pair)
     assert upsample(tmp_path / "in", tmp_path / "out", "--scale", 2)[0] == 0
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.nii.gz"]
+    assert [path.name for path in (tmp_path / "out").glob("*.nii*")] == ["a.nii.gz"]
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "f4", "f8", "i8", ">i2", ">f4"])

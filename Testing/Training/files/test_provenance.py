@@ -8,6 +8,8 @@ import pytest
 import SimpleITK as sitk
 
 import NExpRLib
+from NExpRLib.volumes.sidecar import sidecar_of
+from NExpRTraining.files.volume_files import read_volume
 
 
 @pytest.fixture
@@ -39,3 +41,31 @@ def test_other_formats_hold_all_of_it(nexpr, source, tiny_model_folder, tmp_path
         "Scale": [1.5, 1.5, 1],
         "DataConsistency": True,
     }
+
+
+def test_sidecar_of_nifti(nexpr, source, tiny_model_folder, tmp_path):
+    """As BIDS derivatives have it; facts on the input stay where they hold for the result."""
+    (tmp_path / "in.json").write_text('{"Modality": "MR", "SliceThickness": 0.8, "AcquisitionMatrix": [12, 0, 0, 10]}')
+    output = tmp_path / "out.nii.gz"
+    options = ["--plane", "2", "--measured", "stored", "--model", tiny_model_folder]
+    assert nexpr("upsample", source, output, "--scale", "2", *options)[0] == 0
+    facts = json.loads((tmp_path / "out.json").read_text())
+    assert "inferred" in facts.pop("Description")
+    (made,) = facts.pop("GeneratedBy")
+    assert facts == {"Sources": ["in.nii.gz"], "Modality": "MR", "SliceThickness": 0.8}
+    assert (made["Name"], made["Version"], made["Scale"]) == ("NExpR", NExpRLib.__version__, [2, 2, 1])
+    assert list(made["Models"]) == ["tiny"]
+    assert read_volume(output).GetSize() == (24, 20, 4)
+    assert sidecar_of(read_volume(output))["Modality"] == "MR"
+
+
+def test_sidecar_of_another_is_not_replaced(nexpr, source, tiny_model_folder, tmp_path):
+    (tmp_path / "out.json").write_text('{"Modality": "MR"}')
+    command = ["upsample", source, tmp_path / "out.nii.gz", "--scale", "2", "--model", tiny_model_folder]
+    status, _, err = nexpr(*command)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "out.json" in err
+    assert (tmp_path / "out.json").read_text() == '{"Modality": "MR"}'
+    (tmp_path / "out.json").unlink()
+    assert nexpr(*command)[0] == 0
+    assert nexpr(*command)[0] == 0  # replaces its own

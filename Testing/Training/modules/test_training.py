@@ -3,12 +3,12 @@
 import csv
 import json
 import os
+import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
-from subprocess import DEVNULL
+from subprocess import DEVNULL, PIPE
 
 import pytest
 import torch
@@ -16,6 +16,8 @@ import torch
 from NExpRTraining.cli import main
 from NExpRTraining.configs import config_path
 from NExpRTraining.data.items import TrainingCrops
+
+from ...programs import started
 
 NEXPR = str(Path(sys.executable).parent / "nexpr")
 CONFIG = config_path("tiny.yaml")
@@ -48,12 +50,10 @@ def test_killed_run_resumes_bit_for_bit(prepared, tmp_path):
     steps = ["--trainer.max_steps", "12"]
     main(options(prepared, tmp_path / "whole", *steps))
 
-    run = subprocess.Popen([NEXPR, *options(prepared, tmp_path / "killed", *steps)], stdout=DEVNULL, stderr=DEVNULL)
     last = checkpoints(tmp_path / "killed") / "last.ckpt"
-    while not last.exists() and run.poll() is None:
-        time.sleep(0.005)
-    run.kill()
-    run.wait()
+    with started([NEXPR, *options(prepared, tmp_path / "killed", *steps)], stdout=DEVNULL, stderr=DEVNULL) as run:
+        while not last.exists() and run.poll() is None:
+            time.sleep(0.005)
     assert torch.load(last, weights_only=True)["global_step"] < 12, "the run was to be killed half-way"
 
     main(options(prepared, tmp_path / "killed", *steps, "--resume", str(last)))
@@ -97,7 +97,8 @@ def test_two_processes_take_the_step_of_one_with_twice_the_batch(prepared, tmp_p
     main(single)
     double = options(prepared, tmp_path / "double", *one_step, "--data.slices_per_batch", "2")
     distribution = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    subprocess.run([NEXPR, *double, *distribution], check=True, stdout=DEVNULL, stderr=DEVNULL, timeout=300)
+    with started([NEXPR, *double, *distribution], stdout=DEVNULL, stderr=DEVNULL) as run:
+        assert run.wait() == 0
 
     expected = weights(checkpoints(tmp_path / "single") / "last.ckpt")
     distributed = weights(checkpoints(tmp_path / "double") / "last.ckpt")
@@ -114,20 +115,44 @@ def test_checkpoints_are_named(prepared, tmp_path, capsys):
         assert [line for line in lines if line.startswith("Checkpoint")] == expected
 
 
+def test_a_log_gets_a_line_per_epoch(prepared, tmp_path, capsys):
+    shown = ["--trainer.max_steps", "6", "--trainer.enable_progress_bar"]
+    main(options(prepared, tmp_path, *shown, "true"))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Epoch")]
+    assert [line.split(",")[0] for line in lines] == ["Epoch 0: step 3 of 6", "Epoch 1: step 6 of 6"]
+    assert all("loss 0." in line and "psnr" in line for line in lines)
+    main(options(prepared, tmp_path, *shown, "false"))
+    assert "Epoch" not in capsys.readouterr().out
+
+
+def test_help_is_one_screen_of_options_that_there_are(capsys):
+    main(["train", "--help"])
+    printed = capsys.readouterr().out
+    assert printed.count("\n") < 50
+    with pytest.raises(SystemExit):
+        main(["train", "--help-all"])
+    everything = capsys.readouterr().out
+    assert everything.startswith("usage: nexpr train ")
+    assert everything.count("\n") > 500
+    options_in = re.compile(r"--(?:data|trainer|seed|threads|print)[a-z_.]*").findall
+    assert len(options_in(printed)) > 10
+    assert set(options_in(printed)) <= set(options_in(everything))
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as on POSIX")
 def test_interruption_is_said(prepared, tmp_path):
-    run = subprocess.Popen(
+    with started(
         [NEXPR, *options(prepared, tmp_path, "--trainer.max_steps", "1000000")],
         stdout=DEVNULL,
-        stderr=subprocess.PIPE,
+        stderr=PIPE,
         text=True,
         # Where the tests run in the background, programs inherit that the keyboard does not interrupt them.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    while not (checkpoints(tmp_path) / "last.ckpt").exists() and run.poll() is None:
-        time.sleep(0.005)
-    run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
+    ) as run:
+        while not (checkpoints(tmp_path) / "last.ckpt").exists() and run.poll() is None:
+            time.sleep(0.005)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate()
     assert run.returncode == 130, err
     assert "interrupted" in err.splitlines()[-1]
     assert "Traceback" not in err
@@ -176,13 +201,9 @@ def test_processes_validate_the_same_scales(prepared, tmp_path):
     values = []
     for distribution in ([], ["--trainer.devices", "2", "--trainer.strategy", "ddp"]):
         folder = [*csv_folder, "--trainer.logger.version", f"processes_{len(distribution)}"]
-        subprocess.run(
-            [NEXPR, *command, *folder, *distribution, "--model.learning_rate", "1e-30"],
-            check=True,
-            stdout=DEVNULL,
-            stderr=DEVNULL,
-            timeout=300,
-        )
+        whole = [NEXPR, *command, *folder, *distribution, "--model.learning_rate", "1e-30"]
+        with started(whole, stdout=DEVNULL, stderr=DEVNULL) as run:
+            assert run.wait() == 0
         (file,) = tmp_path.rglob(f"processes_{len(distribution)}/metrics.csv")
         with open(file) as rows:
             values.append([{k: float(v) for k, v in row.items() if "psnr" in k and v} for row in csv.DictReader(rows)])

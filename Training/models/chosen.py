@@ -1,0 +1,73 @@
+"""The models of a run over volumes: those that the user named, or for each volume those of its modality."""
+
+from NExpRLib.model_card import check_noise_reduction, is_of_stacks, read_card, slices_model_for
+
+
+class ChosenModels:
+    """Names are checked when it is made, and a model is loaded when it is first needed: volumes are read before.
+
+    :param name: of the model for pixels, or its folder; ``None`` for that of the modality.
+    :param slices_name: of the model for stacks of slices; ``auto`` for that of the modality.
+    :param noise_reduction: that the model for pixels has to be able to.
+    :raises ValueError: for models that do not exist or are of the other kind.
+    """
+
+    def __init__(self, name, slices_name, device, noise_reduction=0.0):
+        self._name = name
+        self._slices_name = slices_name
+        self._device = device
+        self._noise_reduction = noise_reduction
+        self._loaded = {}
+        if name is not None:
+            self.card_of({})
+        if slices_name != "auto" and not is_of_stacks(read_card(slices_name)):
+            raise ValueError(f'The model "{slices_name}" refines no stacks of slices: choose another one for them.')
+
+    def card_of(self, facts):
+        """Card of the model for pixels.
+
+        :param facts: of the header of a volume.
+        """
+        card = read_card(self._name_for(facts))
+        if is_of_stacks(card):
+            raise ValueError(
+                f'The model "{card["name"]}" refines stacks of slices: choose another one for their pixels.'
+            )
+        check_noise_reduction(card, self._noise_reduction)
+        return card
+
+    def load(self, facts):
+        """The model for pixels."""
+        return self._load(self._name_for(facts))
+
+    def load_for_slices(self, facts):
+        """The model for stacks of slices."""
+        name = slices_model_for(self.card_of(facts)) if self._slices_name == "auto" else self._slices_name
+        return self._load(name)
+
+    def _name_for(self, facts):
+        return self._name or ("ct" if facts.get("Modality") == "CT" else "mri")
+
+    def _load(self, name):
+        if name not in self._loaded:
+            from NExpRLib.model import load_model
+
+            self._loaded[name] = load_model(name, self._device)
+            print(f'Model "{self._loaded[name].card["name"]}" on {self._loaded[name].device}.')
+        return self._loaded[name]
+
+
+def notes_on_model(card, facts, plan, shares):
+    """What a model was not trained for.
+
+    :param card: of the model for pixels.
+    :param facts: of the header of a volume.
+    :param plan: :class:`NExpRLib.volumes.plan.Plan`.
+    :param shares: measured share of the stored pixels along rows and columns.
+    """
+    highest, trained = max(scale / share for scale, share in zip(plan.scale, shares)), card["scales"][1]
+    if highest > trained + 0.05:
+        yield f"{highest:.2f}x is above the {trained:g}x that the model was trained for."
+    modality, of_model = facts.get("Modality"), card.get("modality")
+    if of_model and modality in ("MR", "CT", "PT", "NM") and modality != of_model:
+        yield f'The volume is {modality}, and the model "{card["name"]}" was trained on {of_model}.'

@@ -1,0 +1,40 @@
+"""Types of options: what is wrong with a number is said before any work."""
+
+import argparse
+
+
+def measured_pixels(text):
+    return text if text in ("auto", "stored") else one_or_two(text)
+
+
+def one_or_two(text):
+    """One or two positive numbers."""
+    try:
+        numbers = [float(number) for number in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not (len(numbers) in (1, 2) and all(1e-9 < number < 1e9 for number in numbers)):
+        raise argparse.ArgumentTypeError(f"{text or 'nothing'} is not one or two positive numbers below a billion")
+    return numbers
+
+
+def positive(text):
+    if "," in text:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return one_or_two(text)[0]
+
+
+def share(text):
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
+    return number
+
+
+def count(text):
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return int(text)
