@@ -13,6 +13,7 @@ from .acquisition import inspect_volume, measured_sizes
 from .geometry import slice_axis
 from .plan import plan_upsampling
 from .series import SeriesUpsampling, volumes_of
+from .sidecar import sidecar_of
 from .volume import geometry_of
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def upsample(
     volume = volumes_of(image, periodic)[0]
     reference = None if like is None else geometry_of(like)
     card = read_card(model) if isinstance(model, str | os.PathLike) else model.card
-    acquisition = inspect_volume(volume) if measured == "auto" and on_kspace(card) else None
+    acquisition = inspect_volume(volume, sidecar_of(image)) if measured == "auto" and on_kspace(card) else None
     sizes = measured_sizes(volume.geometry, measured, slice_axis(volume.geometry, plane), acquisition)
     plan = plan_upsampling(
         volume.geometry,

@@ -10,6 +10,7 @@ from NExpRLib.volumes.acquisition import measured_sizes
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.measured_grid import MeasuredGrid
 from NExpRLib.volumes.noise import noise_level
+from NExpRLib.volumes.sidecar import set_sidecar
 
 
 def head(shape, generator):
@@ -155,6 +156,42 @@ def test_data_consistency_keeps_the_measured_band():
     options = {"measured": 1.5, "data_consistency": True, "model": "mri-fast", "device": "cpu"}
     result = upsample(image, size=(80, 80), grid="kspace", **options)
     np.testing.assert_allclose(kspace_crop(sitk.GetArrayFromImage(result), (40, 40)), low, atol=1e-5)
+
+
+ROW, COL = {"InPlanePhaseEncodingDirectionDICOM": "ROW"}, {"InPlanePhaseEncodingDirectionDICOM": "COL"}
+# Of 200 columns and 160 rows, 100 and 120 were measured.
+HEADERS = {
+    "frequency along columns": {"AcquisitionMatrix": [0, 100, 120, 0], "Rows": 160, "Columns": 200},
+    "frequency along rows": {"AcquisitionMatrix": [120, 0, 0, 100], "Rows": 160, "Columns": 200, **ROW},
+    "BIDS": {"AcquisitionMatrixPE": 120, "ReconMatrixPE": 160, "BaseResolution": 100, "PhaseEncodingDirection": "j-"},
+    "percent": {"PercentSampling": 150, "ReconMatrixPE": 160, "BaseResolution": 100, **COL},
+}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_what_a_header_says_of_the_measured_band(header):
+    image = image_of(scan((160, 200), (160, 200), 20, np.random.default_rng(8)))
+    set_sidecar(image, header)
+    acquisition = inspect(image)
+    assert [axis.header for axis in acquisition.axes] == [0.5, 0.75, None]
+    assert acquisition.measured == acquisition.stored  # The voxels win.
+    assert "header says that pixels of 2 x 1.33 mm were measured, the voxels say 1 x 1 mm" in acquisition.disagreement
+
+
+def test_a_header_that_agrees_with_the_voxels():
+    image = image_of(scan((120, 100), (160, 200), 20, np.random.default_rng(8)))
+    set_sidecar(image, HEADERS["BIDS"])
+    assert inspect(image).disagreement == ""
+
+
+@pytest.mark.parametrize(
+    "change", [{"Columns": 400}, COL, {"AcquisitionMatrix": "120"}, {"AcquisitionMatrix": [0, 0, 0, 0]}]
+)
+def test_a_header_of_other_pixels_tells_nothing(change):
+    image = image_of(np.random.default_rng(8).normal(100, 10, (2, 160, 200)))
+    set_sidecar(image, {**HEADERS["frequency along rows"], **change})
+    acquisition = inspect(image)
+    assert [axis.header for axis in acquisition.axes] == [None, None, None]
 
 
 @pytest.mark.parametrize(
