@@ -72,6 +72,7 @@ class Acquisition:
     :ivar slice_axis: axis across the acquisition plane; ``None`` for a 2D image.
     :ivar noise: standard deviation of the noise in a measured pixel, in the intensities of the image.
     :ivar signal: mean intensity of what is not background.
+    :ivar cropped: standard deviation of what the image holds beyond the measured band of rows and columns.
     :ivar thickness: of slices in mm, or ``None`` where no header tells.
     :ivar periodic: whether rows and columns continue periodically.
     :ivar evidence: a sentence on what each statement rests on.
@@ -81,6 +82,7 @@ class Acquisition:
     slice_axis: int | None
     noise: float
     signal: float
+    cropped: float = 0.0
     thickness: float | None = None
     periodic: tuple[bool, bool] = (False, False)
     evidence: tuple[str, ...] = ()
@@ -106,16 +108,21 @@ class Acquisition:
         return self.signal / self.noise if self.noise > 0 and self.signal > 0 else None
 
     @property
-    def disagreement(self) -> str:
-        """A sentence on where the header says otherwise than the voxels; empty if it does not."""
-        if not any(axis.header_differs for axis in self._in_plane):
-            return ""
-        told = " x ".join(f"{axis.stored / (axis.header or axis.edge.share):.3g}" for axis in self._in_plane)
-        found = " x ".join(f"{axis.measured:.3g}" for axis in self._in_plane)
-        return (
-            f"The header says that pixels of {told} mm were measured, the voxels say {found} mm, which is used: "
-            "name their size if the header is right."
-        )
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user: what is lost by cropping, and where the header says otherwise than the voxels."""
+        notes = []
+        if self.noise > 0 and any(axis.interpolated for axis in self._in_plane):
+            share = self.cropped / self.noise
+            keep = "" if share <= 1 else ": it may be signal, which as stored would be kept"
+            notes.append(f"What lies beyond the measured band and is left out is {share:.2g} times the noise{keep}.")
+        if any(axis.header_differs for axis in self._in_plane):
+            told = " x ".join(f"{axis.stored / (axis.header or axis.edge.share):.3g}" for axis in self._in_plane)
+            found = " x ".join(f"{axis.measured:.3g}" for axis in self._in_plane)
+            notes.append(
+                f"The header says that pixels of {told} mm were measured, the voxels say {found} mm, which is used: "
+                "name their size if the header is right."
+            )
+        return tuple(notes)
 
     @property
     def _in_plane(self) -> list[MeasuredAxis]:
@@ -188,8 +195,9 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
         (slices.shape[1], slices.shape[2]), (axes[rows].measured_size, axes[columns].measured_size), continues
     )
     noise, signal = noise_level(grid.resample(slices))
+    cropped = float(grid.cropped(slices).std()) if grid.measured != grid.stored else 0.0
     evidence = tuple(_evidence("ijk"[i], axis) for i, axis in enumerate(axes) if axis.spectrum is not None)
-    return Acquisition(axes, across, noise, signal, _number(header, "SliceThickness"), continues, evidence)
+    return Acquisition(axes, across, noise, signal, cropped, _number(header, "SliceThickness"), continues, evidence)
 
 
 def measured_sizes(

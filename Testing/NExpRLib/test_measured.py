@@ -78,6 +78,19 @@ def test_constant_small_and_noise_images_are_taken_as_stored():
         assert inspect(image_of(pixels)).measured == (1.0, 1.0, 4.0)
 
 
+def test_what_is_cropped_is_compared_with_the_noise():
+    """Beyond the measured band there is a wave of a known amplitude, too weak to hide the edge."""
+    pixels = scan((256, 150), (256, 256), 20, np.random.default_rng(9))
+    before = inspect(image_of(pixels))
+    assert before.cropped < 0.5 * before.noise
+    assert "times the noise." in before.notes[0]
+    wave = 0.05 * np.cos(np.pi * 0.9 * np.arange(256))
+    after = inspect(image_of(pixels + wave))
+    assert after.cropped**2 - before.cropped**2 == pytest.approx(0.05**2 / 2, rel=0.1)
+    assert after.cropped > after.noise
+    assert "may be signal" in after.notes[0]
+
+
 @pytest.mark.parametrize("snr", [8, 20, 50])
 @pytest.mark.parametrize("background", [True, False])
 def test_noise_is_measured(snr, background):
@@ -175,13 +188,14 @@ def test_what_a_header_says_of_the_measured_band(header):
     acquisition = inspect(image)
     assert [axis.header for axis in acquisition.axes] == [0.5, 0.75, None]
     assert acquisition.measured == acquisition.stored  # The voxels win.
-    assert "header says that pixels of 2 x 1.33 mm were measured, the voxels say 1 x 1 mm" in acquisition.disagreement
+    (note,) = acquisition.notes
+    assert "header says that pixels of 2 x 1.33 mm were measured, the voxels say 1 x 1 mm" in note
 
 
 def test_a_header_that_agrees_with_the_voxels():
     image = image_of(scan((120, 100), (160, 200), 20, np.random.default_rng(8)))
     set_sidecar(image, HEADERS["BIDS"])
-    assert inspect(image).disagreement == ""
+    assert "header" not in " ".join(inspect(image).notes)
 
 
 @pytest.mark.parametrize(

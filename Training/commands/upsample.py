@@ -179,8 +179,8 @@ def _upsample(source, output, arguments, models, like):
     print(f"{source}: {times}{_describe(geometry)} -> {_describe(plan.geometry)}")
     if acquisition is not None:
         print(f"{acquisition}.")
-        if acquisition.disagreement:
-            print(f"Note: {acquisition.disagreement}")
+        for note in acquisition.notes:
+            print(f"Note: {note}")
     shares = [measured[axis] / geometry.size[axis] for axis in plan.plane_axes]
     for note in (*notes_of(image), *upsampling.notes, *_notes_on_model(model.card, facts, plan, shares)):
         print(f"Note: {note}")
