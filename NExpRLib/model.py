@@ -13,8 +13,9 @@ from .allocator import freed_memory_kept
 from .function.backend import full_precision
 from .function.explicit_image import ExplicitImage
 from .memory import TILE
-from .model_card import intensity_range, model_folder, read_card
+from .model_card import check_noise_reduction, intensity_range, model_folder, read_card
 from .network import NetworkConfig, NExpRNetwork
+from .volumes.noise import noise_level
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -51,6 +52,8 @@ class Model:
         tile: int | None = TILE,
         periodic: bool = False,
         conditions: Sequence[float] | None = None,
+        noise_reduction: float = 0.0,
+        noise: float | None = None,
     ) -> ExplicitImage:
         """Encode slices once; the result is rasterized at any scale without the network.
 
@@ -69,11 +72,16 @@ class Model:
             for grids over the slice, and some pixels beyond. By default they end at their border.
         :param conditions: what the network is told besides the slices, if it takes any: as many numbers as
             ``network.config.conditions`` says, the same for all slices.
+        :param noise_reduction: how much of the noise is removed, from 0 to 1; the function is linear in it.
+        :param noise: standard deviation of the noise, in the intensities of the slices; by default that of each slice,
+            see :func:`~.volumes.noise.noise_level`.
         :return: :class:`ExplicitImage` in the intensities of the input; rasterizing gives (H, W) or (b, 1, H, W), a
             NumPy array, or where ``slices`` was a tensor, a tensor on the device of the model.
         :raises ValueError: for another number of dimensions, complex, empty or non-finite input, for an intensity
-            range whose ends are not in order, not finite or too far apart, and for another number of conditions.
+            range whose ends are not in order, not finite or too far apart, for another number of conditions, and if
+            noise is to be reduced by a model that cannot.
         """
+        check_noise_reduction(self.card, noise_reduction)
         returns_numpy = not isinstance(slices, torch.Tensor)
         if isinstance(slices, torch.Tensor):
             slices = slices.detach().cpu()
@@ -102,6 +110,9 @@ class Model:
         if np.shape([] if conditions is None else conditions) != (told,):
             raise ValueError(f"The model takes {told} conditions, not {conditions}.")
         normalized = (batch - low[:, None, None]) / extent[:, None, None]
+        sigmas = np.zeros(len(batch))
+        if noise_reduction:
+            sigmas = np.array([noise_level(image[None])[0] if noise is None else noise for image in batch]) / extent
         a = self.network.config.patch_size
         # All that the border depends on: encoder, blending, and B-spline coefficients, which decay as 0.27^distance.
         padding = self.network.halo + -(-12 // a) * a if periodic else 0
@@ -109,7 +120,7 @@ class Model:
         inputs = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
         with freed_memory_kept():
             known = inputs.new_tensor([conditions] * len(inputs)) if told else None
-            predicted = self._encode(inputs[:, None], tile, known)
+            predicted = self._reduced(inputs[:, None], inputs.new_tensor(sigmas), noise_reduction, tile, known)
         return self.network.explicit_image(
             predicted,
             inputs.reshape(*leading, *inputs.shape[1:]),
@@ -118,8 +129,29 @@ class Model:
             returns_numpy=returns_numpy,
         )
 
+    def _reduced(
+        self,
+        inputs: torch.Tensor,
+        sigmas: torch.Tensor,
+        noise_reduction: float,
+        tile: int | None,
+        conditions: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Predicted coefficients (b, C, P, Q) of normalized slices (b, 1, h, w) with noise of ``sigmas`` (b,)."""
+        if not self.network.config.noise_level:
+            return self._encode(inputs, tile, conditions)
+
+        def with_noise_removed(levels: torch.Tensor) -> torch.Tensor:
+            level = levels[:, None, None, None].expand_as(inputs)
+            return self._encode(torch.cat([inputs, level], dim=1), tile, conditions)
+
+        if noise_reduction == 1:
+            return with_noise_removed(sigmas)
+        kept = with_noise_removed(torch.zeros_like(sigmas))
+        return kept.float().lerp(with_noise_removed(sigmas).float(), noise_reduction) if noise_reduction else kept
+
     def _encode(self, inputs: torch.Tensor, tile: int | None, conditions: torch.Tensor | None) -> torch.Tensor:
-        """Predicted coefficients (b, C, P, Q) of normalized slices (b, 1, h, w)."""
+        """Predicted coefficients (b, C, P, Q) of what the network sees (b, 1 or 2, h, w)."""
         if tile is None or max(inputs.shape[-2:]) <= tile:
             return self._run(inputs, conditions)
         a, halo = self.network.config.patch_size, self.network.halo

@@ -144,3 +144,28 @@ def on_kspace(card: dict[str, Any]) -> bool:
     (True, False)
     """
     return card.get("degradation", "kspace") == "kspace"
+
+
+def reduces_noise(card: dict[str, Any]) -> bool:
+    """Whether a model can remove noise: it was trained with the noise level told.
+
+    >>> reduces_noise({"network": {"noise_level": True}})
+    True
+    """
+    return bool(card.get("network", {}).get("noise_level", False))
+
+
+def check_noise_reduction(card: dict[str, Any], noise_reduction: float) -> None:
+    """
+    >>> check_noise_reduction({"name": "mine"}, 0.5)
+    Traceback (most recent call last):
+    ValueError: The model "mine" cannot reduce noise: choose another one, or a noise reduction of 0.
+
+    :raises ValueError: if it is no share from 0 to 1, or the model cannot reduce noise.
+    """
+    if not 0 <= noise_reduction <= 1:
+        raise ValueError(f"The noise reduction must be from 0 to 1, not {noise_reduction:g}.")
+    if noise_reduction and not reduces_noise(card):
+        raise ValueError(
+            f'The model "{card.get("name", "")}" cannot reduce noise: choose another one, or a noise reduction of 0.'
+        )

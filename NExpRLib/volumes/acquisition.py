@@ -12,16 +12,15 @@ from .checks import check_values
 from .geometry import Geometry, slice_axis
 from .measured_band import Edge, Spectrum, measured_edge, spectra
 from .measured_grid import MeasuredGrid, continues_periodically
-from .noise import noise_level
+from .noise import noise_of
 from .plan import plane_axes
 from .sidecar import sidecar_of
-from .volume import Volume
+from .volume import Volume, middle_slices
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 # Slices that are looked at: more change nothing.
-_SLICES = 12
 # Fewer slices than these have no spectrum across.
 _FEWEST_SLICES = 48
 _FEWEST_PIXELS = 16  # along rows and columns
@@ -169,14 +168,14 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
     geometry = volume.geometry
     across = slice_axis(geometry, plane)
     rows, columns = plane_axes(geometry, across)
-    slices = _some(volume.slices(across))
+    slices = middle_slices(volume.slices(across))
     finite = bool(np.isfinite(slices).all())
     large = min(slices.shape[1:]) >= _FEWEST_PIXELS
     from_kspace = large and finite and header.get("Modality") != "CT" and _is_magnitude(slices)
     found = dict(zip((rows, columns), spectra(slices))) if from_kspace else {}
     if from_kspace and across is not None and geometry.size[across] >= _FEWEST_SLICES:
         # Rows and slices of planes that hold the slice axis.
-        through = _some(volume.slices(columns))
+        through = middle_slices(volume.slices(columns))
         slices_first = across > rows
         found[across] = spectra(through)[0 if slices_first else 1]
     told = _shares_in_header(header, geometry)
@@ -194,7 +193,7 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
     grid = MeasuredGrid(
         (slices.shape[1], slices.shape[2]), (axes[rows].measured_size, axes[columns].measured_size), continues
     )
-    noise, signal = noise_level(grid.resample(slices))
+    noise, signal = noise_of(volume.slices(across), grid)
     cropped = float(grid.cropped(slices).std()) if grid.measured != grid.stored else 0.0
     evidence = tuple(_evidence("ijk"[i], axis) for i, axis in enumerate(axes) if axis.spectrum is not None)
     return Acquisition(axes, across, noise, signal, cropped, _number(header, "SliceThickness"), continues, evidence)
@@ -238,12 +237,6 @@ def measured_sizes(
             raise ValueError(f"Measured pixels of {size:g} mm leave fewer than two along an axis.")
         sizes[axis] = min(sizes[axis], count)
     return tuple(sizes)
-
-
-def _some(slices: np.ndarray) -> np.ndarray:
-    """Evenly spaced slices of the middle of a volume."""
-    n = len(slices)
-    return slices[np.unique(np.linspace(0.2 * (n - 1), 0.8 * (n - 1), min(n, _SLICES)).round().astype(int))]
 
 
 def _is_magnitude(slices: np.ndarray) -> bool:

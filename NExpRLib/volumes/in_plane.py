@@ -35,6 +35,8 @@ def refine_slices(
     grid: MeasuredGrid | None = None,
     periodic: bool = False,
     data_consistency: bool = False,
+    noise_reduction: float = 0.0,
+    noise: float = 0.0,
     progress: Callable[[float], None] | None = None,
     batch_size: int | None = None,
 ) -> None:
@@ -53,6 +55,8 @@ def refine_slices(
     :param grid: what was measured of the slices; the network sees them on it. As they are stored, if left out.
     :param periodic: the slices continue periodically.
     :param data_consistency: replace the measured band of k-space of each slice by that of the input.
+    :param noise_reduction: how much of the noise is removed, from 0 to 1.
+    :param noise: its standard deviation, in the intensities of the slices.
     :param progress: called as ``progress(fraction)`` after every batch; it may raise to cancel.
     :param batch_size: slices per batch; by default as many as suit the device.
     :raises ValueError: for intensities that are too large to compute with, or too far apart.
@@ -63,13 +67,14 @@ def refine_slices(
         raise ValueError(f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first.")
     grid = grid or MeasuredGrid(slices.shape[1:], slices.shape[1:], margin=0)
     on_grid = [along.seen_from(of) for along, of in zip((rows, columns), grid.samples)]
+    options = {"periodic": periodic, "noise_reduction": noise_reduction, "noise": noise / (high - low)}
     batches = _Batches(model, grid.shape, result.shape[1:], batch_size)
     done = 0
     while done < len(slices):
         batch = slices[done : done + batches.size]
         try:
             # No name for the functions of the slices: their memory serves the next batch.
-            values = _drawn(batches.represent(grid.resample(batch), (low, high), periodic), *on_grid)
+            values = _drawn(batches.represent(grid.resample(batch), (low, high), options), *on_grid)
             values.mul_(high - low).add_(low)
             if data_consistency:
                 values = _consistent(values, batch, rows, columns, grid, periodic)
@@ -137,13 +142,13 @@ class _Batches:
         self._tile = TILE
         self._longest_side = max(shape)
 
-    def represent(self, batch, intensity_range, periodic):
+    def represent(self, batch, intensity_range, options):
         """Functions of slices (b, h, w), from 0 to 1 where the slices are from low to high."""
         import torch  # Volumes can be checked without it.
 
         low, high = intensity_range
         inputs = torch.from_numpy((batch[:, None].astype(np.float64) - low) / (high - low))
-        return self._model.represent(inputs, (0.0, 1.0), self._tile, periodic)
+        return self._model.represent(inputs, (0.0, 1.0), self._tile, **options)
 
     def reduce(self, error):
         smaller_tiles = [t for t in _SMALLER_TILES if t < min(self._tile, self._longest_side)]

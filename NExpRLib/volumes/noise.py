@@ -1,6 +1,27 @@
 """Noise of magnitude images."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from .volume import middle_slices
+
+if TYPE_CHECKING:
+    from .measured_grid import MeasuredGrid
+
+
+def noise_of(slices: np.ndarray, grid: "MeasuredGrid") -> tuple[float, float]:
+    """As :func:`noise_level`, of some slices of a volume.
+
+    >>> from NExpRLib.volumes.measured_grid import MeasuredGrid
+    >>> slices = np.random.default_rng(0).normal(100, 5, (30, 64, 64))
+    >>> [round(value) for value in noise_of(slices, MeasuredGrid((64, 64), (64, 64)))]
+    [5, 100]
+
+    :param slices: (n, h, w), as stored.
+    :param grid: what was measured of them.
+    """
+    return noise_level(grid.resample(middle_slices(slices)))
 
 
 def noise_level(slices: np.ndarray) -> tuple[float, float]:

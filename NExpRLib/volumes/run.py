@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..allocator import freed_memory_kept, return_freed_memory
+from ..function.samples import Samples
 from ..intensity import to_dtype
-from ..model_card import is_of_stacks
+from ..model_card import check_noise_reduction, is_of_stacks
 from .checks import check_memory, check_thickness, check_values
 from .in_plane import refine_slices
 from .measured_grid import MeasuredGrid
+from .noise import noise_of
 from .plan import Plan
 from .through_plane import through_plane
 from .volume import Volume
@@ -26,6 +30,7 @@ class Upsampling:
     """One run: what is wrong is found when it is made, which needs neither torch nor a model.
 
     :ivar plan: where the result lies.
+    :ivar noise: standard deviation of the noise in a measured pixel, if it is reduced; 0 otherwise.
     """
 
     def __init__(
@@ -36,11 +41,13 @@ class Upsampling:
         measured: tuple[int, ...] | None = None,
         data_consistency: bool = False,
         thickness: float | None = None,
+        noise_reduction: float = 0.0,
     ):
         """
         :param measured: pixels that were measured along each image axis; as many as are stored, if left out.
         :param data_consistency: replace the measured band of k-space of each slice by that of the input.
         :param thickness: of the slices in mm, where they are refined; by default slices are taken to touch each other.
+        :param noise_reduction: how much of the noise is removed, from 0 to 1.
         :raises ValueError: for voxels that are no intensities, for a thickness that makes no sense, and for a result
             that does not fit into memory.
         """
@@ -48,6 +55,10 @@ class Upsampling:
         if data_consistency and (plan.of_reference or plan.through is not None):
             raise ValueError(
                 "Data consistency needs a grid over the whole slice: name the target by scale, spacing or size."
+            )
+        if data_consistency and noise_reduction:
+            raise ValueError(
+                "Data consistency keeps the noise that was measured: leave out either it or the noise reduction."
             )
         if thickness is not None:
             check_thickness(thickness, volume.geometry, plan)
@@ -60,6 +71,8 @@ class Upsampling:
         sizes = measured or volume.geometry.size
         slices = volume.slices(plan.slice_axis)
         self._grid = MeasuredGrid.of(slices, (sizes[rows], sizes[columns]), volume.periodic)
+        self._noise_reduction = noise_reduction
+        self.noise = noise_of(slices, self._grid)[0] if noise_reduction else 0.0
 
     def run(
         self,
@@ -83,21 +96,29 @@ class Upsampling:
             raise ValueError(
                 f'The model "{model.card["name"]}" refines stacks of slices: choose another one for their pixels.'
             )
+        check_noise_reduction(model.card, self._noise_reduction)
         slices = self._volume.slices(self.plan.slice_axis)
         result = Volume.empty(self.plan.geometry, slices.dtype, self._volume.periodic)
         refined = result.slices(self.plan.slice_axis)
         rows, columns, grid = self.plan.rows, self.plan.columns, self._grid
         report = progress or (lambda fraction: None)
-        through = self._share_through_plane()
+        denoised, through = self._shares_of_work()
+        noise = {"noise_reduction": self._noise_reduction, "noise": self.noise}
         try:
             with freed_memory_kept():
                 if through:
-                    slices = self._through_plane(
-                        grid.resample(slices), self.plan.through, slices_model, lambda share: report(through * share)
-                    )
+                    slices = grid.resample(slices)
                     rows, columns = (along.seen_from(of) for along, of in zip((rows, columns), grid.samples))
                     grid = MeasuredGrid(grid.shape, grid.shape, margin=0)
-                if through < 1:
+                if denoised:  # Planes through the slices are then encoded as if they had never been noisy.
+                    slices = self._denoised(slices, model, noise, lambda share: report(denoised * share))
+                    noise = {}
+                if through:
+                    slices = self._through_plane(
+                        slices, self.plan.through, slices_model, lambda share: report(denoised + through * share)
+                    )
+                done = denoised + through
+                if self._draws_pixels():
                     refine_slices(
                         slices,
                         refined,
@@ -107,7 +128,8 @@ class Upsampling:
                         grid=grid,
                         periodic=self._volume.periodic,
                         data_consistency=self._data_consistency,
-                        progress=lambda share: report(through + (1 - through) * share),
+                        **noise,
+                        progress=lambda share: report(done + (1 - done) * share),
                         batch_size=batch_size,
                     )
                 else:
@@ -132,10 +154,23 @@ class Upsampling:
             progress=progress,
         )
 
-    def _share_through_plane(self) -> float:
-        """Share of the work that is done through the slices: of the pixels that are encoded."""
+    def _denoised(self, slices, model, noise, progress):
+        """Slices at their own pixels without the noise, float32."""
+        result = np.empty(slices.shape, np.float32)
+        rows, columns = (Samples.pixels(n) for n in slices.shape[1:])
+        refine_slices(slices, result, model, rows, columns, periodic=self._volume.periodic, **noise, progress=progress)
+        return result
+
+    def _shares_of_work(self) -> tuple[float, float]:
+        """Shares of the pixels that are encoded to remove noise before slices are refined, and through the slices."""
         if self.plan.through is None:
-            return 0.0
+            return 0.0, 0.0
         thick, *_ = self._volume.slices(self.plan.slice_axis).shape
-        drawn_anew = self.plan.refines_slices or self._grid.measured != self._grid.stored
-        return 2 * thick / (2 * thick + self.plan.through.count * drawn_anew)
+        denoised = thick if self._noise_reduction else 0
+        total = denoised + 2 * thick + self.plan.through.count * self._draws_pixels()
+        return denoised / total, 2 * thick / total
+
+    def _draws_pixels(self) -> bool:
+        """Whether slices are drawn at other pixels than the network sees."""
+        plan = self.plan
+        return plan.through is None or plan.refines_slices or self._grid.measured != self._grid.stored

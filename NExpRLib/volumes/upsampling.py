@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from ..model_card import on_kspace, read_card, slices_model_for
+from ..model_card import check_noise_reduction, on_kspace, read_card, slices_model_for
 from .acquisition import inspect_volume, measured_sizes
 from .geometry import slice_axis
 from .plan import plan_upsampling
@@ -36,6 +36,7 @@ def upsample(
     measured: str | ArrayLike = "auto",
     model: str | os.PathLike | Model = "mri",
     slices_model: str | os.PathLike | Model = "auto",
+    noise_reduction: float = 0.0,
     data_consistency: bool = False,
     value_range: str = "auto",
     fill: float | None = None,
@@ -73,6 +74,7 @@ def upsample(
         (which keeps its own device).
     :param slices_model: likewise for stacks of slices, for ``isotropic``; ``auto`` takes that of the modality of
         ``model``.
+    :param noise_reduction: how much of the noise is removed, from 0 to 1. Its level is measured in the volume.
     :param data_consistency: replace the measured band of k-space of each slice by that of the input.
     :param value_range: of the result: ``keep`` that of the input, ``free``, or ``auto``: ``keep`` for maps, which are
         known by the header, by fractions from 0 to 1, or by being 0 outside and nowhere else near it.
@@ -86,6 +88,7 @@ def upsample(
     volume = volumes_of(image, periodic)[0]
     reference = None if like is None else geometry_of(like)
     card = read_card(model) if isinstance(model, str | os.PathLike) else model.card
+    check_noise_reduction(card, noise_reduction)
     acquisition = inspect_volume(volume, sidecar_of(image)) if measured == "auto" and on_kspace(card) else None
     sizes = measured_sizes(volume.geometry, measured, slice_axis(volume.geometry, plane), acquisition)
     plan = plan_upsampling(
@@ -105,6 +108,7 @@ def upsample(
         periodic=periodic,
         value_range=value_range,
         fill=fill,
+        noise_reduction=noise_reduction,
         data_consistency=data_consistency,
         thickness=thickness,
         measured=sizes,

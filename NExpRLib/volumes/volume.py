@@ -98,3 +98,16 @@ def geometry_of(image: sitk.Image) -> Geometry:
     dimension = image.GetDimension()
     direction = np.array(image.GetDirection()).reshape(dimension, dimension)
     return Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), direction)
+
+
+def middle_slices(slices: np.ndarray, most: int = 12) -> np.ndarray:
+    """Evenly spaced slices of the middle of a volume: the first and the last ones hold less.
+
+    >>> middle_slices(np.arange(101)[:, None, None], 4).ravel().tolist()
+    [20, 40, 60, 80]
+
+    :param slices: (n, h, w).
+    :return: at most ``most`` of them.
+    """
+    n = len(slices)
+    return slices[np.unique(np.linspace(0.2 * (n - 1), 0.8 * (n - 1), min(n, most)).round().astype(int))]

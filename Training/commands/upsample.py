@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from NExpRLib.function.samples import GRIDS
-from NExpRLib.model_card import on_kspace, slices_model_for
+from NExpRLib.model_card import check_noise_reduction, on_kspace, slices_model_for
 from NExpRLib.volumes.acquisition import inspect_volume, measured_sizes
 from NExpRLib.volumes.geometry import PLANES, slice_axis
 from NExpRLib.volumes.meaning import RANGES
@@ -79,6 +79,13 @@ def add_arguments(parser):
         help="name or folder of a model for stacks of slices, with --isotropic (default: that of the modality)",
     )
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
+    parser.add_argument(
+        "--noise-reduction",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="how much of the noise is removed, from 0 to 1; its level is measured in the volume (default: 0)",
+    )
     parser.add_argument("--data-consistency", action="store_true", help="keep the measured band of k-space exactly")
     parser.add_argument(
         "--range",
@@ -148,6 +155,7 @@ def _upsample(source, output, arguments, models, like):
     volume = volumes_of(image, periodic)[0]
     geometry = volume.geometry
     model = models.of(facts)
+    check_noise_reduction(model.card, arguments.noise_reduction)
     across = slice_axis(geometry, arguments.plane)
     acquisition = inspect_volume(volume, facts) if arguments.measured == "auto" and on_kspace(model.card) else None
     measured = measured_sizes(geometry, arguments.measured, across, acquisition)
@@ -168,6 +176,7 @@ def _upsample(source, output, arguments, models, like):
         periodic=periodic,
         value_range=arguments.range,
         fill=arguments.fill,
+        noise_reduction=arguments.noise_reduction,
         data_consistency=arguments.data_consistency,
         thickness=arguments.thickness,
         measured=measured,
@@ -195,6 +204,7 @@ def _upsample(source, output, arguments, models, like):
         [model.card, *([] if slices_model is None else [slices_model.card])],
         MeasuredPixels=list(measured) if measured != geometry.size else None,
         SliceThickness=arguments.thickness,
+        NoiseReduction=arguments.noise_reduction,
         DataConsistency=arguments.data_consistency,
     )
     write_volume(result, output, image)

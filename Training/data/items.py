@@ -109,7 +109,7 @@ class TrainingCrops(torch.utils.data.Dataset):
             scales = min(self.scales[0], largest), largest
             if self.draw_scan:
                 scan = self.draw_scan(image.shape, scales, self.crop_size, rng)
-                low, noise, positions = scan.acquired(image, rng), scan.noise, scan.positions(image.shape)
+                (low, image), noise, positions = scan.acquired(image, rng), scan.noise, scan.positions(image.shape)
             else:
                 low, positions = degraded_pair(image, rng.uniform(*scales), self.degradation, self.crop_size)
         crops = [self._crop(low, image, positions, noise, rng) for _ in range(self.crops_per_slice)]

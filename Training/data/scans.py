@@ -1,14 +1,20 @@
-"""What scanners make of a slice: fewer pixels, k-space or a kernel that filters, and noise."""
+"""What scanners make of a slice: fewer pixels, k-space or a kernel that filters, and noise.
+
+``scan.acquired(image, rng)`` gives the stored slice (h, w) of a slice (H, W) from 0 to 1, and what a network is to make
+of it, (H, W); all are float32. ``scan.noise`` is the noise level that the network is told.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
+from NExpRLib.function.interpolant import interpolate, prefilter
 from NExpRLib.function.samples import scaled_size
 from NExpRLib.kspace import kspace_crop
 
-from .degradation import truth_positions
+from .degradation import degrade, truth_positions
 
 
 @dataclass(frozen=True)
@@ -39,16 +45,16 @@ class MRScan:
         return [truth_positions(low, high, "kspace") for low, high in zip(self.shape, shape)]
 
     def acquired(self, image, rng):
-        """Stored slice (h, w) of a slice (H, W), both float32. The phase and the noise are drawn."""
+        """Phase and noise are drawn."""
         if self.window == "box" and not self.sigma:
-            return kspace_crop(image, self.shape)
+            return kspace_crop(image, self.shape), image
         spectrum = np.fft.fft2(image * np.exp(1j * smooth_phase(image.shape, rng)), norm="forward")
         for axis, (size, measured) in enumerate(zip(image.shape, self.shape)):
             kept = np.fft.fftfreq(measured, 1 / measured).astype(int) % size
             spectrum = spectrum.take(kept, axis)
         real, imaginary = self.sigma / np.sqrt(np.prod(self.shape)) * rng.standard_normal((2, *self.shape))
         spectrum = (spectrum + real + 1j * imaginary) * self._weights()
-        return np.abs(np.fft.ifft2(spectrum, norm="forward")).astype(np.float32)
+        return np.abs(np.fft.ifft2(spectrum, norm="forward")).astype(np.float32), image
 
     def _weights(self):
         """Factors (h, w) of k-space, in the order of the FFT."""
@@ -90,4 +96,64 @@ def smooth_phase(shape, rng):
     return constant[0] + np.add.outer(along_rows, along_columns) + mixed[0] * np.outer(rows, columns)
 
 
-DRAWS = {"kspace": draw_mr_scan}
+@dataclass(frozen=True)
+class CTScan:
+    """How a CT scanner reconstructs a slice: the kernel blurs it and gives the noise its color.
+
+    :ivar shape: (h, w), pixels.
+    :ivar blur: standard deviation of the kernel, in pixels.
+    :ivar sigma: standard deviation of the noise, in intensities.
+    :ivar ramp: whether the noise has the color of filtered back-projection, not that of the kernel alone.
+    :ivar kept: the network is told that there is no noise, and is to keep it as it is.
+    """
+
+    shape: tuple[int, int]
+    blur: float = 0.0
+    sigma: float = 0.0
+    ramp: bool = True
+    kept: bool = False
+
+    @property
+    def noise(self):
+        """As mixed second differences see it, by which noise is measured (:mod:`NExpRLib.volumes.noise`)."""
+        if self.kept:
+            return 0.0
+        rows, columns = (np.fft.fftfreq(n) for n in self.shape)
+        response = np.outer(*((2 - 2 * np.cos(2 * np.pi * f)) ** 2 / 6 for f in (rows, columns)))
+        power = self._color(np.hypot(rows[:, None], columns)) ** 2
+        return self.sigma * float(np.sqrt((power * response).mean() / power.mean()))
+
+    def positions(self, shape):
+        """Positions of the rows and columns of the slice of ``shape``, in indices of pixels."""
+        return [truth_positions(low, high, "bicubic") for low, high in zip(self.shape, shape)]
+
+    def acquired(self, image, rng):
+        """The noise is drawn."""
+        low = degrade(image, self.shape, "bicubic")
+        if self.blur:
+            low = gaussian_filter(low, self.blur, mode="nearest")
+        if not self.sigma:
+            return low, image
+        radius = np.hypot(np.fft.fftfreq(self.shape[0])[:, None], np.fft.rfftfreq(self.shape[1]))
+        noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(self.shape)) * self._color(radius), s=self.shape)
+        noise = (self.sigma / noise.std() * noise).astype(np.float32)
+        if self.kept:
+            image = image + interpolate(prefilter(noise, "bspline"), *self.positions(image.shape), "bspline")
+        return low + noise, image
+
+    def _color(self, radius):
+        """Amplitude of the noise at radii in cycles per pixel."""
+        blur = np.exp(-2 * (np.pi * self.blur * radius) ** 2)
+        return blur * np.sqrt(np.minimum(radius, 0.5)) if self.ramp else blur
+
+
+def draw_ct_scan(shape, scales, smallest, rng):
+    """A CT scan as clinics do them; parameters as of :func:`draw_mr_scan`."""
+    scale = rng.uniform(*scales)
+    size = tuple(max(smallest, scaled_size(n, 1 / scale)) for n in shape)
+    blur = 0.0 if rng.random() < 0.6 else rng.uniform(0, 0.5)
+    sigma = 0.0 if rng.random() < 0.3 else 0.12 * rng.random() ** 2
+    return CTScan(size, blur, sigma, ramp=rng.random() < 0.7, kept=rng.random() < 0.5)
+
+
+DRAWS = {"kspace": draw_mr_scan, "bicubic": draw_ct_scan}

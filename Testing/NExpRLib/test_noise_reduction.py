@@ -1,0 +1,117 @@
+"""Noise reduction: a mix of two functions, the one that keeps the noise and the one that does not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from NExpRLib import load_model, upsample
+
+from ..conftest import TINY, write_model
+
+CONFIG = replace(TINY, skip="bicubic", equivariant=True, noise_level=True)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return load_model(
+        write_model(tmp_path_factory.mktemp("noise") / "model", CONFIG, last_layer=0.05), "cpu", "float32"
+    )
+
+
+def noisy(shape, level=7.0):
+    return 100 + level * np.random.default_rng(0).standard_normal(shape)
+
+
+def test_function_follows_gain_and_offset_with_the_noise_scaled_along(model):
+    pixels = noisy((13, 18))
+    expected = model.represent(pixels, noise_reduction=1, noise=7).rasterize(1.7)
+    result = model.represent(20 * pixels - 700, noise_reduction=1, noise=140).rasterize(1.7)
+    np.testing.assert_allclose(result, 20 * expected - 700, atol=0.05)
+
+
+def test_reduction_is_a_linear_mix(model):
+    pixels = noisy((2, 1, 12, 14))
+    kept, half, removed = (model.represent(pixels, noise_reduction=share) for share in (0, 0.25, 1))
+    assert np.abs(kept.rasterize(2) - removed.rasterize(2)).max() > 0.01
+    expected = 0.75 * kept.rasterize(2) + 0.25 * removed.rasterize(2)
+    np.testing.assert_allclose(half.rasterize(2), expected, atol=1e-4)
+    np.testing.assert_allclose(kept.mixed(removed, 0.25).rasterize(2), expected, atol=1e-4)
+
+
+def test_no_reduction_ignores_the_noise(model):
+    pixels = noisy((12, 14))
+    np.testing.assert_array_equal(
+        model.represent(pixels, noise=50).rasterize(2), model.represent(pixels, noise=0).rasterize(2)
+    )
+
+
+def test_tiles_and_periodic_borders_see_the_noise_level(model):
+    pixels = noisy((40, 44))
+    whole = model.represent(pixels, noise_reduction=0.5, noise=7, periodic=True).rasterize(2, grid="kspace")
+    parts = model.represent(pixels, noise_reduction=0.5, noise=7, periodic=True, tile=16).rasterize(2, grid="kspace")
+    np.testing.assert_allclose(whole, parts, atol=1e-3)
+
+
+def test_every_slice_of_a_volume_loses_the_noise_of_the_volume(model):
+    pixels = noisy((3, 40, 44)).astype(np.float32)
+    result = sitk.GetArrayFromImage(
+        upsample(sitk.GetImageFromArray(pixels), 2, measured="stored", model=model, noise_reduction=1)
+    )
+    level = np.median([_level_that_gives(model, image, drawn) for image, drawn in zip(pixels, result)])
+    assert level == pytest.approx(7, rel=0.1)
+
+
+def _level_that_gives(model, pixels, drawn):
+    levels = np.arange(5, 9, 0.05)
+    differences = [
+        np.abs(model.represent(pixels, noise_reduction=1, noise=level).rasterize(2) - drawn).mean() for level in levels
+    ]
+    return levels[np.argmin(differences)]
+
+
+def test_noise_is_removed_before_slices_are_refined(model, skip_only_model):
+    """The stack is then drawn as if it had never been noisy."""
+    image = sitk.GetImageFromArray(noisy((6, 20, 24)).astype(np.float32))
+    image.SetSpacing((1.0, 1.0, 3.0))
+    options = {"isotropic": True, "measured": "stored", "model": model, "slices_model": skip_only_model}
+    seen = []
+    kept = upsample(image, **options)
+    removed = upsample(image, noise_reduction=1, progress=seen.append, **options)
+    assert removed.GetSize() == kept.GetSize() == (24, 20, 18)
+    assert np.abs(sitk.GetArrayFromImage(removed) - sitk.GetArrayFromImage(kept)).max() > 0.01
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_shares_only(model, share):
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        model.represent(noisy((8, 8)), noise_reduction=share)
+
+
+def test_models_that_cannot(tiny_model):
+    with pytest.raises(ValueError, match="cannot reduce noise: choose another one"):
+        upsample(sitk.GetImageFromArray(noisy((2, 16, 16))), 2, model=tiny_model, noise_reduction=0.5)
+
+
+def test_not_with_data_consistency(model):
+    with pytest.raises(ValueError, match="leave out either"):
+        upsample(sitk.GetImageFromArray(noisy((2, 16, 16))), 2, model=model, noise_reduction=0.5, data_consistency=True)
+
+
+def test_functions_of_other_slices_are_not_mixed(model):
+    one, other = (model.represent(noisy(shape)) for shape in ((8, 8), (8, 10)))
+    with pytest.raises(ValueError, match="same slices"):
+        one.mixed(other, 0.5)
+
+
+def test_gradients_of_the_noise_level_flow():
+    from NExpRLib.network import NExpRNetwork
+
+    network = NExpRNetwork(CONFIG)
+    torch.nn.init.normal_(network.decoder[-1].weight)
+    network(torch.rand(1, 2, 8, 8)).sum().backward()
+    assert network.encoder.head[1].weight.grad[:, -1].abs().sum() > 0
