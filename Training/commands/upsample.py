@@ -8,10 +8,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from NExpRLib.function.samples import GRIDS
-from NExpRLib.model_card import check_noise_reduction, on_kspace, slices_model_for
+from NExpRLib.model_card import check_noise_reduction, model_for, on_kspace, slices_model_for
 from NExpRLib.volumes.acquisition import inspect_volume, measured_sizes
 from NExpRLib.volumes.geometry import PLANES, slice_axis
 from NExpRLib.volumes.meaning import RANGES
+from NExpRLib.volumes.modality import modality_of
 from NExpRLib.volumes.plan import plan_upsampling
 from NExpRLib.volumes.series import SeriesUpsampling, volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
@@ -71,7 +72,9 @@ def add_arguments(parser):
         help="size of the pixels that were measured, where the scanner stored smaller ones: auto (recognized from the "
         "voxels; as stored with models for CT), stored, or mm, or rows,columns in mm (default: auto)",
     )
-    parser.add_argument("--model", help="name or folder of a model (default: ct where the header says CT, else mri)")
+    parser.add_argument(
+        "--model", help="name or folder of a model (default: ct where header or values say CT, else mri)"
+    )
     parser.add_argument(
         "--slices-model",
         default="auto",
@@ -128,9 +131,13 @@ class _Models:
         self._loaded = {}
         self._named = None if name is None else self._load(name)
 
-    def of(self, facts):
-        """:param facts: of the header."""
-        return self._named or self._load("ct" if facts.get("Modality") == "CT" else "mri")
+    @property
+    def by_modality(self):
+        return self._named is None
+
+    def of(self, modality):
+        """:param modality: DICOM's code."""
+        return self._named or self._load(model_for(modality))
 
     def of_slices(self, card):
         """The model for stacks of slices.
@@ -154,7 +161,8 @@ def _upsample(source, output, arguments, models, like):
     periodic = arguments.grid == "kspace"
     volume = volumes_of(image, periodic)[0]
     geometry = volume.geometry
-    model = models.of(facts)
+    modality = modality_of(volume.pixels, facts)
+    model = models.of(modality)
     check_noise_reduction(model.card, arguments.noise_reduction)
     across = slice_axis(geometry, arguments.plane)
     acquisition = inspect_volume(volume, facts) if arguments.measured == "auto" and on_kspace(model.card) else None
@@ -186,12 +194,15 @@ def _upsample(source, output, arguments, models, like):
     slices_model = None if plan.through is None else models.of_slices(model.card)
     times = f"{image.GetSize()[3]} times " if image.GetDimension() == 4 else ""
     print(f"{source}: {times}{_describe(geometry)} -> {_describe(plan.geometry)}")
+    if models.by_modality and not facts.get("Modality"):
+        values = "the air near -1000 is that of CT" if modality == "CT" else "no air near -1000 speaks for CT"
+        print(f'The model "{model.card["name"]}" is taken: no header names the modality, and {values}.')
     if acquisition is not None:
         print(f"{acquisition}.")
         for note in acquisition.notes:
             print(f"Note: {note}")
     shares = [measured[axis] / geometry.size[axis] for axis in plan.plane_axes]
-    for note in (*notes_of(image), *upsampling.notes, *_notes_on_model(model.card, facts, plan, shares)):
+    for note in (*notes_of(image), *upsampling.notes, *_notes_on_model(model.card, modality, plan, shares)):
         print(f"Note: {note}")
     with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}", disable=None) as bar:
         result = upsampling.run(
@@ -211,12 +222,12 @@ def _upsample(source, output, arguments, models, like):
     print(f"Written: {output}")
 
 
-def _notes_on_model(card, facts, plan, shares):
+def _notes_on_model(card, modality, plan, shares):
     """What the model was not trained for."""
     highest, trained = max(scale / share for scale, share in zip(plan.scale, shares)), card["scales"][1]
     if highest > trained + 0.05:
         yield f"{highest:.2f}x is above the {trained:g}x that the model was trained for."
-    modality, of_model = facts.get("Modality"), card.get("modality")
+    of_model = card.get("modality")
     if of_model and modality in ("MR", "CT", "PT", "NM") and modality != of_model:
         yield f'The volume is {modality}, and the model "{card["name"]}" was trained on {of_model}.'
 
