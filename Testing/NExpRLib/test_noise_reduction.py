@@ -8,6 +8,7 @@ import SimpleITK as sitk
 import torch
 
 from NExpRLib import load_model, upsample
+from NExpRLib.volumes.noise import noise_level
 
 from ..conftest import TINY, write_model
 
@@ -115,3 +116,19 @@ def test_gradients_of_the_noise_level_flow():
     torch.nn.init.normal_(network.decoder[-1].weight)
     network(torch.rand(1, 2, 8, 8)).sum().backward()
     assert network.encoder.head[1].weight.grad[:, -1].abs().sum() > 0
+
+
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("snr", [8, 20, 50])
+def test_measured_noise_is_within_a_tenth(background, snr):
+    """Rician, of a slice with smooth shading, edges and fine texture in a part of it."""
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[:256, :220] / 256
+    signal = 100 + 40 * np.sin(7 * rows) * np.cos(5 * columns) + 60 * (np.hypot(rows - 0.5, columns - 0.4) < 0.2)
+    signal += 20 * np.sin(900 * rows * columns) * (rows > 0.6)
+    if background:
+        signal *= np.hypot((rows - 0.5) / 0.45, (columns - 0.43) / 0.38) < 1
+    sigma = signal[signal > 0].mean() / snr
+    real, imaginary = sigma * rng.standard_normal((2, *signal.shape))
+    measured, _ = noise_level(np.hypot(signal + real, imaginary)[None])
+    assert measured == pytest.approx(sigma, rel=0.1)

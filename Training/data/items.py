@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from NExpRLib.function.samples import Samples, scaled_size
+from NExpRLib.volumes.noise import noise_level
 
 from .degradation import degrade, fixed_scale_input, truth_positions
 
@@ -109,7 +110,9 @@ class TrainingCrops(torch.utils.data.Dataset):
             scales = min(self.scales[0], largest), largest
             if self.draw_scan:
                 scan = self.draw_scan(image.shape, scales, self.crop_size, rng)
-                (low, image), noise, positions = scan.acquired(image, rng), scan.noise, scan.positions(image.shape)
+                positions = scan.positions(image.shape)
+                low, image = scan.acquired(image, rng)
+                noise = noise_level(low[None])[0] if scan.told else 0.0
             else:
                 low, positions = degraded_pair(image, rng.uniform(*scales), self.degradation, self.crop_size)
         crops = [self._crop(low, image, positions, noise, rng) for _ in range(self.crops_per_slice)]

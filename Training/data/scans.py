@@ -1,7 +1,8 @@
 """What scanners make of a slice: fewer pixels, k-space or a kernel that filters, and noise.
 
 ``scan.acquired(image, rng)`` gives the stored slice (h, w) of a slice (H, W) from 0 to 1, and what a network is to make
-of it, (H, W); all are float32. ``scan.noise`` is the noise level that the network is told.
+of it, (H, W); all are float32. ``scan.told`` says whether the network is told the noise that is measured in the stored
+slice, to remove it; otherwise it is told that there is none.
 """
 
 from dataclasses import dataclass
@@ -34,11 +35,7 @@ class MRScan:
     window: str = "box"
     missing: float = 0.0
     sigma: float = 0.0
-
-    @property
-    def noise(self):
-        """Standard deviation of the noise in the stored slice, where the signal is much larger."""
-        return self.sigma * float(np.sqrt(np.mean(self._weights() ** 2)))
+    told: bool = False
 
     def positions(self, shape):
         """Positions of the rows and columns of the slice of ``shape``, in indices of measured pixels."""
@@ -82,10 +79,10 @@ def draw_mr_scan(shape, scales, smallest, rng):
     first = rng.uniform(low, high)
     second = first if rng.random() < 0.4 else rng.uniform(max(low, first / 2.5), min(high, first * 2.5))
     measured = tuple(max(smallest, scaled_size(n, 1 / scale)) for n, scale in zip(shape, (first, second)))
-    window = str(rng.choice(MRScan.WINDOWS, p=(0.55, 0.12, 0.08, 0.12, 0.13)))
+    window = str(rng.choice(MRScan.WINDOWS, p=(0.6, 0.1, 0.08, 0.11, 0.11)))
     missing = rng.uniform(0.1, 0.25) if window == "partial fourier" else 0.0
-    sigma = 0.0 if rng.random() < 0.35 else 0.08 * rng.random() ** 1.5
-    return MRScan(measured, window, missing, sigma)
+    sigma = 0.0 if rng.random() < 0.45 else 0.08 * rng.random() ** 1.5
+    return MRScan(measured, window, missing, sigma, told=sigma > 0 or rng.random() < 0.3)
 
 
 def smooth_phase(shape, rng):
@@ -100,28 +97,19 @@ def smooth_phase(shape, rng):
 class CTScan:
     """How a CT scanner reconstructs a slice: the kernel blurs it and gives the noise its color.
 
+    Noise that the network is not told of, it is to keep as it is.
+
     :ivar shape: (h, w), pixels.
     :ivar blur: standard deviation of the kernel, in pixels.
     :ivar sigma: standard deviation of the noise, in intensities.
     :ivar ramp: whether the noise has the color of filtered back-projection, not that of the kernel alone.
-    :ivar kept: the network is told that there is no noise, and is to keep it as it is.
     """
 
     shape: tuple[int, int]
     blur: float = 0.0
     sigma: float = 0.0
     ramp: bool = True
-    kept: bool = False
-
-    @property
-    def noise(self):
-        """As mixed second differences see it, by which noise is measured (:mod:`NExpRLib.volumes.noise`)."""
-        if self.kept:
-            return 0.0
-        rows, columns = (np.fft.fftfreq(n) for n in self.shape)
-        response = np.outer(*((2 - 2 * np.cos(2 * np.pi * f)) ** 2 / 6 for f in (rows, columns)))
-        power = self._color(np.hypot(rows[:, None], columns)) ** 2
-        return self.sigma * float(np.sqrt((power * response).mean() / power.mean()))
+    told: bool = False
 
     def positions(self, shape):
         """Positions of the rows and columns of the slice of ``shape``, in indices of pixels."""
@@ -137,7 +125,7 @@ class CTScan:
         radius = np.hypot(np.fft.fftfreq(self.shape[0])[:, None], np.fft.rfftfreq(self.shape[1]))
         noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(self.shape)) * self._color(radius), s=self.shape)
         noise = (self.sigma / noise.std() * noise).astype(np.float32)
-        if self.kept:
+        if not self.told:
             image = image + interpolate(prefilter(noise, "bspline"), *self.positions(image.shape), "bspline")
         return low + noise, image
 
@@ -153,7 +141,7 @@ def draw_ct_scan(shape, scales, smallest, rng):
     size = tuple(max(smallest, scaled_size(n, 1 / scale)) for n in shape)
     blur = 0.0 if rng.random() < 0.6 else rng.uniform(0, 0.5)
     sigma = 0.0 if rng.random() < 0.3 else 0.12 * rng.random() ** 2
-    return CTScan(size, blur, sigma, ramp=rng.random() < 0.7, kept=rng.random() < 0.5)
+    return CTScan(size, blur, sigma, ramp=rng.random() < 0.7, told=rng.random() < 0.5)
 
 
 DRAWS = {"kspace": draw_mr_scan, "bicubic": draw_ct_scan}

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from NExpRLib.kspace import kspace_crop
-from NExpRLib.volumes.noise import noise_level
 from NExpRTraining.data.degradation import degrade
 from NExpRTraining.data.items import TrainingCrops
 from NExpRTraining.data.scans import CTScan, MRScan, draw_mr_scan
@@ -20,13 +19,19 @@ def blob(shape=(60, 50)):
     return (0.2 + 0.7 * np.exp(-np.add.outer(rows**2, columns**2) / 60)).astype(np.float32)
 
 
-@pytest.mark.parametrize("window", MRScan.WINDOWS)
-@pytest.mark.parametrize("shape", [(40, 33), (41, 50)])
-def test_level_of_the_noise_is_that_of_the_stored_slice(window, shape):
-    scan = MRScan((shape[0] * 4, shape[1] * 4), window, missing=0.2 * (window == "partial fourier"), sigma=0.01)
-    flat = np.full((shape[0] * 4, shape[1] * 4), 0.5, np.float32)
-    noise = scan.acquired(flat, rng())[0] - MRScan(scan.shape, window, scan.missing, 1e-9).acquired(flat, rng())[0]
-    assert noise.std() == pytest.approx(scan.noise, rel=0.05)
+@pytest.mark.parametrize("shape", [(160, 132), (163, 200)])
+def test_noise_is_that_of_the_channels(shape):
+    flat = np.full(shape, 0.5, np.float32)
+    noise = MRScan(shape, sigma=0.01).acquired(flat, rng())[0] - MRScan(shape, sigma=1e-9).acquired(flat, rng())[0]
+    assert noise.std() == pytest.approx(0.01, rel=0.02)
+
+
+@pytest.mark.parametrize(("window", "power"), [("ellipse", np.pi / 4), ("partial fourier", 0.8)])
+def test_windows_let_their_part_of_the_noise_pass(window, power):
+    def acquired(sigma):
+        return MRScan((160, 140), window, missing=0.2, sigma=sigma).acquired(np.full((160, 140), 0.5), rng())[0]
+
+    assert np.var(acquired(0.01) - acquired(1e-9)) == pytest.approx(power * 1e-4, rel=0.04)
 
 
 @pytest.mark.parametrize("shape", [(30, 24), (31, 25), (45, 50)])
@@ -57,52 +62,52 @@ def test_scans_are_as_various_as_clinics():
     assert 0.25 < np.mean([scan.sigma == 0 for scan in scans]) < 0.45
 
 
-def test_crops_hold_the_level_of_their_noise():
-    """Also where intensities were scaled along with a cut border."""
+def test_crops_hold_the_level_that_is_measured_in_the_whole_slice():
+    """Also where intensities were scaled along with a cut border; 0 where the network is not told."""
     high = {("ann", "flat"): [np.full((120, 130), 0.5, np.float32)]}
 
-    def draw(shape, scales, smallest, rng):
-        return MRScan((80, 90), sigma=0.02)
+    def crops(told):
+        return TrainingCrops(
+            high,
+            20,
+            degradation="bicubic",
+            scales=(1, 2),
+            crop_size=24,
+            crops_per_slice=2,
+            cut_crops=0.5,
+            draw_scan=lambda *_: CTScan((80, 90), sigma=0.02, ramp=False, told=told),
+            seed=1,
+        )
 
-    crops = TrainingCrops(
-        high,
-        20,
-        degradation="kspace",
-        scales=(1, 2),
-        crop_size=24,
-        crops_per_slice=2,
-        cut_crops=0.5,
-        draw_scan=draw,
-        seed=1,
-    )
-    levels = set()
-    for index in range(len(crops)):
-        for low, level in crops[index].inputs.numpy():
+    levels = []
+    for index in range(20):
+        for low, level in crops(True)[index].inputs.numpy():
             assert (level == level[0, 0]).all()
             kept = low[low > 0.2]
-            if kept.size > 200:
-                spread = np.median(np.abs(kept - np.median(kept))) / 0.6745
-                assert spread == pytest.approx(level[0, 0], rel=0.25)
-                levels.add(round(float(level[0, 0]), 3))
-    assert len(levels) > 3
-    assert max(levels) == 0.02
+            if kept.size > 300:
+                assert kept.std() == pytest.approx(level[0, 0], rel=0.25)
+                levels.append(level[0, 0])
+        assert not crops(False)[index].inputs[:, 1].any()
+    assert max(levels) == pytest.approx(0.02, rel=0.1)
+    assert min(levels) < 0.015
 
 
-@pytest.mark.parametrize("blur", [0.0, 0.4])
 @pytest.mark.parametrize("ramp", [False, True])
-def test_level_of_ct_noise_is_what_is_measured_in_the_slice(blur, ramp):
-    scan = CTScan((150, 160), blur, 0.03, ramp)
-    low, truth = scan.acquired(np.full((300, 320), 0.5, np.float32), rng())
-    assert noise_level(low[None])[0] == pytest.approx(scan.noise, rel=0.05)
+def test_ct_noise_of_its_kernel(ramp):
+    low, truth = CTScan((150, 160), 0.4, 0.03, ramp, told=True).acquired(np.full((300, 320), 0.5, np.float32), rng())
     assert low.std() == pytest.approx(0.03, rel=1e-3)
     assert (truth == 0.5).all()
+    power = np.abs(np.fft.fft2(low - low.mean())) ** 2
+    radius = np.hypot(np.fft.fftfreq(150)[:, None], np.fft.fftfreq(160))
+    slow, fast = (power[(radius > r) & (radius < r + 0.05)].mean() for r in (0.05, 0.3))
+    blur = np.exp(-4 * (np.pi * 0.4) ** 2 * (0.325**2 - 0.075**2))
+    assert fast / slow == pytest.approx(blur * (0.325 / 0.075 if ramp else 1), rel=0.15)
 
 
-def test_ct_noise_that_is_kept_is_in_the_truth_as_well():
-    scan = CTScan((60, 50), sigma=0.03, kept=True)
+def test_ct_noise_that_is_not_told_is_in_the_truth_as_well():
+    scan = CTScan((60, 50), sigma=0.03)
     image = np.full((60, 50), 0.5, np.float32)
     low, truth = scan.acquired(image, rng())
-    assert scan.noise == 0
     assert low.std() == pytest.approx(0.03, rel=1e-3)
     np.testing.assert_allclose(truth, low, atol=1e-5)
 
