@@ -43,6 +43,18 @@ def model_cards(of_stacks: bool = False) -> dict[str, dict[str, Any]]:
     return dict(sorted(cards.items(), key=lambda item: item[1].get("order", len(cards))))
 
 
+def model_for(modality: str) -> str:
+    """Name of the model in the package that users of a modality are offered first, or of all: most volumes are MRI.
+
+    >>> model_for("CT"), model_for("")
+    ('ct', 'mri')
+
+    :param modality: DICOM's code.
+    """
+    cards = model_cards()
+    return next((name for name, card in cards.items() if card.get("modality") == modality), next(iter(cards)))
+
+
 def is_of_stacks(card: dict[str, Any]) -> bool:
     """Whether a model refines stacks of slices rather than their pixels.
 

@@ -24,6 +24,7 @@ for _folder in (Path(__file__).parent, Path(__file__).parent.parent):
         sys.path.append(str(_folder))
 
 from NExpRLib.memory import available_memory
+from NExpRLib.model_card import model_for
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts, recognize
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
@@ -39,7 +40,6 @@ from NExpRSlicerLib.Parameters import (
     Settings,
     TargetMode,
     forgetUnknownChoices,
-    modelFor,
     offeredModels,
     settingsFromParameterNode,
 )
@@ -386,7 +386,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._observeInput(self._parameterNode.inputVolume)
         self._clearEmptyPath()
         facts = self.logic.volumeFacts(self._parameterNode.inputVolume)
-        chosen = offeredModels()[modelFor(facts.modality)]
+        chosen = offeredModels()[model_for(facts.modality)]
         self.ui.modelComboBox.setItemText(0, _("Automatic ({model})").format(model=chosen.get("label", chosen["name"])))
         self.ui.modelComboBox.currentIndex = self.ui.modelComboBox.findData(self._parameterNode.model)
         state = panelState(self._parameterNode, facts, available_memory(), self.logic.models)
@@ -640,7 +640,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         :raises DependencyError: if PyTorch is missing, with how to get it.
         """
         if model == MODEL_AUTO and not volumeProblem(inputVolume):
-            model = modelFor(modalityOf(inputVolume))
+            model = model_for(modalityOf(inputVolume))
         if isotropic and thickness is None and not volumeProblem(inputVolume):
             thickness = headerFacts(inputVolume).get("SliceThickness")
         settings = Settings(

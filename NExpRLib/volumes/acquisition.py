@@ -57,6 +57,11 @@ class MeasuredAxis:
     def interpolated(self) -> bool:
         return self.measured_size < self.size
 
+    @property
+    def header_differs(self) -> bool:
+        """Whether the header says otherwise than the voxels."""
+        return self.spectrum is not None and self.header is not None and abs(self.header - self.edge.share) > 0.05
+
 
 @dataclass(frozen=True)
 class Acquisition:
@@ -66,6 +71,7 @@ class Acquisition:
     :ivar slice_axis: axis across the acquisition plane; ``None`` for a 2D image.
     :ivar noise: standard deviation of the noise in a measured pixel, in the intensities of the image.
     :ivar signal: mean intensity of what is not background.
+    :ivar cropped: standard deviation of what the image holds beyond the measured band of rows and columns.
     :ivar thickness: of slices in mm, or ``None`` where no header tells.
     :ivar periodic: whether rows and columns continue periodically.
     :ivar evidence: a sentence on what each statement rests on.
@@ -75,6 +81,7 @@ class Acquisition:
     slice_axis: int | None
     noise: float
     signal: float
+    cropped: float = 0.0
     thickness: float | None = None
     periodic: tuple[bool, bool] = (False, False)
     evidence: tuple[str, ...] = ()
@@ -99,8 +106,29 @@ class Acquisition:
         """Signal over noise; ``None`` for CT, whose values are no magnitudes, and where there is no noise."""
         return self.signal / self.noise if self.noise > 0 and self.signal > 0 else None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user: what is lost by cropping, and where the header says otherwise than the voxels."""
+        notes = []
+        if self.noise > 0 and any(axis.interpolated for axis in self._in_plane):
+            share = self.cropped / self.noise
+            keep = "" if share <= 1 else ": it may be signal, which as stored would be kept"
+            notes.append(f"What lies beyond the measured band and is left out is {share:.2g} times the noise{keep}.")
+        if any(axis.header_differs for axis in self._in_plane):
+            told = " x ".join(f"{axis.stored / (axis.header or axis.edge.share):.3g}" for axis in self._in_plane)
+            found = " x ".join(f"{axis.measured:.3g}" for axis in self._in_plane)
+            notes.append(
+                f"The header says that pixels of {told} mm were measured, the voxels say {found} mm, which is used: "
+                "name their size if the header is right."
+            )
+        return tuple(notes)
+
+    @property
+    def _in_plane(self) -> list[MeasuredAxis]:
+        return [axis for i, axis in enumerate(self.axes) if i != self.slice_axis]
+
     def __str__(self) -> str:
-        in_plane = [axis for i, axis in enumerate(self.axes) if i != self.slice_axis]
+        in_plane = self._in_plane
         stored = " x ".join(f"{axis.stored:.3g}" for axis in in_plane)
         if not any(axis.interpolated for axis in in_plane):
             return f"Measured as stored: {stored} mm; no interpolation recognized"
@@ -150,7 +178,7 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
         through = middle_slices(volume.slices(columns))
         slices_first = across > rows
         found[across] = spectra(through)[0 if slices_first else 1]
-    told = _shares_in_header(header, geometry, rows, columns)
+    told = _shares_in_header(header, geometry)
     axes = tuple(
         MeasuredAxis(
             n,
@@ -166,11 +194,9 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
         (slices.shape[1], slices.shape[2]), (axes[rows].measured_size, axes[columns].measured_size), continues
     )
     noise, signal = noise_of(volume.slices(across), grid)
-    thickness = header.get("SliceThickness")
+    cropped = float(grid.cropped(slices).std()) if grid.measured != grid.stored else 0.0
     evidence = tuple(_evidence("ijk"[i], axis) for i, axis in enumerate(axes) if axis.spectrum is not None)
-    return Acquisition(
-        axes, across, noise, signal, float(thickness) if thickness is not None else None, continues, evidence
-    )
+    return Acquisition(axes, across, noise, signal, cropped, _number(header, "SliceThickness"), continues, evidence)
 
 
 def measured_sizes(
@@ -219,13 +245,35 @@ def _is_magnitude(slices: np.ndarray) -> bool:
     return bool(low > -0.05 * abs(high))
 
 
-def _shares_in_header(header: dict, geometry: Geometry, rows: int, columns: int) -> dict[int, float]:
-    """Measured share of the phase-encoding axis, where the header tells."""
-    steps, direction = header.get("PhaseEncodingSteps"), header.get("InPlanePhaseEncodingDirectionDICOM")
-    stored = header.get("ReconMatrixPE")
-    if not (steps and stored and direction in ("ROW", "COL")):
+def _shares_in_header(header: dict, geometry: Geometry) -> dict[int, float]:
+    """Measured share of the columns (image axis 0) and rows (axis 1) that the scanner stored, where the header tells.
+
+    Of an image that has other pixels now it tells nothing.
+    """
+    size = geometry.size
+    direction = str(header.get("InPlanePhaseEncodingDirectionDICOM") or header.get("PhaseEncodingDirection"))
+    phase = {"ROW": 0, "i": 0, "i-": 0, "COL": 1, "j": 1, "j-": 1}.get(direction)
+    matrix = header.get("AcquisitionMatrix")
+    if isinstance(matrix, list) and len(matrix) == 4 and (header.get("Columns"), header.get("Rows")) == size[:2]:
+        frequency_rows, frequency_columns, phase_rows, phase_columns = matrix
+        if phase is not None and not matrix[3 - phase]:  # It contradicts itself.
+            return {}
+        steps = {0: frequency_columns or phase_columns, 1: frequency_rows or phase_rows}
+    elif phase is not None and header.get("ReconMatrixPE") == size[phase]:
+        base, sampled = _number(header, "BaseResolution"), _number(header, "PercentSampling")
+        of_phase = _number(header, "AcquisitionMatrixPE")
+        if of_phase is None and base and sampled and geometry.spacing[0] == geometry.spacing[1]:
+            of_phase = sampled / 100 * base / size[1 - phase] * size[phase]
+        steps = {phase: of_phase, 1 - phase: base}
+    else:
         return {}
-    return {columns if direction == "ROW" else rows: min(1.0, float(steps) / float(stored))}
+    return {axis: min(1.0, count / size[axis]) for axis, count in steps.items() if count}
+
+
+def _number(header: dict, name: str) -> float | None:
+    """A positive number in a header, ``None`` where there is none."""
+    value = header.get(name)
+    return float(value) if isinstance(value, int | float) and 0 < value < float("inf") else None
 
 
 def _evidence(name: str, axis: MeasuredAxis) -> str:
@@ -235,6 +283,6 @@ def _evidence(name: str, axis: MeasuredAxis) -> str:
     else:
         text = f"power falls by {edge.step:.0f} dB at {edge.share:.0%} of the Nyquist frequency"
         text += f" (log likelihood ratio {edge.evidence:.0f})" + ("; filtered" if edge.filtered else "")
-    if axis.header is not None and abs(axis.header - edge.share) > 0.05:
+    if axis.header_differs:
         text += f"; the header says {axis.header:.0%}"
     return f"{name}: {text}"

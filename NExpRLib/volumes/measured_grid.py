@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..function.samples import Samples
-from ..kspace import kspace_crop
+from ..kspace import kspace_crop, zero_fill
 
 # Measured pixels beyond the first and the last: the last stored pixels lie between them and their neighbors.
 _MARGIN = 2
@@ -65,17 +65,33 @@ class MeasuredGrid:
         """Stored slices (b, h, w) at the samples: an array of floating-point type."""
         if self.measured == self.stored:
             return slices
+        slices, size = self._continued(slices)
+        slices = kspace_crop(slices, size)
+        for axis, (n, m) in enumerate(zip(self.stored, self.measured), start=1):
+            if m != n:
+                slices = np.take(slices, np.arange(-self.margin, m + self.margin) % slices.shape[axis], axis=axis)
+        return slices
+
+    def cropped(self, slices: np.ndarray) -> np.ndarray:
+        """What stored slices (b, h, w) hold beyond the measured band: an array of their shape.
+
+        >>> waves = np.cos(2 * np.pi * np.outer(np.arange(8), (1, 3)) / 8).sum(axis=1)[None, :, None]
+        >>> MeasuredGrid((8, 1), (4, 1)).cropped(waves)[0, :2, 0].round(3)
+        array([ 1.   , -0.707])
+        """
+        slices, size = self._continued(slices)
+        beyond = slices - zero_fill(kspace_crop(slices, size), slices.shape[1:])
+        return beyond[:, : self.stored[0], : self.stored[1]]
+
+    def _continued(self, slices):
+        """Slices mirrored where they do not continue periodically, and their measured size."""
         slices = slices.astype(np.result_type(slices.dtype, np.float32))
         size = list(self.measured)
         for axis in (0, 1):
             if not self.continues[axis] and self.measured[axis] != self.stored[axis]:
                 slices = np.concatenate([slices, np.flip(slices, axis + 1)], axis=axis + 1)
                 size[axis] *= 2
-        slices = kspace_crop(slices, size)
-        for axis, (n, m) in enumerate(zip(self.stored, self.measured), start=1):
-            if m != n:
-                slices = np.take(slices, np.arange(-self.margin, m + self.margin) % slices.shape[axis], axis=axis)
-        return slices
+        return slices, size
 
 
 def continues_periodically(slices: np.ndarray, axis: int) -> bool:

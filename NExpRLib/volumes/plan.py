@@ -15,6 +15,8 @@ from .geometry import Geometry, slice_axis
 
 _SAME_PLACE = 0.1  # of a voxel
 
+# Cubes may be coarser than pixels by this share: what folds is weaker than the noise.
+_COARSER = 0.1
 FEWEST_SLICES = 4  # that an isotropic volume is made of
 
 
@@ -106,7 +108,8 @@ def plan_upsampling(
     :param size: (rows, columns) of an output slice.
     :param like: geometry of a reference whose in-plane grid is taken over: origin, spacing and size.
     :param isotropic: refine the slice axis, too: ``True`` for cubes of the shorter side of the pixels, or their side in
-        mm. The middle of the volume stays where it is.
+        mm, which may be up to a tenth longer than that (1 mm for pixels of 0.94 mm). The middle of the volume stays
+        where it is.
     :param plane: see :func:`~.geometry.slice_axis`.
     :param grid: ``fov`` or ``kspace``, see :mod:`~NExpRLib.function.samples`; not with ``like``.
     :param measured: pixels that were measured along each axis, where the scanner stored more: a target may be coarser
@@ -168,10 +171,10 @@ def _isotropic_samples(
         )
     in_plane = min(geometry.spacing[axis] * geometry.size[axis] / measured[axis] for axis in axes)
     side = in_plane if isotropic is True else _pair(isotropic, "side of isotropic voxels")[0]
-    if side > in_plane * (1 + 1e-6):
+    if side > in_plane * (1 + _COARSER):
         raise ValueError(
-            f"Voxels of {side:g} mm are coarser than the pixels of {in_plane:g} mm. NExpR only refines; to make an "
-            "image coarser, use a resampling tool."
+            f"Voxels of {side:g} mm are coarser than the pixels of {in_plane:.3g} mm. NExpR only refines: name "
+            f"{in_plane:.3g} mm or less, and make the result coarser with a resampling tool."
         )
     if side > geometry.spacing[across] * (1 + 1e-6):
         raise ValueError(
@@ -182,6 +185,8 @@ def _isotropic_samples(
     refined = {axis: Samples.spaced(n, side / mm) for axis, (n, mm) in axes_mm if abs(mm / side - 1) > 1e-3}
     if not refined:
         raise ValueError(f"The voxels are cubes of {side:g} mm already.")
+    if all(along.step > 1 for along in refined.values()):
+        raise ValueError(f"No voxel is longer than {side:g} mm, and NExpR only refines: name a smaller one.")
     return refined
 
 

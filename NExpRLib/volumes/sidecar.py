@@ -1,12 +1,14 @@
 """What the header of a file says of a volume, kept in the metadata of its SimpleITK image.
 
 The facts have their BIDS names (SliceThickness, ImageType, Modality, ...), and are JSON text under the key ``sidecar``.
+Of a DICOM file that SimpleITK itself has read they are taken from the elements that it keeps.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -32,4 +34,48 @@ def sidecar_of(image: sitk.Image) -> dict:
     >>> sidecar_of(image)
     {'Modality': 'MR'}
     """
-    return json.loads(image.GetMetaData(_KEY)) if image.HasMetaDataKey(_KEY) else {}
+    if image.HasMetaDataKey(_KEY):
+        return json.loads(image.GetMetaData(_KEY))
+    return facts_of_elements({tag: image.GetMetaData(tag) for tag in DICOM_TAGS if image.HasMetaDataKey(tag)})
+
+
+def facts_of_elements(elements: Mapping[str, str]) -> dict:
+    """The facts of DICOM elements; those that are empty or make no sense are left out.
+
+    >>> facts_of_elements({"0008|0060": "MR", "0018|0050": "3 ", "0028|0010": ""})
+    {'Modality': 'MR', 'SliceThickness': 3.0}
+
+    :param elements: their text by tag, of those of :data:`DICOM_TAGS` that there are.
+    """
+    facts = {}
+    for tag, (name, fact_of) in _ELEMENTS.items():
+        parts = [part.strip() for part in elements.get(tag, "").split("\\")]
+        try:
+            if any(parts):
+                facts[name] = fact_of(parts)
+        except ValueError:
+            pass
+    return facts
+
+
+def _number(parts: list[str]) -> float:
+    (number,) = _numbers(parts)
+    if not number > 0:
+        raise ValueError
+    return number
+
+
+def _numbers(parts: list[str]) -> list[float]:
+    return [float(part) for part in parts]
+
+
+_ELEMENTS: dict[str, tuple[str, Callable[[list[str]], Any]]] = {
+    "0008|0008": ("ImageType", list),
+    "0008|0060": ("Modality", "".join),
+    "0018|0050": ("SliceThickness", _number),
+    "0018|1310": ("AcquisitionMatrix", _numbers),
+    "0018|1312": ("InPlanePhaseEncodingDirectionDICOM", "".join),
+    "0028|0010": ("Rows", _number),
+    "0028|0011": ("Columns", _number),
+}
+DICOM_TAGS = tuple(_ELEMENTS)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from ..model_card import check_noise_reduction, on_kspace, read_card, slices_model_for
+from ..model_card import check_noise_reduction, model_for, on_kspace, read_card, slices_model_for
 from .acquisition import inspect_volume, measured_sizes
 from .geometry import slice_axis
+from .modality import modality_of
 from .plan import plan_upsampling
 from .series import SeriesUpsampling, volumes_of
+from .sidecar import sidecar_of
 from .volume import geometry_of
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def upsample(
     plane: str | int = "auto",
     grid: str = "fov",
     measured: str | ArrayLike = "auto",
-    model: str | os.PathLike | Model = "mri",
+    model: str | os.PathLike | Model = "auto",
     slices_model: str | os.PathLike | Model = "auto",
     noise_reduction: float = 0.0,
     data_consistency: bool = False,
@@ -70,7 +72,8 @@ def upsample(
         from the voxels, for models trained on k-space; others take images as stored), ``stored``, or mm, or (rows,
         columns) in mm. The network sees the measured pixels.
     :param model: name of a model in the package, path of a model's folder, or a loaded :class:`NExpRLib.model.Model`
-        (which keeps its own device).
+        (which keeps its own device); ``auto`` takes ``ct`` where the header says so, or more than 2 % of the voxels are
+        near -1000, else ``mri``.
     :param slices_model: likewise for stacks of slices, for ``isotropic``; ``auto`` takes that of the modality of
         ``model``.
     :param noise_reduction: how much of the noise is removed, from 0 to 1. Its level is measured in the volume.
@@ -86,9 +89,11 @@ def upsample(
     periodic = grid == "kspace"
     volume = volumes_of(image, periodic)[0]
     reference = None if like is None else geometry_of(like)
+    if model == "auto":
+        model = model_for(modality_of(volume.pixels, sidecar_of(image)))
     card = read_card(model) if isinstance(model, str | os.PathLike) else model.card
     check_noise_reduction(card, noise_reduction)
-    acquisition = inspect_volume(volume) if measured == "auto" and on_kspace(card) else None
+    acquisition = inspect_volume(volume, sidecar_of(image)) if measured == "auto" and on_kspace(card) else None
     sizes = measured_sizes(volume.geometry, measured, slice_axis(volume.geometry, plane), acquisition)
     plan = plan_upsampling(
         volume.geometry,

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 import slicer
 
 from NExpRLib.volumes.acquisition import Acquisition, inspect_volume
+from NExpRLib.volumes.sidecar import DICOM_TAGS, facts_of_elements
 from NExpRLib.volumes.volume import Volume
 
 from .Sequences import sequenceOf
@@ -60,23 +61,15 @@ class Recognition:
 def headerFacts(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> dict:
     """What the DICOM database says of a volume that was loaded from it, under BIDS names."""
     uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
-    facts = dict(_factsOf(uids[0])) if uids and getattr(slicer, "dicomDatabase", None) is not None else {}
+    facts = _factsOf(uids[0]) if uids and getattr(slicer, "dicomDatabase", None) is not None else {}
     modality = modalityOf(volumeNode)
-    return {**facts, "Modality": modality} if modality else facts
+    return {**facts, **({"Modality": modality} if modality else {})}
 
 
 @lru_cache(maxsize=_KEPT)
-def _factsOf(uid: str) -> tuple[tuple[str, object], ...]:
-    thickness, kinds = (slicer.dicomDatabase.instanceValue(uid, tag) for tag in ("0018,0050", "0008,0008"))
-    facts: list[tuple[str, object]] = []
-    try:
-        if float(thickness) > 0:
-            facts.append(("SliceThickness", float(thickness)))
-    except ValueError:
-        pass
-    if kinds:
-        facts.append(("ImageType", tuple(kinds.split("\\"))))
-    return tuple(facts)
+def _factsOf(uid: str) -> dict:
+    database = slicer.dicomDatabase
+    return facts_of_elements({tag: database.instanceValue(uid, tag.replace("|", ",")) for tag in DICOM_TAGS})
 
 
 def _recognized(key: tuple, volume: Volume, facts: dict) -> Acquisition | None:

@@ -9,7 +9,7 @@ from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from NExpRLib.model_card import model_cards, model_names
+from NExpRLib.model_card import model_cards, model_for, model_names
 from NExpRLib.volumes.acquisition import Acquisition, measured_sizes
 from NExpRLib.volumes.checks import check_thickness
 from NExpRLib.volumes.geometry import Geometry, slice_axis
@@ -204,12 +204,6 @@ def offeredModels() -> dict[str, dict]:
     return {name: card for name, card in model_cards().items() if card.get("degradation") != "slices"}
 
 
-def modelFor(modality: str) -> str:
-    """Name of the model in the package that is offered first for a modality, or of all: most volumes are MRI."""
-    cards = offeredModels()
-    return next((name for name, card in cards.items() if card.get("modality") == modality), next(iter(cards)))
-
-
 def settingsFromParameterNode(
     parameterNode: NExpRSlicerParameterNode, geometry: Geometry, modality: str, thickness: float | None = None
 ) -> Settings:
@@ -233,7 +227,7 @@ def settingsFromParameterNode(
         measured = tuple(mm or geometry.spacing[axis] for mm, axis in zip(sizes, plane_axes(geometry, across)))
     model = parameterNode.model
     if model == MODEL_AUTO:
-        model = modelFor(modality)
+        model = model_for(modality)
     elif model == MODEL_FROM_FOLDER:
         model = str(parameterNode.modelPath)
     return Settings(

@@ -12,6 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.labels import are_labels
+from NExpRLib.volumes.modality import has_air_of_ct
 from NExpRLib.volumes.volume import Volume
 
 _memory = {}  # (what, volume node ID): (time stamp of the voxels, answer)
@@ -78,14 +79,7 @@ def modalityOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> str:
     units = volumeNode.GetVoxelValueUnits()
     if units is not None:
         return "CT" if units.GetCodeValue() == "[hnsf'U]" else ""
-    return "CT" if _hasAirOfCT(volumeNode) else ""
-
-
-def _hasAirOfCT(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    def look(pixels: np.ndarray) -> bool:
-        return bool(np.count_nonzero((pixels > -1100) & (pixels < -900)) > 0.02 * pixels.size)
-
-    return _seen(volumeNode, look)
+    return "CT" if _seen(volumeNode, has_air_of_ct) else ""
 
 
 def looksLikeLabels(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> bool:

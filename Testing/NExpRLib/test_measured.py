@@ -10,6 +10,7 @@ from NExpRLib.volumes.acquisition import measured_sizes
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.measured_grid import MeasuredGrid
 from NExpRLib.volumes.noise import noise_level
+from NExpRLib.volumes.sidecar import set_sidecar
 
 
 def head(shape, generator):
@@ -75,6 +76,19 @@ def test_constant_small_and_noise_images_are_taken_as_stored():
     noise = np.random.default_rng(3).normal(size=(2, 64, 64))
     for pixels in (noise, noise[:, :7, :9], np.zeros((2, 64, 64))):
         assert inspect(image_of(pixels)).measured == (1.0, 1.0, 4.0)
+
+
+def test_what_is_cropped_is_compared_with_the_noise():
+    """Beyond the measured band there is a wave of a known amplitude, too weak to hide the edge."""
+    pixels = scan((256, 150), (256, 256), 20, np.random.default_rng(9))
+    before = inspect(image_of(pixels))
+    assert before.cropped < 0.5 * before.noise
+    assert "times the noise." in before.notes[0]
+    wave = 0.05 * np.cos(np.pi * 0.9 * np.arange(256))
+    after = inspect(image_of(pixels + wave))
+    assert after.cropped**2 - before.cropped**2 == pytest.approx(0.05**2 / 2, rel=0.1)
+    assert after.cropped > after.noise
+    assert "may be signal" in after.notes[0]
 
 
 @pytest.mark.parametrize("snr", [8, 20, 50])
@@ -155,6 +169,43 @@ def test_data_consistency_keeps_the_measured_band():
     options = {"measured": 1.5, "data_consistency": True, "model": "mri-fast", "device": "cpu"}
     result = upsample(image, size=(80, 80), grid="kspace", **options)
     np.testing.assert_allclose(kspace_crop(sitk.GetArrayFromImage(result), (40, 40)), low, atol=1e-5)
+
+
+ROW, COL = {"InPlanePhaseEncodingDirectionDICOM": "ROW"}, {"InPlanePhaseEncodingDirectionDICOM": "COL"}
+# Of 200 columns and 160 rows, 100 and 120 were measured.
+HEADERS = {
+    "frequency along columns": {"AcquisitionMatrix": [0, 100, 120, 0], "Rows": 160, "Columns": 200},
+    "frequency along rows": {"AcquisitionMatrix": [120, 0, 0, 100], "Rows": 160, "Columns": 200, **ROW},
+    "BIDS": {"AcquisitionMatrixPE": 120, "ReconMatrixPE": 160, "BaseResolution": 100, "PhaseEncodingDirection": "j-"},
+    "percent": {"PercentSampling": 150, "ReconMatrixPE": 160, "BaseResolution": 100, **COL},
+}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_what_a_header_says_of_the_measured_band(header):
+    image = image_of(scan((160, 200), (160, 200), 20, np.random.default_rng(8)))
+    set_sidecar(image, header)
+    acquisition = inspect(image)
+    assert [axis.header for axis in acquisition.axes] == [0.5, 0.75, None]
+    assert acquisition.measured == acquisition.stored  # The voxels win.
+    (note,) = acquisition.notes
+    assert "header says that pixels of 2 x 1.33 mm were measured, the voxels say 1 x 1 mm" in note
+
+
+def test_a_header_that_agrees_with_the_voxels():
+    image = image_of(scan((120, 100), (160, 200), 20, np.random.default_rng(8)))
+    set_sidecar(image, HEADERS["BIDS"])
+    assert "header" not in " ".join(inspect(image).notes)
+
+
+@pytest.mark.parametrize(
+    "change", [{"Columns": 400}, COL, {"AcquisitionMatrix": "120"}, {"AcquisitionMatrix": [0, 0, 0, 0]}]
+)
+def test_a_header_of_other_pixels_tells_nothing(change):
+    image = image_of(np.random.default_rng(8).normal(100, 10, (2, 160, 200)))
+    set_sidecar(image, {**HEADERS["frequency along rows"], **change})
+    acquisition = inspect(image)
+    assert [axis.header for axis in acquisition.axes] == [None, None, None]
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_cancelling_an_isotropic_volume(thickSlices, scene):
 
 def test_thickness_comes_from_the_dicom_database(thickSlices, monkeypatch):
     tags = {"0018,0050": "3.5", "0008,0008": "ORIGINAL\\PRIMARY"}
-    database = SimpleNamespace(instanceValue=lambda uid, tag: tags[tag] if uid == "1.2.3" else "")
+    database = SimpleNamespace(instanceValue=lambda uid, tag: tags.get(tag, "") if uid == "1.2.3" else "")
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     thickSlices._parameterNode.inputVolume.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
     wait(lambda: thickSlices.ui.thicknessSpinBox.specialValueText == "3.5 mm (DICOM)")

@@ -72,7 +72,7 @@ def _print(acquisition):
         for i, (axis, text) in enumerate(zip(acquisition.axes, _evidence(acquisition)))
     ]
     print(markdown_table(["Axis", "Pixels", "Stored (mm)", "Measured", "Measured (mm)", "Evidence"], rows))
-    print(f"\n{acquisition}.")
+    print(f"\n{acquisition}.", *acquisition.notes, sep="\n")
     if acquisition.snr is not None:
         print(f"Noise: {three_digits(acquisition.noise)} (standard deviation), SNR {acquisition.snr:.0f}.")
     if acquisition.thickness is not None:
@@ -103,6 +103,7 @@ def _facts(acquisition):
         "slice_axis": acquisition.slice_axis,
         "thickness": acquisition.thickness,
         "noise": acquisition.noise,
+        "cropped": acquisition.cropped,
         "snr": acquisition.snr,
         "periodic": acquisition.periodic,
         "evidence": acquisition.evidence,

@@ -52,9 +52,7 @@ def add_arguments(parser):
         metavar="SUBJECT",
         help="subjects kept out of training (default: every seventh, at least one if there are two)",
     )
-    parser.epilog = (
-        "In either table, a column notes with 'subject=NAME' or 'effective resolution x 67%, y 100%' will do."
-    )
+    parser.epilog = "Both tables may be one; commas or tabs separate the columns."
 
 
 def run(arguments):

@@ -12,6 +12,7 @@ from NExpRLib.model_card import on_kspace
 from NExpRLib.volumes.acquisition import inspect_volume, measured_sizes
 from NExpRLib.volumes.geometry import PLANES, slice_axis
 from NExpRLib.volumes.meaning import RANGES
+from NExpRLib.volumes.modality import modality_of
 from NExpRLib.volumes.plan import plan_upsampling
 from NExpRLib.volumes.series import SeriesUpsampling, volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
@@ -77,7 +78,9 @@ def add_arguments(parser):
         help="size of the pixels that were measured, where the scanner stored smaller ones: auto (recognized from the "
         "voxels; as stored with models for CT), stored, or mm, or rows,columns in mm (default: auto)",
     )
-    parser.add_argument("--model", help="name or folder of a model (default: ct where the header says CT, else mri)")
+    parser.add_argument(
+        "--model", help="name or folder of a model (default: ct where header or values say CT, else mri)"
+    )
     parser.add_argument(
         "--slices-model",
         default="auto",
@@ -210,7 +213,8 @@ def _upsample(source, output, preview, arguments, models, like):
     periodic = arguments.grid == "kspace"
     volume = volumes_of(image, periodic)[0]
     geometry = volume.geometry
-    card = models.card_of(facts)
+    modality = modality_of(volume.pixels, facts)
+    card = models.card_of(modality)
     across = slice_axis(geometry, arguments.plane)
     acquisition = inspect_volume(volume, facts) if arguments.measured == "auto" and on_kspace(card) else None
     measured = measured_sizes(geometry, arguments.measured, across, acquisition)
@@ -240,15 +244,20 @@ def _upsample(source, output, preview, arguments, models, like):
     check_format(output, grid.size, grid.spacing, grid.origin, grid.direction)
     times = f"{image.GetSize()[3]} times " if image.GetDimension() == 4 else ""
     print(f"{source}: {times}{_describe(geometry)} -> {_describe(plan.geometry)}")
+    if models.by_modality and not facts.get("Modality"):
+        values = "the air near -1000 is that of CT" if modality == "CT" else "no air near -1000 speaks for CT"
+        print(f'The model "{card["name"]}" is taken: no header names the modality, and {values}.')
     if acquisition is not None:
         print(f"{acquisition}.")
         for text in acquisition.evidence if arguments.verbose else ():
             print(f"  {text}")
+        for note in acquisition.notes:
+            print(f"Note: {note}")
     shares = [measured[axis] / geometry.size[axis] for axis in plan.plane_axes]
-    for note in (*notes_of(image), *upsampling.notes, *notes_on_model(card, facts, plan, shares)):
+    for note in (*notes_of(image), *upsampling.notes, *notes_on_model(card, modality, plan, shares)):
         print(f"Note: {note}")
-    model = models.load(facts)
-    slices_model = None if plan.through is None else models.load_for_slices(facts)
+    model = models.load(modality)
+    slices_model = None if plan.through is None else models.load_for_slices(modality)
     with shown_progress(source.name, arguments.quiet) as progress:
         result = upsampling.run(model, slices_model=slices_model, progress=progress)
     record(

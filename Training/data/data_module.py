@@ -2,7 +2,7 @@
 
 import lightning
 import torch
-from jsonargparse.typing import ClosedUnitInterval
+from jsonargparse.typing import ClosedUnitInterval, PositiveInt
 
 from .items import TrainingCrops, ValidationSlices, reached_scale
 from .prepared import load_slices
@@ -37,14 +37,14 @@ class SliceData(lightning.LightningDataModule):
         validation_subjects: list[str] | None = None,
         degradation: str = "kspace",
         scales: tuple[float, float] = (1.0, 4.0),
-        crop_size: int = 32,
-        stack_crop: tuple[int, int] = (24, 40),
+        crop_size: PositiveInt = 32,
+        stack_crop: tuple[PositiveInt, PositiveInt] = (24, 40),
         stack_variety: StackVariety = StackVariety(),  # noqa: B008
         truth_samples: int | None = None,
         cut_crops: ClosedUnitInterval = 0.0,
         scans: bool = False,
-        slices_per_batch: int = 4,
-        crops_per_slice: int = 4,
+        slices_per_batch: PositiveInt = 4,
+        crops_per_slice: PositiveInt = 4,
         steps_per_epoch: int | None = None,
         validation_scales: list[float] = [2.0, 3.0, 4.0],  # noqa: B006
         slices_per_validation_volume: int = 4,

@@ -1,7 +1,6 @@
 """Tables of facts about files that the files do not hold: the subject, the effective resolution."""
 
 import csv
-import re
 from pathlib import Path
 
 from .volume_sources import extension_of
@@ -21,24 +20,13 @@ def read_table(path, what):
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"The table {path} cannot be read ({error}).") from error
     columns = set(rows[0]) if rows else set()
-    needed = {"subject"} if what == "subject" else {"x", "y"}
-    if "file" not in columns or not (needed <= columns or "notes" in columns):
-        raise ValueError(f"The table {path} needs the columns file and {' and '.join(sorted(needed))}.")
+    needed = ["subject"] if what == "subject" else ["x", "y"]
+    if not {"file", *needed} <= columns:
+        raise ValueError(f"The table {path} needs the columns file and {' and '.join(needed)}.")
     facts = {}
     for row in rows:
-        name, notes = Path(row["file"] or ""), row.get("notes") or ""
-        if what == "subject":
-            noted = re.search(r"subject=([^;]+)", notes)
-            subject = row["subject"] if needed <= columns else noted and noted.group(1)
-            facts[name] = subject and subject.strip()
-        else:
-            noted = re.search(r"effective resolution x ([\d.]+)%, y ([\d.]+)%", notes)
-            values = (row["x"], row["y"]) if needed <= columns else noted and noted.groups()
-            if values is None and "effective resolution" in notes:
-                raise ValueError(
-                    f'The table {path} says of {name} "{notes}": write effective resolution x 67%, y 100%.'
-                )
-            facts[name] = _shares(values or (100, 100), f"{name} in {path}")
+        name, values = Path(row["file"] or ""), [row[column] for column in needed]
+        facts[name] = (values[0] or "").strip() or None if what == "subject" else _shares(values, f"{name} in {path}")
     return facts
 
 

@@ -1,6 +1,6 @@
 """The models of a run over volumes: those that the user named, or for each volume those of its modality."""
 
-from NExpRLib.model_card import check_noise_reduction, is_of_stacks, read_card, slices_model_for
+from NExpRLib.model_card import check_noise_reduction, is_of_stacks, model_for, read_card, slices_model_for
 
 
 class ChosenModels:
@@ -19,16 +19,21 @@ class ChosenModels:
         self._noise_reduction = noise_reduction
         self._loaded = {}
         if name is not None:
-            self.card_of({})
+            self.card_of("")
         if slices_name != "auto" and not is_of_stacks(read_card(slices_name)):
             raise ValueError(f'The model "{slices_name}" refines no stacks of slices: choose another one for them.')
 
-    def card_of(self, facts):
-        """Card of the model for pixels.
+    @property
+    def by_modality(self):
+        """Whether the user named no model for pixels."""
+        return self._name is None
 
-        :param facts: of the header of a volume.
+    def card_of(self, modality):
+        """Card of the model for pixels of a volume.
+
+        :param modality: DICOM's code, or empty.
         """
-        card = read_card(self._name_for(facts))
+        card = read_card(self._name or model_for(modality))
         if is_of_stacks(card):
             raise ValueError(
                 f'The model "{card["name"]}" refines stacks of slices: choose another one for their pixels.'
@@ -36,17 +41,14 @@ class ChosenModels:
         check_noise_reduction(card, self._noise_reduction)
         return card
 
-    def load(self, facts):
+    def load(self, modality):
         """The model for pixels."""
-        return self._load(self._name_for(facts))
+        return self._load(self._name or model_for(modality))
 
-    def load_for_slices(self, facts):
+    def load_for_slices(self, modality):
         """The model for stacks of slices."""
-        name = slices_model_for(self.card_of(facts)) if self._slices_name == "auto" else self._slices_name
+        name = slices_model_for(self.card_of(modality)) if self._slices_name == "auto" else self._slices_name
         return self._load(name)
-
-    def _name_for(self, facts):
-        return self._name or ("ct" if facts.get("Modality") == "CT" else "mri")
 
     def _load(self, name):
         if name not in self._loaded:
@@ -57,17 +59,17 @@ class ChosenModels:
         return self._loaded[name]
 
 
-def notes_on_model(card, facts, plan, shares):
+def notes_on_model(card, modality, plan, shares):
     """What a model was not trained for.
 
     :param card: of the model for pixels.
-    :param facts: of the header of a volume.
+    :param modality: of the volume: DICOM's code, or empty.
     :param plan: :class:`NExpRLib.volumes.plan.Plan`.
     :param shares: measured share of the stored pixels along rows and columns.
     """
     highest, trained = max(scale / share for scale, share in zip(plan.scale, shares)), card["scales"][1]
     if highest > trained + 0.05:
         yield f"{highest:.2f}x is above the {trained:g}x that the model was trained for."
-    modality, of_model = facts.get("Modality"), card.get("modality")
+    of_model = card.get("modality")
     if of_model and modality in ("MR", "CT", "PT", "NM") and modality != of_model:
         yield f'The volume is {modality}, and the model "{card["name"]}" was trained on {of_model}.'

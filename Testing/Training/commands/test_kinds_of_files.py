@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from NExpRLib import upsample as upsample_image
 from NExpRTraining.files.volume_files import atomic_output
 from NExpRTraining.studies.fuzz import fuzz
 
@@ -71,6 +72,23 @@ def test_each_volume_gets_the_model_of_its_modality(upsample, nexpr, tmp_path):
     named = ("--model", "mri-fast", "--device", "cpu")
     status, out, _ = nexpr("upsample", tmp_path / "in", tmp_path / "named", "--scale", 2, *named)
     assert out.count('The volume is CT, and the model "mri-fast" was trained on MR.') == 1
+
+
+@pytest.mark.parametrize(("air", "chosen"), [(-1000, "ct"), (0, "mri")])
+def test_without_a_header_the_values_choose_the_model(nexpr, tmp_path, air, chosen):
+    pixels = np.random.default_rng(0).normal(air, 5, (2, 16, 16)).round()
+    pixels[:, 4:12, 4:12] += 1000
+    image = sitk.GetImageFromArray(pixels.astype(np.int16))
+    sitk.WriteImage(image, tmp_path / "in.nii.gz")
+    options = ("--scale", 2, "--measured", "stored", "--device", "cpu")
+    status, out, _ = nexpr("upsample", tmp_path / "in.nii.gz", tmp_path / "out.nii.gz", *options)
+    assert status == 0
+    assert f'The model "{chosen}" is taken: no header names the modality, and' in out
+    by_default, named = (upsample_image(image, 2, device="cpu", **model) for model in ({}, {"model": chosen}))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(by_default), sitk.GetArrayFromImage(named))
+    status, out, _ = nexpr("upsample", tmp_path / "in.nii.gz", tmp_path / "out.nii.gz", *options, "--model", "mri-fast")
+    assert "is taken" not in out
+    assert ("The volume is CT, and the model" in out) == (chosen == "ct")
 
 
 def test_formats_that_are_not_read_are_named(refused, tmp_path):

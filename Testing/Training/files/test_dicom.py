@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from NExpRLib import inspect
 from NExpRLib.volumes.sidecar import sidecar_of
 from NExpRTraining.files.notes import notes_of
 from NExpRTraining.files.volume_files import read_volume
@@ -315,3 +316,11 @@ def test_without_dcm2niix_the_rest_works(upsample, tmp_path, monkeypatch):
     assert status == 2
     assert "dcm2niix" in err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["other.nrrd"]
+
+
+def test_acquisition_matrix_is_evidence_however_the_file_is_read(tmp_path):
+    pixels = np.random.default_rng(0).normal(100, 10, (3, 48, 40)).round().astype(np.uint16)
+    elements = {"AcquisitionMatrix": (0, 20, 24, 0), "InPlanePhaseEncodingDirection": "COL"}
+    write_series(tmp_path / "in", pixels, UP[:3], **elements)
+    for image in (read_volume(tmp_path / "in"), sitk.ReadImage(str(next((tmp_path / "in").iterdir())))):
+        assert [axis.header for axis in inspect(image).axes] == [0.5, 0.5, None]

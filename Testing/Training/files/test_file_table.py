@@ -28,16 +28,20 @@ def test_spaces_around_a_subject_do_not_make_another_one(tmp_path):
     assert set(read_table(tmp_path / "table.csv", "subject").values()) == {"P1"}
 
 
-def test_effective_resolution_also_from_notes(tmp_path):
-    facts = read_table(table(tmp_path, "file,x,y\na.nii,67,100\nb.nii,,50\n"), "resolution")
-    assert fact_of("a.nii", facts) == pytest.approx((0.67, 1))
+def test_effective_resolution(tmp_path):
+    path = table(tmp_path, "file,subject,x,y\na.nii,ann,66.7,100\nb.nii,bob,,50\nc.nii,eve,,\n")
+    facts = read_table(path, "resolution")
+    assert fact_of("a.nii", facts) == pytest.approx((0.667, 1))
     assert fact_of("b.nii", facts) == pytest.approx((1, 0.5))
-    for percentage in ("67", "66.7"):
-        notes = f'file,notes\na.nii,"subject=ann; effective resolution x {percentage}%, y 100%"\nb.nii,\n'
-        facts = read_table(table(tmp_path, notes), "resolution")
-        assert fact_of("a.nii", facts) == pytest.approx((float(percentage) / 100, 1))
-        assert fact_of("b.nii", facts) == (1, 1)
-    assert fact_of("a.nii", read_table(table(tmp_path, notes), "subject")) == "ann"
+    assert fact_of("c.nii", facts) == (1, 1)
+    assert fact_of("a.nii", read_table(path, "subject")) == "ann"
+
+
+def test_nothing_is_read_from_prose(tmp_path):
+    path = table(tmp_path, 'file,notes\na.nii,"subject=ann; effective resolution x 67%, y 100%"\n')
+    for what, columns in (("subject", "file and subject"), ("resolution", "file and x and y")):
+        with pytest.raises(ValueError, match=f"needs the columns {columns}"):
+            read_table(path, what)
 
 
 def test_files_of_one_name_in_several_folders(tmp_path):
@@ -52,14 +56,6 @@ def test_files_of_one_name_in_several_folders(tmp_path):
 def test_percentages_that_make_no_sense(tmp_path, values):
     with pytest.raises(ValueError, match="percentages"):
         read_table(table(tmp_path, f"file,x,y\na.nii,{values}\n"), "resolution")
-
-
-@pytest.mark.parametrize(
-    "note", ["effective resolution x 67 y 100", "effective resolution 67%", "effective resolution x .%, y 9%"]
-)
-def test_note_that_is_not_understood(tmp_path, note):
-    with pytest.raises(ValueError, match="effective resolution"):
-        read_table(table(tmp_path, f"file,notes\na.nii,{note!r}\n".replace("'", '"')), "resolution")
 
 
 @pytest.mark.parametrize("text", ["", "file\na.nii\n", "name,subject\na,b\n"])

@@ -220,6 +220,7 @@ def test_processes_validate_the_same_scales(prepared, tmp_path):
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--config", "broken.yaml"], "config"),
         (["--config", CONFIG, "--data.data", "data.npz", "--data.crop", "5"], "--data.crop"),
+        (["--config", CONFIG, "--data.data", "data.npz", "--data.crop_size", "0"], "data.crop_size"),
         (["--config", CONFIG, "--data.data", "data.npz", "--model.network.blocks", "many"], "blocks"),
         (["--config", CONFIG, "--data.data", "data.npz", "--model.network.basis", "other"], "basis"),
         (["--config", CONFIG, "--data.data", "data.npz", "--resume", "broken.yaml"], "broken.yaml is no checkpoint"),
