@@ -19,4 +19,4 @@ def three_digits(value):
 
 def of_metric(metric, value):
     """The value of a metric: decibels with two decimals, others with four."""
-    return f"{value:.2f}" if metric in ("PSNR", "Consistency") else f"{value:.4f}"
+    return f"{value:.2f}" if metric.startswith(("PSNR", "Consistency")) else f"{value:.4f}"

@@ -10,6 +10,7 @@ from NExpRLib.intensity import robust_range
 from ..data.degradation import degrade
 
 METRICS = ("PSNR", "SSIM", "Consistency")
+INSIDE = "PSNR inside the body"  # of CT
 
 
 def normalized_slices(volume, window=None):
@@ -18,11 +19,12 @@ def normalized_slices(volume, window=None):
     return np.clip((volume.astype(np.float32) - low) / (high - low), 0, 1)
 
 
-def evaluate_slice(truth, scale, degradation, methods):
+def evaluate_slice(truth, scale, degradation, methods, body=None):
     """Degrade a slice, restore it by every method and measure.
 
     :param truth: float32 array (H, W) in [0, 1].
     :param methods: ``{name: function(low, shape)}``, see :mod:`~NExpRTraining.evaluation.restorers`.
+    :param body: bool array (H, W), see :func:`measure`.
     :return: ``(low, {method: (restored, metrics)})``, see :func:`measure`.
     """
     shape = [scaled_size(n, 1 / scale) for n in truth.shape]
@@ -31,11 +33,11 @@ def evaluate_slice(truth, scale, degradation, methods):
     results = {}
     for name, restore in methods.items():
         restored = np.asarray(restore(low, truth.shape), dtype=np.float32)
-        results[name] = restored, measure(restored, truth, measured, degradation)
+        results[name] = restored, measure(restored, truth, measured, degradation, body)
     return low, results
 
 
-def measure(restored, truth, low, degradation):
+def measure(restored, truth, low, degradation, body=None):
     """Metrics of a restored slice: ``{metric: value}``.
 
     PSNR and SSIM of the result clipped to [0, 1]; consistency (paper Eq. 5) as the PSNR in dB of the degraded result
@@ -43,9 +45,11 @@ def measure(restored, truth, low, degradation):
 
     :param restored, truth: float32 arrays (H, W).
     :param low: float32 array (h, w), the input before it was rounded.
+    :param body: bool array (H, W), where PSNR is measured once more, as :data:`INSIDE`.
     """
     clipped = np.clip(restored, 0, 1)
-    return {
+    inside = {} if body is None else {INSIDE: psnr(clipped[body], truth[body]) if body.any() else np.nan}
+    return inside | {
         "PSNR": psnr(clipped, truth),
         "SSIM": ssim(clipped, truth),
         "Consistency": psnr(degrade(restored, low.shape, degradation, rounded=False), low),

@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
+from NExpRLib.volumes.modality import modality_of
+from NExpRLib.volumes.sidecar import sidecar_of
+
 from ..data.slices import slices_in_plane
 from ..files.file_table import fact_of_volume
 from ..files.volume_files import read_volume
 from ..models.card import ALL_SLICES
 from ..progress import counted
-from .metrics import METRICS, evaluate_slice, normalized_slices
+from .body import body_mask
+from .metrics import INSIDE, METRICS, evaluate_slice, normalized_slices
 
 
 @dataclass
@@ -49,34 +53,41 @@ def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window
                 share = fact_of_volume(source, shares or {})
                 if shares and not share:
                     found.without_resolution.append(source.name)
-                slices = normalized_slices(
-                    _slices(source, plane, share or (None if on_kspace and not shares else (1.0, 1.0))), window
-                )
+                pixels, modality = _slices(source, plane, share or (None if on_kspace and not shares else (1.0, 1.0)))
+                slices = normalized_slices(pixels, window)
             except (ValueError, MemoryError) as error:
                 found.failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
                 continue
-            with_contrast = [truth for truth in slices if truth.min() < truth.max()]
+            bodies = [body_mask(one) if modality == "CT" else None for one in pixels]
+            with_contrast = [(truth, body) for truth, body in zip(slices, bodies) if truth.min() < truth.max()]
             found.empty_slices += len(slices) - len(with_contrast)
             if not with_contrast:
                 found.failures.append(f"{source}: every slice holds one value only, there is nothing to compare.")
-            for truth in counted(with_contrast, source.name, "slice"):
+            for truth, body in counted(with_contrast, source.name, "slice"):
                 for scale in scales:
-                    for name, (_, values) in evaluate_slice(truth, scale, degradation, methods)[1].items():
+                    for name, (_, values) in evaluate_slice(truth, scale, degradation, methods, body)[1].items():
                         measured.setdefault(source, {}).setdefault((name, scale), []).append(values)
     if not measured:
         raise ValueError(" ".join(found.failures))
+    everywhere = all(
+        INSIDE in values for group in measured.values() for of_method in group.values() for values in of_method
+    )
+    metrics = (*METRICS, INSIDE) if everywhere else METRICS
     volumes = [(source.name, [of_volume]) for source, of_volume in measured.items()]
     for volume, group in [*volumes, (ALL_SLICES, list(measured.values()))]:
         for name in methods:
             for scale in scales:
                 of_slices = [values for of_volume in group for values in of_volume[name, scale]]
-                means = {metric: np.mean([values[metric] for values in of_slices]).item() for metric in METRICS}
+                means = {metric: np.nanmean([values[metric] for values in of_slices]).item() for metric in metrics}
                 found.results.append({"volume": volume, "method": name, "scale": scale, **means})
     return found
 
 
 def _slices(source, plane, share):
-    """Slices (n, H, W) of a volume that can be evaluated, of what was measured; the window of SSIM has to fit."""
+    """Slices (n, H, W) of a volume that can be evaluated, of what was measured, and its modality.
+
+    The window of SSIM has to fit.
+    """
     image = read_volume(source)
     try:
         pixels = slices_in_plane(image, plane, share)
@@ -86,4 +97,4 @@ def _slices(source, plane, share):
         raise ValueError(
             f"{source}: slices of {pixels.shape[-2]} x {pixels.shape[-1]} pixels are too small to compare."
         )
-    return pixels
+    return pixels, modality_of(pixels, sidecar_of(image))

@@ -212,3 +212,17 @@ def test_numbers_are_those_of_the_degradation_that_is_named(evaluate, tiny_model
     printed = means(evaluate(path, *options)[1])
     for name, (_, values) in expected.items():
         assert printed["all slices", name] == pytest.approx(values["PSNR"], abs=0.0051)
+
+
+def test_ct_is_measured_inside_the_body_as_well(evaluate, tmp_path):
+    """A smooth body: what is wrong lies along its outline, and little of it inside."""
+    rows, columns = np.mgrid[:64, :72]
+    body = np.hypot((rows - 32) / 26, (columns - 36) / 30) < 1
+    air = -1000 + 20 * np.random.default_rng(0).random(body.shape)
+    image = np.where(body, 40 + 30 * np.sin(rows / 9) * np.cos(columns / 8), air)[None].repeat(2, axis=0)
+    file = write(tmp_path / "body.nrrd", image)
+    out = evaluate(file, "--scales", 2, "--degradation", "bicubic")[1]
+    whole = means(out)["body", "Bicubic"]
+    inside = means(out.replace("PSNR\n", "", 1).replace("PSNR inside the body\n", "PSNR\n"))["body", "Bicubic"]
+    assert whole < 30 < 45 < inside
+    assert "inside the body" not in evaluate(write(tmp_path / "mri.nrrd", image + 1000), "--scales", 2)[1]
