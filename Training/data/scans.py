@@ -2,7 +2,7 @@
 
 ``scan.acquired(image, rng)`` gives the stored slice (h, w) of a slice (H, W) from 0 to 1, and what a network is to make
 of it, (H, W); all are float32. ``scan.told`` says whether the network is told the noise that is measured in the stored
-slice, to remove it; otherwise it is told that there is none.
+slice, to remove it; otherwise it is told that there is none, and is to keep what there is.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from NExpRLib.function.interpolant import interpolate, prefilter
 from NExpRLib.function.samples import scaled_size
-from NExpRLib.kspace import kspace_crop
+from NExpRLib.kspace import kspace_crop, zero_fill
 
 from .degradation import degrade, truth_positions
 
@@ -50,8 +50,11 @@ class MRScan:
             kept = np.fft.fftfreq(measured, 1 / measured).astype(int) % size
             spectrum = spectrum.take(kept, axis)
         real, imaginary = self.sigma / np.sqrt(np.prod(self.shape)) * rng.standard_normal((2, *self.shape))
-        spectrum = (spectrum + real + 1j * imaginary) * self._weights()
-        return np.abs(np.fft.ifft2(spectrum, norm="forward")).astype(np.float32), image
+        clean, noisy = (
+            np.abs(np.fft.ifft2(measured * self._weights(), norm="forward")).astype(np.float32)
+            for measured in (spectrum, spectrum + real + 1j * imaginary)
+        )
+        return noisy, image if self.told else image + zero_fill(noisy - clean, image.shape)
 
     def _weights(self):
         """Factors (h, w) of k-space, in the order of the FFT."""
@@ -84,7 +87,7 @@ def draw_mr_scan(shape, scales, smallest, rng):
     window = str(rng.choice(MRScan.WINDOWS, p=(0.5, 0.15, 0.08, 0.14, 0.13)))
     missing = rng.uniform(0.1, 0.25) if window == "partial fourier" else 0.0
     sigma = 0.0 if rng.random() < 0.3 else 0.08 * rng.random() ** 1.5
-    return MRScan(measured, window, missing, sigma, told=sigma > 0 or rng.random() < 0.5)
+    return MRScan(measured, window, missing, sigma, told=rng.random() < (0.7 if sigma else 0.5))
 
 
 def smooth_phase(shape, rng):
@@ -98,8 +101,6 @@ def smooth_phase(shape, rng):
 @dataclass(frozen=True)
 class CTScan:
     """How a CT scanner reconstructs a slice: the kernel blurs it and gives the noise its color.
-
-    Noise that the network is not told of, it is to keep as it is.
 
     :ivar shape: (h, w), pixels.
     :ivar blur: standard deviation of the kernel, in pixels.

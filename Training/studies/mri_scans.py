@@ -1,17 +1,19 @@
 """How MRI scans of all kinds are restored: noisy, filtered, of another resolution along each axis.
 
-    python -m NExpRTraining.studies.mri_scans VOLUME ... [--models mri ...] [--slices 3]
+    python -m NExpRTraining.studies.mri_scans VOLUME ... [--models mri ...] [--slices 3] [-o PNG]
 
 prints a table per kind of scan: PSNR of zero-filling against the noise-free slice in dB, and what is gained over it by
 non-local means of scikit-image after zero-filling, and by each model with a noise reduction of 0 and of 1. Slices are
 evenly spaced and acquired with a smooth phase; what a volume's scanner interpolated is cropped first. Nobody is told
-the noise level: it is estimated in each noisy slice.
+the noise level: it is measured in each noisy slice. The figure shows the middle slice of the first volume with a noise
+of 4 %, restored by the first model.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from skimage.restoration import denoise_nl_means
 
 from NExpRLib import load_model
@@ -72,6 +74,26 @@ def evenly_spaced(slices, count):
     return [slices[i] for i in np.unique(inner.round().astype(int))]
 
 
+def figure(truth, name, model):
+    """Restorations of a slice (H, W) with 4 % of noise, and the part of each in the middle."""
+    low = scanned(truth, np.random.default_rng(0), sigma=0.04)
+    by_classics = restorations(low, truth.shape, {})
+    panels = {"Truth": truth, **by_classics}
+    for share in (0, 0.5, 1):
+        function = model.represent(low, (0, 1), periodic=True, noise_reduction=share)
+        panels[f"{name}, noise reduction {share}"] = function.rasterize(shape=truth.shape, grid="kspace")
+    drawing = Figure(figsize=(12, 8.4), layout="constrained")
+    h, w = truth.shape
+    side = min(h, w) // 2
+    for axes, (title, image) in zip(drawing.subplots(2, 3).flat, panels.items()):
+        part = image[(h - side) // 2 :, (w - side) // 2 :][:side, :side]
+        axes.imshow(part, cmap="gray", vmin=0, vmax=np.percentile(truth, 99.5), interpolation="nearest")
+        quality = "" if image is truth else f": {psnr(np.clip(image, 0, 1), truth):.1f} dB"
+        axes.set_title(f"{title}{quality}")
+        axes.axis("off")
+    return drawing
+
+
 def main():
     parser = argparse.ArgumentParser(
         prog="python -m NExpRTraining.studies.mri_scans",
@@ -82,6 +104,7 @@ def main():
     parser.add_argument("--models", nargs="+", default=["mri", "mri-fast"], metavar="MODEL", help="names or folders")
     parser.add_argument("--slices", type=int, default=3, help="of each volume (default: 3)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of scans (default: all)")
+    parser.add_argument("-o", "--output", metavar="PNG", help="figure")
     arguments = parser.parse_args()
     try:
         models = {Path(name).name: load_model(name) for name in arguments.models}
@@ -92,6 +115,9 @@ def main():
         name: evenly_spaced([s for s in normalized_slices(slices) if s.min() < s.max()], arguments.slices)
         for name, slices in volumes.items()
     }
+    if arguments.output:
+        slices = next(iter(truths.values()))
+        figure(slices[len(slices) // 2], *next(iter(models.items()))).savefig(arguments.output, dpi=80)
     for kind in arguments.kinds:
         rows = []
         for name, slices in truths.items():

@@ -48,6 +48,16 @@ def test_nothing_moves(window):
     np.testing.assert_allclose(drawn[inside], expected[inside], atol=0.02)
 
 
+@pytest.mark.parametrize("window", MRScan.WINDOWS)
+def test_noise_that_is_not_told_is_in_the_truth_as_well(window):
+    missing = 0.1 * (window == "partial fourier")
+    flat = np.full((60, 50), 0.5, np.float32)
+    without = MRScan((41, 35), window, missing, sigma=1e-9).acquired(flat, rng())[0]
+    low, truth = MRScan((41, 35), window, missing, sigma=0.03).acquired(flat, rng())
+    np.testing.assert_allclose(kspace_crop(truth - flat, (41, 35)), low - without, atol=1e-6)
+    np.testing.assert_array_equal(MRScan((41, 35), window, missing, 0.03, told=True).acquired(flat, rng())[1], flat)
+
+
 def test_background_is_rician():
     background = MRScan((200, 200), sigma=0.05).acquired(np.zeros((200, 200), np.float32), rng())[0]
     assert background.mean() == pytest.approx(0.05 * np.sqrt(np.pi / 2), rel=0.02)
