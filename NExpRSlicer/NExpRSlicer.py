@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import qt
 import slicer
 import vtk
@@ -27,7 +28,7 @@ from NExpRLib.memory import available_memory
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts, recognize
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
-from NExpRSlicerLib.Compare import SideBySide, resultOf
+from NExpRSlicerLib.Compare import SideBySide, resultOf, resultsOf
 from NExpRSlicerLib.Dependencies import DependencyError, ensureTorch, torchInstalled
 from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache, recognizes
@@ -36,6 +37,7 @@ from NExpRSlicerLib.Parameters import (
     MODEL_AUTO,
     MODEL_FROM_FOLDER,
     NExpRSlicerParameterNode,
+    Region,
     Settings,
     TargetMode,
     forgetUnknownChoices,
@@ -43,8 +45,9 @@ from NExpRSlicerLib.Parameters import (
     offeredModels,
     settingsFromParameterNode,
 )
+from NExpRSlicerLib.RegionPlan import visibleBox
 from NExpRSlicerLib.Sequences import sequenceOf
-from NExpRSlicerLib.SliceViews import isShown, showInstead
+from NExpRSlicerLib.SliceViews import acrossOf, isShown, showInstead, viewNodes, viewSize, viewsOf, xyToWorld
 from NExpRSlicerLib.Volumes import (
     defaultVolume,
     geometryOf,
@@ -131,6 +134,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._observedInput = None
         # Of its own, because removeObserver() would keep the volume in memory after it left the scene.
         self._inputObserver = VTKObservationMixin()
+        self._viewObserver, self._observedViews = VTKObservationMixin(), []
         self._installing = False
         self._run = None
         self._runStart = None
@@ -265,6 +269,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
             self._observeInput(None)
+            self._observeViews(False)
         self._parameterNode = inputParameterNode
         if self._parameterNode:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
@@ -291,7 +296,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             inputVolume = self._parameterNode.inputVolume
             settings = self.logic.settings(self._parameterNode)
             logging.info(f"NExpR: super-resolving {inputVolume.GetName()} with {settings}")
-            run = ApplyRun(inputVolume, self._parameterNode.outputVolume, settings, self.logic.models)
+            box = self.logic.box(inputVolume, self._parameterNode.region)
+            run = ApplyRun(inputVolume, self._parameterNode.outputVolume, settings, self.logic.models, box)
             self._run, self._runStart = BackgroundRun(run, self._worker), time.monotonic()
             self._pollTimer.start()
             self._updateRun()
@@ -385,7 +391,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._observeInput(self._parameterNode.inputVolume)
         self._clearEmptyPath()
-        facts = self.logic.volumeFacts(self._parameterNode.inputVolume)
+        self._observeViews(self._parameterNode.region == Region.VISIBLE)
+        facts = self.logic.volumeFacts(self._parameterNode.inputVolume, self._parameterNode.region)
         chosen = offeredModels()[modelFor(facts.modality)]
         self.ui.modelComboBox.setItemText(0, _("Automatic ({model})").format(model=chosen.get("label", chosen["name"])))
         self.ui.modelComboBox.currentIndex = self.ui.modelComboBox.findData(self._parameterNode.model)
@@ -465,6 +472,15 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if volumeNode is not None:
             for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
                 self._inputObserver.addObserver(volumeNode, event, self._scheduleUpdate)
+
+    def _observeViews(self, observe):
+        """Follow the slice views, whose field of view says what is super-resolved."""
+        nodes = viewNodes() if observe else []
+        if nodes != self._observedViews:
+            self._viewObserver.removeObservers()
+            self._observedViews = nodes
+            for node in nodes:
+                self._viewObserver.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
 
     def _updatePreview(self):
         if not self.parent.isEntered or self._installing:
@@ -573,13 +589,18 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         forgetUnknownChoices(node)
         return NExpRSlicerParameterNode(node)
 
-    def volumeFacts(self, volumeNode):
+    def volumeFacts(self, volumeNode, region=Region.WHOLE):
         """What the panel needs to know of the input volume."""
         problem = volumeProblem(volumeNode)
         if not problem and looksLikeLabels(volumeNode):
             problem = _("{name} looks like a label map: resample it with nearest neighbor instead.").format(
                 name=volumeNode.GetName()
             )
+        box = None
+        try:
+            box = None if problem else self.box(volumeNode, region)
+        except ValueError as error:
+            problem = str(error)
         if problem:
             return VolumeFacts(problem)
         sequence = sequenceOf(volumeNode)
@@ -592,7 +613,23 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             modalityOf(volumeNode),
             headerFacts(volumeNode).get("SliceThickness"),
             acquisitionOf(volumeNode),
+            box,
         )
+
+    def box(self, inputVolume, region):
+        """Voxels of the input volume to super-resolve; None for all.
+
+        :raises ValueError: if there are none, with what to do instead.
+        """
+        if region == Region.WHOLE:
+            return None
+        matrix = ijkToWorld(inputVolume)
+        toIJK = np.linalg.inv(matrix)
+        views = [
+            (acrossOf(sliceNode, matrix), toIJK @ xyToWorld(sliceNode), viewSize(sliceNode))
+            for sliceNode, _compositeNode in viewsOf([inputVolume, *resultsOf(inputVolume)])
+        ]
+        return visibleBox(inputVolume.GetImageData().GetDimensions(), views)
 
     def settings(self, parameterNode):
         """What the user chose for the input volume."""
@@ -777,8 +814,6 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
 
     def _volume(self):
         """A smooth axial volume of 32 x 24 x 3 voxels."""
-        import numpy as np
-
         k, j, i = np.mgrid[:3, :24, :32]
         pixels = (500 + 200 * np.sin(0.4 * i + 0.1 * k) * np.cos(0.3 * j)).astype(np.int16)
         return slicer.util.addVolumeFromArray(pixels, np.diag([-1.0, -1.0, 4.0, 1.0]), "Input")

@@ -17,8 +17,13 @@ def rememberInput(result: slicer.vtkMRMLScalarVolumeNode, inputVolume: slicer.vt
 
 def resultOf(inputVolume: slicer.vtkMRMLScalarVolumeNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
     """The newest result of a volume in the scene."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if inputVolume is not None else []
-    return next((node for node in reversed(nodes) if node.GetNodeReference(_INPUT) is inputVolume), None)
+    return next(reversed(resultsOf(inputVolume)), None) if inputVolume is not None else None
+
+
+def resultsOf(inputVolume: slicer.vtkMRMLScalarVolumeNode) -> list[slicer.vtkMRMLScalarVolumeNode]:
+    """All results of a volume in the scene, the oldest first."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return [node for node in nodes if node.GetNodeReference(_INPUT) is inputVolume]
 
 
 class SideBySide:

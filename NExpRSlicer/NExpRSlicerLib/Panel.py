@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from NExpRLib.memory import memory_needed, readable_bytes
 from NExpRLib.volumes.acquisition import Acquisition
+from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.geometry import Geometry, slice_axis
 from NExpRLib.volumes.plan import Plan, plane_axes
 
@@ -24,6 +25,7 @@ from .Parameters import (
     TargetMode,
     settingsFromParameterNode,
 )
+from .RegionPlan import RegionPlan, planned
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class VolumeFacts:
     :ivar modality: DICOM's code, empty if nothing tells.
     :ivar thickness: of its slices in mm, None if no header tells.
     :ivar acquisition: what the scanner measured, None if it is not recognized (yet).
+    :ivar box: voxels to super-resolve, None for all.
     """
 
     problem: str = ""
@@ -46,6 +49,7 @@ class VolumeFacts:
     modality: str = ""
     thickness: float | None = None
     acquisition: Acquisition | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,11 @@ def panelState(
     try:
         sizes = settings.measuredSizes(volume.geometry, acquisition)
         texts = _measuredTexts(volume, sizes, settings)
-        plan = settings.plan(volume.geometry, acquisition)
+        regionPlan = planned(settings, volume.geometry, acquisition, volume.box)
     except ValueError as error:
         return PanelState(problem=str(error), warning=str(error), **texts)
-    sizeText, memory = _sizeText(plan, volume, sizes, models.secondsPerPixel(settings) if models else None)
+    plan = regionPlan.result
+    sizeText, memory = _sizeText(regionPlan, volume, models.secondsPerPixel(settings) if models else None)
     problem = _targetProblem(parameterNode, plan) or problem
     warnings = [problem] if problem else []
     shares = (sizes[axis] / volume.geometry.size[axis] for axis in plan.plane_axes)
@@ -212,15 +217,14 @@ def _measuredTexts(volume: VolumeFacts, sizes: tuple[int, ...], settings: Settin
     return texts
 
 
-def _sizeText(
-    plan: Plan, volume: VolumeFacts, sizes: tuple[int, ...], secondsPerPixel: float | None
-) -> tuple[str, int]:
-    memory = memory_needed(plan, volume.voxelType, volume.frames)
+def _sizeText(regionPlan: RegionPlan, volume: VolumeFacts, secondsPerPixel: float | None) -> tuple[str, int]:
+    memory = memory_needed(regionPlan.run, volume.voxelType, volume.frames)
+    plan, inputSize = regionPlan.result, volume.box.size if volume.box else volume.geometry.size
     rows, columns = plan.plane_axes
     count = plan.geometry.size[plan.slice_axis]
     costs = _("{memory} of memory").format(memory=readable_bytes(memory))
     if secondsPerPixel is not None and plan.through is None:
-        seconds = secondsPerPixel * math.prod(sizes) * volume.frames
+        seconds = secondsPerPixel * math.prod(regionPlan.measured) * volume.frames
         costs += ", " + _("about {time}").format(time=_timeText(seconds))
     size, spacing = plan.geometry.size, plan.geometry.spacing
     text = _(
@@ -233,8 +237,8 @@ def _sizeText(
         x=spacing[columns],
         y=spacing[rows],
         costs=costs,
-        inputWidth=volume.geometry.size[columns],
-        inputHeight=volume.geometry.size[rows],
+        inputWidth=inputSize[columns],
+        inputHeight=inputSize[rows],
         inputX=volume.geometry.spacing[columns],
         inputY=volume.geometry.spacing[rows],
     )

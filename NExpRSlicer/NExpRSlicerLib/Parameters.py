@@ -66,6 +66,15 @@ class MeasuredMode(enum.Enum):
         return labels[self]
 
 
+class Region(enum.Enum):
+    WHOLE = "whole volume"
+    VISIBLE = "visible part"
+
+    def label(self) -> str:
+        labels = {Region.WHOLE: _("Whole volume"), Region.VISIBLE: _("What the slice views show")}
+        return labels[self]
+
+
 class Device(enum.Enum):
     AUTO = "auto"
     CUDA = "cuda"
@@ -99,6 +108,7 @@ class NExpRSlicerParameterNode:
     plane - The plane that is refined; the direction across it is left as it is.
     measuredMode - Which pixels the network sees, where the scanner stored more than it measured.
     measuredWidth, measuredHeight - Size of these in mm, if measuredMode is SIZE; 0 for the stored one.
+    region - The part of the volume that is super-resolved.
     device - Where slices are encoded.
     dataConsistency - Keep the measured spatial frequencies of each slice exactly.
     livePreview - Show the current slice super-resolved in its slice view.
@@ -119,6 +129,7 @@ class NExpRSlicerParameterNode:
     measuredMode: MeasuredMode = MeasuredMode.AUTO
     measuredWidth: Annotated[float, WithinRange(0, 20)] = 0
     measuredHeight: Annotated[float, WithinRange(0, 20)] = 0
+    region: Region = Region.WHOLE
     device: Device = Device.AUTO
     dataConsistency: bool = False
     livePreview: bool = False
@@ -135,6 +146,7 @@ def forgetUnknownChoices(node) -> None:
         "targetMode": TargetMode,
         "plane": Plane,
         "measuredMode": MeasuredMode,
+        "region": Region,
         "device": Device,
     }.items():
         if node.HasParameter(name) and node.GetParameter(name) not in choices.__members__:
