@@ -12,6 +12,7 @@ from ..function.samples import Samples
 from ..intensity import to_dtype
 from ..model_card import check_noise_reduction, is_of_stacks
 from .checks import check_memory, check_thickness, check_values
+from .geometry import Geometry
 from .in_plane import refine_slices
 from .measured_grid import MeasuredGrid
 from .noise import noise_of
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
 
 # With slices whose thickness is not known. Orthogonal stacks of one patient agree best at about this.
 _CONSISTENCY_OF_A_GUESS = 0.5
+
+
+def stack_options(geometry: Geometry, plan: Plan, grid: MeasuredGrid, thickness: float | None) -> dict[str, float]:
+    """What :func:`~.through_plane.through_plane` is told of the slices of a volume.
+
+    :param geometry: of the input.
+    :param grid: what was measured of its slices.
+    :param thickness: of the slices in mm, or ``None`` where it is not known: slices are then taken to touch each other.
+    """
+    between_slices = geometry.spacing[plan.slice_axis or 0]
+    pixels = [geometry.spacing[axis] * of.step for axis, of in zip(plan.plane_axes, grid.samples)]
+    return {
+        "pixel": min(pixels) / between_slices,
+        "thickness": (thickness or between_slices) / between_slices,
+        "consistency": 1.0 if thickness else _CONSISTENCY_OF_A_GUESS,
+    }
 
 
 class Upsampling:
@@ -141,18 +158,8 @@ class Upsampling:
 
     def _through_plane(self, slices, along, model, progress):
         """Slices at samples along the slice axis, float32."""
-        spacing = self._volume.geometry.spacing
-        between_slices = spacing[self.plan.slice_axis or 0]
-        pixels = [spacing[axis] * of.step for axis, of in zip(self.plan.plane_axes, self._grid.samples)]
-        return through_plane(
-            slices,
-            along.positions(),
-            model,
-            pixel=min(pixels) / between_slices,
-            thickness=(self._thickness or between_slices) / between_slices,
-            consistency=1.0 if self._thickness else _CONSISTENCY_OF_A_GUESS,
-            progress=progress,
-        )
+        options = stack_options(self._volume.geometry, self.plan, self._grid, self._thickness)
+        return through_plane(slices, along.positions(), model, **options, progress=progress)
 
     def _denoised(self, slices, model, noise, progress):
         """Slices at their own pixels without the noise, float32."""

@@ -18,6 +18,7 @@ from NExpRLib.volumes.volume import Volume
 from .Models import ModelCache, checkedBetweenLayers, recognizes
 from .Parameters import Settings
 from .RegionPlan import RegionPlan, planned
+from .RunTime import noteRun
 from .Worker import Cancelled, Worker
 
 if TYPE_CHECKING:
@@ -91,7 +92,6 @@ class UpsamplingJob:
         if self.plans[0].run.through is not None:
             slicesModel = self._models.getForSlices(self._settings)
             self.slicesCard = slicesModel.card
-        pixels = sum(math.prod(plan.measured) for plan in self.plans)
         total = sum(math.prod(plan.run.geometry.size) for plan in self.plans)
         done = 0.0
         first = None
@@ -109,8 +109,7 @@ class UpsamplingJob:
             elif self.fraction > first[1]:
                 seconds = (now - first[0]) / (self.fraction - first[1])
                 self.remainingSeconds = seconds * (1 - self.fraction)
-                if slicesModel is None:
-                    self._models.noteSpeed(self._settings, pixels, seconds)
+                noteRun(self._models, self._settings, self.plans, seconds)
             self._checkCancelled()
             if progress is not None:
                 progress(self.fraction, self.remainingSeconds)

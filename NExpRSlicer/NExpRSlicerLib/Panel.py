@@ -26,6 +26,7 @@ from .Parameters import (
     settingsFromParameterNode,
 )
 from .RegionPlan import RegionPlan, planned
+from .RunTime import runTime
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def panelState(
     except ValueError as error:
         return PanelState(problem=str(error), warning=str(error), **texts)
     plan = regionPlan.result
-    sizeText, memory = _sizeText(regionPlan, volume, models.secondsPerPixel(settings) if models else None)
+    seconds = runTime(models, settings, regionPlan) if models and not problem else None
+    sizeText, memory = _sizeText(regionPlan, volume, seconds)
     problem = _targetProblem(parameterNode, plan) or problem
     warnings = [problem] if problem else []
     shares = (sizes[axis] / volume.geometry.size[axis] for axis in plan.plane_axes)
@@ -217,15 +219,14 @@ def _measuredTexts(volume: VolumeFacts, sizes: tuple[int, ...], settings: Settin
     return texts
 
 
-def _sizeText(regionPlan: RegionPlan, volume: VolumeFacts, secondsPerPixel: float | None) -> tuple[str, int]:
+def _sizeText(regionPlan: RegionPlan, volume: VolumeFacts, seconds: float | None) -> tuple[str, int]:
     memory = memory_needed(regionPlan.run, volume.voxelType, volume.frames)
     plan, inputSize = regionPlan.result, volume.box.size if volume.box else volume.geometry.size
     rows, columns = plan.plane_axes
     count = plan.geometry.size[plan.slice_axis]
     costs = _("{memory} of memory").format(memory=readable_bytes(memory))
-    if secondsPerPixel is not None and plan.through is None:
-        seconds = secondsPerPixel * math.prod(regionPlan.measured) * volume.frames
-        costs += ", " + _("about {time}").format(time=_timeText(seconds))
+    if seconds is not None:
+        costs += ", " + _("about {time}").format(time=_timeText(seconds * volume.frames))
     size, spacing = plan.geometry.size, plan.geometry.spacing
     text = _(
         "{slices} of {width} x {height} pixels, {x:.3g} x {y:.3g} mm, {costs} "

@@ -45,16 +45,20 @@ def _sliceView(layoutName: str):
 
 
 def viewOf(
-    volumeNode: slicer.vtkMRMLVolumeNode, ijkToWorld: np.ndarray, sliceAxis: int
+    volumeNode: slicer.vtkMRMLVolumeNode, ijkToWorld: np.ndarray, sliceAxis: int, closestAxis: bool = False
 ) -> tuple[slicer.vtkMRMLSliceNode, slicer.vtkMRMLSliceCompositeNode] | None:
     """The slice node whose view is closest to the plane, among those that show the volume in the background.
 
     :param ijkToWorld: 4x4 array of the volume.
     :param sliceAxis: volume axis across the plane that is refined.
+    :param closestAxis: only views to which no other plane of the volume is closer.
     :return: (slice node, slice composite node), or None if no view shows the volume.
     """
     normal = np.cross(*np.delete(ijkToWorld[:3, :3], sliceAxis, axis=1).T)
-    return max(viewsOf([volumeNode]), key=lambda view: abs(normal @ _normal(view[0])), default=None)
+    views = viewsOf([volumeNode])
+    if closestAxis:
+        views = [view for view in views if acrossOf(view[0], ijkToWorld) == sliceAxis]
+    return max(views, key=lambda view: abs(normal @ _normal(view[0])), default=None)
 
 
 def acrossOf(sliceNode: slicer.vtkMRMLSliceNode, ijkToWorld: np.ndarray) -> int:

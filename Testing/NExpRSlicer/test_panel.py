@@ -72,6 +72,29 @@ def test_time_is_estimated_from_slices_that_were_encoded(parameters, volume):
     assert "about" not in said(), "it may be much faster"
 
 
+def test_time_of_an_isotropic_volume_is_that_of_both_networks(parameters, monkeypatch):
+    monkeypatch.setattr("NExpRSlicerLib.Models.slices_model_for", lambda card: "mri-slices")
+    volume = VolumeFacts("", Geometry((200, 100, 30), (0.8, 0.8, 4.0), (0, 0, 0), np.eye(3)), np.dtype("int16"))
+    parameters.targetMode = TargetMode.ISOTROPIC
+    models = ModelCache()
+    settings = settingsFromParameterNode(parameters, volume.geometry, "")
+
+    def said():
+        return panelState(parameters, volume, None, models).sizeText
+
+    for _ in range(3):
+        models.noteSpeed(settings, 100 * 100, 0.5)
+    assert "150 slices" in said()
+    assert "about" not in said(), "the network for slices is not timed"
+    for _ in range(3):
+        models.noteSpeed(replace(settings, model="mri-slices"), 30 * 100, 0.15)
+    # Two families of planes through 30 slices of 200 x 100 pixels, 50 us for each pixel.
+    assert "of memory, about 60 s (input" in said()
+    parameters.isotropicSpacing = 0.4
+    # Beside these, 300 slices are drawn at half the spacing.
+    assert "of memory, about 6 min (input" in said()
+
+
 def test_single_slice_is_one(parameters):
     geometry = Geometry((200, 100, 1), (0.5, 0.8, 4.0), (0, 0, 0), np.eye(3))
     state = panelState(parameters, VolumeFacts("", geometry, np.dtype("int16")), None)
