@@ -32,7 +32,7 @@ from .PreviewGrid import (
     visibleGrid,
     wholeSliceGrid,
 )
-from .PreviewNode import DETAIL_CLEAR, PreviewNode
+from .PreviewNode import DETAIL_CLEAR, DETAIL_WINDOW, DETAIL_WINDOW_THROUGH, PreviewNode
 from .SliceEncoder import EncodedSlice, Seen, SliceContent, SliceEncoder, VolumeRange, encodeSlice
 from .SliceViews import CornerText, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
 from .Volumes import geometryOf, ijkToWorld, modalityOf, volumeOf, volumeProblem
@@ -145,8 +145,8 @@ class LivePreview(VTKObservationMixin):
         if texts:  # One view of the two is enough.
             for pane in self._panes:
                 pane.remedy = None if pane.remedy == Remedy.SHOW_INPUT else pane.remedy
-        if self.shown and len(planes) > 1:
-            texts.append(_("Apply takes the mean of the planes along rows and along columns."))
+        if self.shown and not self.showInput:
+            texts += _remarks(parameterNode, self._panes, len(planes) > 1)
         return " ".join(dict.fromkeys(texts or missing))
 
     def _source(
@@ -271,12 +271,11 @@ class _Pane:
             self._corner.show(sliceNode.GetLayoutName(), _("NExpR: input"))
             return _("The input is shown, to compare.")
         self._draw(key, encoded, grid, compositeNode, parameterNode, source.settings.dataConsistency)
-        self.node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom)
+        detailWindow = DETAIL_WINDOW_THROUGH if oneOfSeveral else DETAIL_WINDOW
+        self.node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom, detailWindow)
         shown = _("NExpR: inferred detail") if parameterNode.inferredDetail else _("NExpR: preview")
         self._corner.show(sliceNode.GetLayoutName(), shown)
-        text = _describe(grid, index, sizes[plane.across], parameterNode, self.node.displayNode.GetWindow())
-        if oneOfSeveral:
-            text = _("{view} view: {text}").format(view=sliceNode.GetLayoutName(), text=text)
+        text = _describe(grid, index, sizes[plane.across], sliceNode.GetLayoutName() if oneOfSeveral else "")
         beside = abs(slicePosition(xyToIJK, viewSize(sliceNode), plane.across) - index)
         if beside > _BESIDE and not oneOfSeveral:
             self.remedy = Remedy.GO_TO_SLICE
@@ -396,19 +395,33 @@ def _checkSize(shape: tuple[int, int]) -> None:
         )
 
 
-def _describe(
-    grid: PreviewGrid, index: int, slices: int, parameterNode: NExpRSlicerParameterNode, window: float
-) -> str:
+def _describe(grid: PreviewGrid, index: int, slices: int, viewName: str) -> str:
+    """
+    :param viewName: of the view of one of several planes.
+    """
     height, width = grid.rows.count, grid.columns.count
     if grid.transposed:
         height, width = width, height
-    text = _("Slice {number} of {slices} with {width} x {height} pixels.").format(
-        number=index + 1, slices=slices, width=width, height=height
-    )
+    text = _("Slice {number} of {slices} with {width} x {height} pixels.")
+    if viewName:
+        text = _("{view}: plane {number} of {slices} with {width} x {height} pixels.")
+    return text.format(view=viewName, number=index + 1, slices=slices, width=width, height=height)
+
+
+def _remarks(parameterNode: NExpRSlicerParameterNode, panes: list[_Pane], ofPlanes: bool) -> list[str]:
+    """
+    :param ofPlanes: through the slices.
+    """
+    remarks = []
+    if ofPlanes:
+        remarks.append(_("Apply takes the mean of the planes along rows and along columns."))
     if parameterNode.inferredDetail:
-        text += " " + _(
-            "Full blue: {value:.3g} or more darker than measured, full orange: brighter; clear below {least:.2g}."
-        ).format(value=window / 2, least=DETAIL_CLEAR * window / 2)
-    if parameterNode.liveZoom and parameterNode.dataConsistency:
-        text += " " + _("Live zoom is shown without data consistency.")
-    return text
+        window = next(pane.node.displayNode.GetWindow() for pane in panes if pane.shown)
+        remarks.append(
+            _(
+                "Full blue: {value:.3g} or more darker than measured, full orange: brighter; clear below {least:.2g}."
+            ).format(value=window / 2, least=DETAIL_CLEAR * window / 2)
+        )
+    if parameterNode.liveZoom and parameterNode.dataConsistency and not ofPlanes:
+        remarks.append(_("Live zoom is shown without data consistency."))
+    return remarks

@@ -230,7 +230,7 @@ def _sizeText(regionPlan: RegionPlan, volume: VolumeFacts, seconds: float | None
     size, spacing = plan.geometry.size, plan.geometry.spacing
     text = _(
         "{slices} of {width} x {height} pixels, {x:.3g} x {y:.3g} mm, {costs} "
-        "(input: {inputWidth} x {inputHeight} pixels, {inputX:.3g} x {inputY:.3g} mm)"
+        "(input: {inputWidth} x {inputHeight}, {inputX:.3g} x {inputY:.3g} mm)"
     ).format(
         slices=_("1 slice") if count == 1 else _("{count} slices").format(count=count),
         width=size[columns],

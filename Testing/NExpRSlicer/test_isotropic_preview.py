@@ -105,8 +105,8 @@ def test_where_both_planes_cross_their_mean_is_what_apply_computes(thick, slices
 
 def test_a_finer_target_is_drawn_without_encoding(thick, monkeypatch):
     thick.settle()
-    assert "Yellow view: Slice 12 of 24 with 20 x 23 pixels." in thick.preview.text
-    assert "Green view: Slice 9 of 20 with 24 x 23 pixels." in thick.preview.text
+    assert "Yellow: plane 12 of 24 with 20 x 23 pixels." in thick.preview.text
+    assert "Green: plane 9 of 20 with 24 x 23 pixels." in thick.preview.text
     assert thick.preview.text.endswith("mean of the planes along rows and along columns.")
     monkeypatch.setattr(thick.worker, "submit", None)
     thick.parameters.isotropicSpacing = 0.5
@@ -122,7 +122,7 @@ def test_other_planes_and_other_targets(thick, scene):
     thick.settle()
     thick.views["Yellow"][0].SetSliceOffset(thick.views["Yellow"][0].GetSliceOffset() - 0.9)
     thick.settle()
-    assert "Yellow view: Slice 13 of 24" in thick.preview.text
+    assert "Yellow: plane 13 of 24" in thick.preview.text
     thick.parameters.targetMode = TargetMode.SCALE
     thick.settle()
     assert list(previews()) == ["Red"]

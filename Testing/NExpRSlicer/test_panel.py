@@ -52,7 +52,7 @@ def test_size_spacing_and_memory_of_the_result(parameters, volume):
     state = panelState(parameters, volume, None)
     # 400 x 200 x 30 voxels of 2 bytes, twice, and 650 bytes for each of the 200 x 100 pixels that are encoded
     assert state.sizeText.startswith("30 slices of 400 x 200 pixels, 0.25 x 0.4 mm, 22.6 MB of memory")
-    assert "input: 200 x 100 pixels, 0.5 x 0.8 mm" in state.sizeText
+    assert "input: 200 x 100, 0.5 x 0.8 mm" in state.sizeText
     assert (state.problem, state.warning) == ("", "")
 
 
