@@ -403,6 +403,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.measuredLabel.setVisible(bool(state.measuredText))
         self.ui.isotropicSpacingSpinBox.specialValueText = state.isotropicText
         self.ui.thicknessSpinBox.specialValueText = state.thicknessText
+        for widget in (self.ui.noiseReductionLabel, self.ui.noiseReductionSliderWidget):
+            widget.enabled = state.canReduceNoise
         self.ui.dataConsistencyCheckBox.enabled = self._parameterNode.targetMode != TargetMode.ISOTROPIC
         self._recognize()
         self.ui.sizeLabel.text = state.sizeText
@@ -652,6 +654,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         thickness=None,
         measured="auto",
         slicesModel="auto",
+        noiseReduction=0.0,
     ):
         """
         Super-resolve a volume in its acquisition plane, or along all axes. Can be used without GUI widget.
@@ -672,6 +675,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         :param measured: pixels that were measured, where the scanner stored more: auto (recognized, for models trained
             on k-space), stored, or (rows, columns) in mm.
         :param slicesModel: for isotropic: auto (that of the modality of the model), or a name or a folder.
+        :param noiseReduction: share of the noise to remove, from 0 to 1, by models that can.
         :return: the output volume node, or None if the input was removed during the run.
         :raises ValueError: for a volume or a target that cannot be super-resolved, with what to do instead.
         :raises DependencyError: if PyTorch is missing, with how to get it.
@@ -691,6 +695,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             thickness,
             measured,
             str(slicesModel),
+            noiseReduction,
         )
         if not volumeProblem(inputVolume) and recognizes(settings):
             recognize(inputVolume)

@@ -130,6 +130,7 @@ class UpsamplingJob:
                         measured=plan.measured,
                         data_consistency=self._settings.dataConsistency,
                         thickness=self._settings.thickness,
+                        noise_reduction=self._settings.noiseReduction,
                     )
                     step = partial(onStep, share)
                     ofParts.append(upsampling.run(model, step, slices_model=slicesModel, batch_size=1))

@@ -15,8 +15,10 @@ from slicer.util import VTKObservationMixin
 
 from NExpRLib.memory import WORKING_BYTES_PER_PIXEL, available_memory, is_out_of_memory
 from NExpRLib.volumes.measured_grid import MeasuredGrid
+from NExpRLib.volumes.noise import noise_of
 from NExpRLib.volumes.plan import Plan
 from NExpRLib.volumes.run import stack_options
+from NExpRLib.volumes.volume import Volume
 
 from .Acquisitions import acquisitionOf, headerFacts, recognizing
 from .Models import ModelCache, cardOf, cardOfSlices, modelKey, recognizes
@@ -146,7 +148,7 @@ class LivePreview(VTKObservationMixin):
             for pane in self._panes:
                 pane.remedy = None if pane.remedy == Remedy.SHOW_INPUT else pane.remedy
         if self.shown and not self.showInput:
-            texts += _remarks(parameterNode, self._panes, len(planes) > 1)
+            texts += _remarks(parameterNode, settings, self._panes, len(planes) > 1)
         return " ".join(dict.fromkeys(texts or missing))
 
     def _source(
@@ -160,7 +162,7 @@ class LivePreview(VTKObservationMixin):
             plan.slice_axis,
             settings.measured,
             inputVolume.GetSpacing(),
-            (plan.through is not None, settings.thickness),
+            (plan.through is not None, settings.thickness, settings.noiseReduction > 0),
         )
         if self._range[0] != key:
             facts, measuring = headerFacts(inputVolume), _measuring(inputVolume, settings, plan)
@@ -270,7 +272,7 @@ class _Pane:
             self._hide()
             self._corner.show(sliceNode.GetLayoutName(), _("NExpR: input"))
             return _("The input is shown, to compare.")
-        self._draw(key, encoded, grid, compositeNode, parameterNode, source.settings.dataConsistency)
+        self._draw(key, encoded, grid, compositeNode, parameterNode, source.settings)
         detailWindow = DETAIL_WINDOW_THROUGH if oneOfSeveral else DETAIL_WINDOW
         self.node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom, detailWindow)
         shown = _("NExpR: inferred detail") if parameterNode.inferredDetail else _("NExpR: preview")
@@ -334,13 +336,14 @@ class _Pane:
         grid: PreviewGrid,
         compositeNode: slicer.vtkMRMLSliceCompositeNode,
         parameterNode: NExpRSlicerParameterNode,
-        dataConsistency: bool,
+        settings: Settings,
     ) -> None:
-        consistent = dataConsistency and not parameterNode.liveZoom
-        pixelsOf = (key, replace(grid, ijkToWorld=()), consistent, parameterNode.inferredDetail)
+        consistent = settings.dataConsistency and not parameterNode.liveZoom
+        options = (consistent, parameterNode.inferredDetail, settings.noiseReduction)
+        pixelsOf = (key, replace(grid, ijkToWorld=()), *options)
         drawn = (pixelsOf, compositeNode.GetID(), grid.ijkToWorld)
         if drawn[:2] != self._drawn[:2] or not self.node.isShownIn(compositeNode):
-            pixels = encoded.draw(grid, consistent, parameterNode.inferredDetail)
+            pixels = encoded.draw(grid, *options)
             self.node.show(compositeNode, pixels, grid.ijkToWorld)
         elif drawn != self._drawn:
             self.node.move(grid.ijkToWorld)
@@ -353,23 +356,25 @@ class _Pane:
 
 def _measuring(
     inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, plan: Plan
-) -> Callable[[ShownPlane], Seen]:
-    """A function for the worker thread: how the network sees planes."""
-    volume = volumeOf(inputVolume)
+) -> Callable[[Volume], dict[int, Seen]]:
+    """A function for the worker thread: how the network sees planes of the volume."""
+    planes, axes = shownPlanes(plan), plan.plane_axes
     recognized = recognizing(inputVolume) if recognizes(settings) else None
 
-    def seen(plane: ShownPlane) -> Seen:
+    def seen(volume: Volume) -> dict[int, Seen]:
         acquisition = recognized() if recognized else None
         sizes = settings.measuredSizes(volume.geometry, acquisition)
-        axes = plan.plane_axes
-        grid = MeasuredGrid.of(volume.slices(plan.slice_axis), (sizes[axes[0]], sizes[axes[1]]))
+        slices = volume.slices(plan.slice_axis)
+        grid = MeasuredGrid.of(slices, (sizes[axes[0]], sizes[axes[1]]))
         if plan.through is None:
-            return Seen(grid)
-        along, count = axes.index(plane.column), volume.geometry.size[plane.row]
-        ofPlanes = MeasuredGrid(
-            (count, grid.stored[along]), (count, grid.measured[along]), (True, grid.continues[along]), grid.margin
-        )
-        return Seen(ofPlanes, stack_options(volume.geometry, plan, grid, settings.thickness))
+            return {plan.slice_axis: Seen(grid, noise=noise_of(slices, grid)[0] if settings.noiseReduction else None)}
+        stack, ofPlanes = stack_options(volume.geometry, plan, grid, settings.thickness), {}
+        for plane in planes:
+            along = axes.index(plane.column)
+            stored, measured = ((len(slices), size[along]) for size in (grid.stored, grid.measured))
+            ofPlane = MeasuredGrid(stored, measured, (True, grid.continues[along]), grid.margin)
+            ofPlanes[plane.across] = Seen(ofPlane, stack)
+        return ofPlanes
 
     return seen
 
@@ -408,7 +413,9 @@ def _describe(grid: PreviewGrid, index: int, slices: int, viewName: str) -> str:
     return text.format(view=viewName, number=index + 1, slices=slices, width=width, height=height)
 
 
-def _remarks(parameterNode: NExpRSlicerParameterNode, panes: list[_Pane], ofPlanes: bool) -> list[str]:
+def _remarks(
+    parameterNode: NExpRSlicerParameterNode, settings: Settings, panes: list[_Pane], ofPlanes: bool
+) -> list[str]:
     """
     :param ofPlanes: through the slices.
     """
@@ -422,6 +429,8 @@ def _remarks(parameterNode: NExpRSlicerParameterNode, panes: list[_Pane], ofPlan
                 "Full blue: {value:.3g} or more darker than measured, full orange: brighter; clear below {least:.2g}."
             ).format(value=window / 2, least=DETAIL_CLEAR * window / 2)
         )
-    if parameterNode.liveZoom and parameterNode.dataConsistency and not ofPlanes:
+    if ofPlanes and settings.noiseReduction:
+        remarks.append(_("The preview of planes keeps the noise."))
+    if parameterNode.liveZoom and settings.dataConsistency:
         remarks.append(_("Live zoom is shown without data consistency."))
     return remarks

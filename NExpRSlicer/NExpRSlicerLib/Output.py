@@ -89,6 +89,7 @@ def recordProvenance(
         "Plane": settings.plane,
         "Scale": " x ".join(f"{scale:.6g}" for scale in plan.scale),
         "DataConsistency": str(settings.dataConsistency).lower(),
+        "NoiseReduction": f"{settings.noiseReduction:.6g}",
         "MeasuredPixels": f"{measured[columns]:.6g} x {measured[rows]:.6g} mm",
     }
     if box is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from NExpRLib.memory import memory_needed, readable_bytes
+from NExpRLib.model_card import reduces_noise
 from NExpRLib.volumes.acquisition import Acquisition
 from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.geometry import Geometry, slice_axis
@@ -61,6 +62,7 @@ class PanelState:
     :ivar isotropicText, thicknessText: what stands in these fields before the user writes anything.
     :ivar sizeText: size, spacing and memory of the result.
     :ivar warning: what the user should know before running.
+    :ivar canReduceNoise: whether the model can.
     """
 
     problem: str = ""
@@ -69,6 +71,7 @@ class PanelState:
     measuredText: str = ""
     isotropicText: str = ""
     thicknessText: str = ""
+    canReduceNoise: bool = False
 
 
 def panelState(
@@ -95,19 +98,21 @@ def panelState(
         acquisition = acquisition if recognizes(settings) else None
         if settings.isotropic:
             slicesSettings(settings)
+        if settings.noiseReduction and settings.dataConsistency:
+            problem = _("Measured frequencies hold the noise: keep either these, or a noise reduction of 0.")
     except ValueError as error:
         problem = str(error)
-    texts = {}
+    texts = {"canReduceNoise": card is not None and reduces_noise(card)}
     try:
         sizes = settings.measuredSizes(volume.geometry, acquisition)
-        texts = _measuredTexts(volume, sizes, settings)
+        texts |= _measuredTexts(volume, sizes, settings)
         regionPlan = planned(settings, volume.geometry, acquisition, volume.box)
     except ValueError as error:
         return PanelState(problem=str(error), warning=str(error), **texts)
     plan = regionPlan.result
     seconds = runTime(models, settings, regionPlan) if models and not problem else None
     sizeText, memory = _sizeText(regionPlan, volume, seconds)
-    problem = _targetProblem(parameterNode, plan) or problem
+    problem = _targetProblem(parameterNode, plan, settings) or problem
     warnings = [problem] if problem else []
     shares = (sizes[axis] / volume.geometry.size[axis] for axis in plan.plane_axes)
     if card is not None and max(n / m for n, m in zip(plan.scale, shares)) > card["scales"][1] + 0.05:
@@ -187,10 +192,11 @@ def _timeText(seconds: float) -> str:
     return _("{seconds} s").format(seconds=max(1, round(seconds)))
 
 
-def _targetProblem(parameterNode: NExpRSlicerParameterNode, plan: Plan) -> str:
+def _targetProblem(parameterNode: NExpRSlicerParameterNode, plan: Plan, settings: Settings) -> str:
     if parameterNode.outputVolume is not None and parameterNode.outputVolume is parameterNode.inputVolume:
         return _("The output volume is the input volume: select another one, or none for a new volume.")
-    if plan.through is None and all(abs(scale - 1) < 1e-9 for scale in plan.scale):
+    asItIs = plan.through is None and not settings.noiseReduction
+    if asItIs and all(abs(scale - 1) < 1e-9 for scale in plan.scale):
         return _("The result would have the pixels of the input: choose a finer target.")
     return ""
 

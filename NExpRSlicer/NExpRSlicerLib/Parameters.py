@@ -9,7 +9,7 @@ from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from NExpRLib.model_card import model_cards, model_names
+from NExpRLib.model_card import model_cards, model_names, read_card, reduces_noise
 from NExpRLib.volumes.acquisition import Acquisition, measured_sizes
 from NExpRLib.volumes.checks import check_thickness
 from NExpRLib.volumes.geometry import Geometry, slice_axis
@@ -106,6 +106,7 @@ class NExpRSlicerParameterNode:
     isotropicSpacing - Side of the voxels in mm, if targetMode is ISOTROPIC; 0 for the finest measured pixel.
     thickness - Of the slices in mm, if targetMode is ISOTROPIC; 0 for that of the header, or the slice spacing.
     plane - The plane that is refined; the direction across it is left as it is.
+    noiseReduction - Share of the noise to remove, in percent; of no effect with models that cannot.
     measuredMode - Which pixels the network sees, where the scanner stored more than it measured.
     measuredWidth, measuredHeight - Size of these in mm, if measuredMode is SIZE; 0 for the stored one.
     region - The part of the volume that is super-resolved.
@@ -126,6 +127,7 @@ class NExpRSlicerParameterNode:
     isotropicSpacing: Annotated[float, WithinRange(0, 10)] = 0
     thickness: Annotated[float, WithinRange(0, 30)] = 0
     plane: Plane = Plane.AUTO
+    noiseReduction: Annotated[float, WithinRange(0, 100)] = 0
     measuredMode: MeasuredMode = MeasuredMode.AUTO
     measuredWidth: Annotated[float, WithinRange(0, 20)] = 0
     measuredHeight: Annotated[float, WithinRange(0, 20)] = 0
@@ -172,6 +174,7 @@ class Settings:
     :ivar thickness: of the slices in mm, or None where the header does not tell either.
     :ivar measured: auto (recognized), stored, or (rows, columns) in mm of the pixels that the network sees.
     :ivar slicesModel: auto (that of the modality of the model), or a model for stacks of slices.
+    :ivar noiseReduction: share of the noise to remove, from 0 to 1.
     """
 
     scale: float | None = None
@@ -184,6 +187,7 @@ class Settings:
     thickness: float | None = None
     measured: str | tuple[float, float] = "auto"
     slicesModel: str = "auto"
+    noiseReduction: float = 0.0
 
     def plan(self, geometry: Geometry, acquisition: Acquisition | None = None) -> Plan:
         """Plan for a volume, see NExpRLib.volumes.plan.plan_upsampling.
@@ -258,4 +262,14 @@ def settingsFromParameterNode(
         isotropic=isotropic,
         thickness=(parameterNode.thickness or thickness) if isotropic is not None else None,
         measured=measured,
+        noiseReduction=_noiseReduction(parameterNode, model),
     )
+
+
+def _noiseReduction(parameterNode: NExpRSlicerParameterNode, model: str) -> float:
+    """None with a model that cannot, or cannot be used at all, whose slider is disabled."""
+    try:
+        possible = parameterNode.noiseReduction > 0 and reduces_noise(read_card(model))
+    except ValueError:
+        possible = False
+    return parameterNode.noiseReduction / 100 if possible else 0.0

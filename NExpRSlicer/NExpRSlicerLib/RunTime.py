@@ -11,7 +11,7 @@ from .RegionPlan import RegionPlan
 
 def runTime(models: ModelCache, settings: Settings, plan: RegionPlan) -> float | None:
     """Seconds for one volume; None before the networks that it takes have been timed."""
-    inSlices, throughSlices = _encodedPixels(plan)
+    inSlices, throughSlices = _encodedPixels(plan, settings.noiseReduction)
     times = [models.secondsPerPixel(settings) if inSlices else 0.0]
     times.append(models.secondsPerPixel(slicesSettings(settings)) if throughSlices else 0.0)
     if None in times:
@@ -21,18 +21,22 @@ def runTime(models: ModelCache, settings: Settings, plan: RegionPlan) -> float |
 
 def noteRun(models: ModelCache, settings: Settings, plans: list[RegionPlan], seconds: float) -> None:
     """A run over volumes takes so long, where one network does all of it."""
-    inSlices, throughSlices = (sum(pixels) for pixels in zip(*(_encodedPixels(plan) for plan in plans)))
+    inSlices, throughSlices = (
+        sum(pixels) for pixels in zip(*(_encodedPixels(plan, settings.noiseReduction) for plan in plans))
+    )
     if not throughSlices:
         models.noteSpeed(settings, inSlices, seconds)
     elif not inSlices:
         models.noteSpeed(slicesSettings(settings), throughSlices, seconds)
 
 
-def _encodedPixels(plan: RegionPlan) -> tuple[int, int]:
+def _encodedPixels(plan: RegionPlan, noiseReduction: float) -> tuple[int, int]:
     """Pixels that are encoded within the slices, and in planes through them."""
     measured = math.prod(plan.measured)
+    # A share of the noise takes the function with all of it, and that with none.
+    times = 2 if 0 < noiseReduction < 1 else 1
     if plan.run.through is None:
-        return measured, 0
+        return times * measured, 0
     drawnAnew = plan.run.refines_slices or plan.measured != plan.geometry.size
-    slices = plan.run.through.count * measured // plan.measured[plan.run.slice_axis]
-    return slices if drawnAnew else 0, 2 * measured
+    slices = plan.run.through.count * measured // plan.measured[plan.run.slice_axis] if drawnAnew else 0
+    return slices + (times * measured if noiseReduction else 0), 2 * measured

@@ -17,6 +17,7 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from NExpRLib.function.explicit_image import ExplicitImage
+from NExpRLib.function.samples import Samples
 from NExpRLib.measured_slice import MeasuredSlice
 from NExpRLib.model_card import intensity_range
 from NExpRLib.volumes.explicit_plane import ExplicitPlane
@@ -41,10 +42,12 @@ class Seen:
 
     :ivar grid: that was measured of them; None as they are stored.
     :ivar stack: for planes through the slices, what is told of these, see NExpRLib.volumes.run.stack_options.
+    :ivar noise: standard deviation of the noise, where it may be removed.
     """
 
     grid: MeasuredGrid | None = None
     stack: dict[str, float] | None = None
+    noise: float | None = None
 
 
 class VolumeRange:
@@ -61,12 +64,13 @@ class VolumeRange:
         self,
         volume: Volume,
         card: dict,
-        measuring: Callable[[ShownPlane], Seen] | None = None,
+        measuring: Callable[[Volume], dict[int, Seen]] | None = None,
         facts: dict | None = None,
         across: int | None = None,
     ):
         """
-        :param measuring: called in the worker thread, once for each family of planes.
+        :param measuring: called in the worker thread with the volume, continued where there are no data; says for each
+            axis how planes across it are seen.
         :param facts: of the header, under their BIDS names.
         :param across: the axis across the slices.
         """
@@ -85,7 +89,7 @@ class VolumeRange:
                 self._look(self._volume)
             except ValueError as error:
                 self._error = error
-            self._volume = None
+            self._volume = self._measuring = None
         if self._error is not None:
             raise self._error
         return self._range
@@ -97,14 +101,11 @@ class VolumeRange:
         self.padding, self.limits = meaning.padding, meaning.limits
         (part,) = meaning.parts(self._across)
         self._range = intensity_range(self._card, part.pixels)
+        self._seen = self._measuring(part) if self._measuring else {}
 
     def seen(self, plane: ShownPlane | None) -> Seen:
-        """How the network sees planes of a family."""
-        if self._measuring is None or plane is None:
-            return Seen()
-        if plane.across not in self._seen:
-            self._seen[plane.across] = self._measuring(plane)
-        return self._seen[plane.across]
+        """How the network sees planes of a family, after get()."""
+        return self._seen[plane.across] if plane is not None and self._seen else Seen()
 
 
 @dataclass
@@ -132,6 +133,7 @@ class EncodedSlice:
     :ivar padding: value of pixels without data.
     :ivar empty: where these are, or None.
     :ivar limits: lowest and highest value of a result, or None.
+    :ivar withoutNoise: the function of the slice without its noise, or None.
     """
 
     image: ExplicitImage | ExplicitPlane
@@ -141,21 +143,32 @@ class EncodedSlice:
     padding: float | None = None
     empty: np.ndarray | None = None
     limits: tuple[float | None, float | None] = (None, None)
+    withoutNoise: ExplicitImage | None = None
+    _drawn: tuple = ()  # (rows and columns, values with noise, values without) of the last mix
 
     @property
     def nbytes(self) -> int:
-        arrays = (self.measured.pixels, self.measured.empty, self.pixels, *self.image.parts)
+        arrays = [self.measured.pixels, self.measured.empty, self.pixels, *self.image.parts]
+        if self.withoutNoise is not None:
+            arrays += self.withoutNoise.parts
         return sum(array.nbytes for array in arrays)
 
-    def draw(self, grid: PreviewGrid, dataConsistency: bool = False, inferredDetail: bool = False) -> np.ndarray:
+    def draw(
+        self,
+        grid: PreviewGrid,
+        dataConsistency: bool = False,
+        inferredDetail: bool = False,
+        noiseReduction: float = 0.0,
+    ) -> np.ndarray:
         """Pixels of a preview.
 
         :param dataConsistency: keep the measured spatial frequencies; for grids over the whole slice.
         :param inferredDetail: draw what the network added to the band-limited input.
+        :param noiseReduction: share of the noise to remove, from 0 to 1.
         :return: float32 array (rows, columns) of the preview.
         """
         rows, columns = (along.seen_from(of) for along, of in zip((grid.rows, grid.columns), self.grid.samples))
-        values = self.image.rasterize(rows=rows, columns=columns)
+        values = self._values(rows, columns, noiseReduction)
         if dataConsistency and self.grid.measured == self.grid.stored:
             values = self.measured.kept_by(values, rows, columns)
         elif dataConsistency:
@@ -170,6 +183,16 @@ class EncodedSlice:
             values[without] = 0 if inferredDetail else self.padding
         values = values.astype(np.float32, copy=False)
         return np.ascontiguousarray(values.T if grid.transposed else values)
+
+    def _values(self, rows: Samples, columns: Samples, noiseReduction: float) -> np.ndarray:
+        """Functions are linear: mixing what they give takes less time than mixing their coefficients."""
+        if not noiseReduction or self.withoutNoise is None:
+            return self.image.rasterize(rows=rows, columns=columns)
+        if not self._drawn or self._drawn[0] != (rows, columns):
+            images = (self.image, self.withoutNoise)
+            self._drawn = (rows, columns), *(image.rasterize(rows=rows, columns=columns) for image in images)
+        _where, kept, removed = self._drawn
+        return kept + np.float32(noiseReduction) * (removed - kept)
 
 
 def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[[], bool]) -> EncodedSlice:
@@ -201,10 +224,13 @@ def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[
             image = model.represent(onGrid, volumeRange).cpu()
         else:
             image = represent_plane(onGrid, model, intensity_range=volumeRange, **seen.stack)
+        withoutNoise = None
+        if seen.noise is not None:
+            withoutNoise = model.represent(onGrid, volumeRange, noise_reduction=1.0, noise=seen.noise).cpu()
     settings = content.settings if seen.stack is None else slicesSettings(content.settings)
-    models.noteSpeed(settings, math.prod(grid.shape), time.monotonic() - start)
+    models.noteSpeed(settings, math.prod(grid.shape), (time.monotonic() - start) / (1 if withoutNoise is None else 2))
     measured = _onGrid(MeasuredSlice.of(pixels.astype(np.float32)), grid)
-    return EncodedSlice(image, grid, measured, pixels, padding, empty, content.volumeRange.limits)
+    return EncodedSlice(image, grid, measured, pixels, padding, empty, content.volumeRange.limits, withoutNoise)
 
 
 def _onGrid(measured: MeasuredSlice, grid: MeasuredGrid) -> MeasuredSlice:

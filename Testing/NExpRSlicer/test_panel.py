@@ -33,6 +33,7 @@ def parameters(tiny_model_folder):
         spacing=0.5,
         isotropicSpacing=0.0,
         thickness=0.0,
+        noiseReduction=0.0,
         measuredMode=MeasuredMode.AUTO,
         measuredWidth=0.0,
         measuredHeight=0.0,
