@@ -45,6 +45,7 @@ from NExpRSlicerLib.Parameters import (
     offeredModels,
     settingsFromParameterNode,
 )
+from NExpRSlicerLib.PreviewGrid import shownPlanes
 from NExpRSlicerLib.RegionPlan import visibleBox
 from NExpRSlicerLib.Sequences import sequenceOf
 from NExpRSlicerLib.SliceViews import acrossOf, isShown, showInstead, viewNodes, viewSize, viewsOf, xyToWorld
@@ -336,8 +337,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         else:
             inputVolume = self._parameterNode.inputVolume
             result = inputVolume if self._preview.shown else resultOf(inputVolume)
-            sliceAxis = self.logic.settings(self._parameterNode).plan(geometryOf(inputVolume)).slice_axis
-            self._sideBySide.show((result, inputVolume), ijkToWorld(inputVolume), sliceAxis)
+            plane = shownPlanes(self.logic.settings(self._parameterNode).plan(geometryOf(inputVolume)))[0]
+            self._sideBySide.show((result, inputVolume), ijkToWorld(inputVolume), plane.across)
         self._scheduleUpdate()
 
     def onShowResultButton(self, checked=False):
@@ -404,13 +405,14 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.isotropicSpacingSpinBox.specialValueText = state.isotropicText
         self.ui.thicknessSpinBox.specialValueText = state.thicknessText
         for widget in (self.ui.noiseReductionLabel, self.ui.noiseReductionSliderWidget):
-            widget.enabled = state.canReduceNoise
+            widget.setVisible(state.canReduceNoise)
         self.ui.dataConsistencyCheckBox.enabled = self._parameterNode.targetMode != TargetMode.ISOTROPIC
         self._recognize()
         self.ui.sizeLabel.text = state.sizeText
         self.ui.warningLabel.text = state.warning
         self.ui.warningLabel.setVisible(bool(state.warning))
-        isDark = self.ui.warningLabel.palette.color(qt.QPalette.Window).lightness() < 128
+        # Not of the label itself: with a style sheet, it keeps the palette of the theme before.
+        isDark = self.ui.sizeLabel.palette.color(qt.QPalette.Window).lightness() < 128
         self.ui.warningLabel.styleSheet = f"color: {self.WARNING_ON_DARK if isDark else self.WARNING_ON_LIGHT};"
         self._applyProblem = state.problem
         self.ui.deviceLabel.text = deviceText(self._parameterNode.device.value)

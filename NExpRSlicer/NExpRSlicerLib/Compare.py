@@ -47,7 +47,7 @@ class SideBySide:
         """
         :param volumes: left and right.
         :param ijkToWorld: 4x4 array of the input.
-        :param sliceAxis: volume axis across the plane that is refined.
+        :param sliceAxis: volume axis across the plane that is shown.
         """
         layout = self._layout()
         self._before = layout.GetViewArrangement(), [_stateOf(*_view(name)) for name in self._NAMES]

@@ -267,7 +267,7 @@ def settingsFromParameterNode(
 
 
 def _noiseReduction(parameterNode: NExpRSlicerParameterNode, model: str) -> float:
-    """None with a model that cannot, or cannot be used at all, whose slider is disabled."""
+    """None with a model that cannot, or cannot be used at all, whose slider is hidden."""
     try:
         possible = parameterNode.noiseReduction > 0 and reduces_noise(read_card(model))
     except ValueError:

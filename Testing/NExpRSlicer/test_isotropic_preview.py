@@ -15,7 +15,8 @@ from NExpRSlicerLib.Parameters import MeasuredMode, TargetMode
 from NExpRSlicerLib.PreviewGrid import Remedy
 
 from ..conftest import TINY, write_model
-from .stage import PREVIEW
+from .opened_widget import wait
+from .stage import PREVIEW, add_view
 from .volumes import add_volume, matrix_of, matrix_of_node, smooth_pixels
 
 
@@ -154,6 +155,26 @@ def test_views_are_turned_to_an_oblique_volume(thick):
     thick.settle()
     assert thick.preview.remedy is None
     assert sorted(previews()) == ["Green", "Yellow"]
+
+
+def test_side_by_side_shows_a_plane_through_the_slices(widget, scene, slices_folder, monkeypatch):
+    """The left view has the preview, the right one the input."""
+    monkeypatch.setattr("NExpRSlicerLib.Models.slices_model_for", lambda card: str(slices_folder))
+    add_view(scene, "Yellow", "Sagittal")
+    layout = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
+    layout.AddLayoutDescription(layout.SlicerLayoutSideBySideView, "<layout/>")
+    matrix = matrix_of("axial", spacing=(0.9, 0.9, 3.0), origin=(0, 0, 0))
+    volume = add_volume(smooth_pixels((7, 20, 24)), matrix, "Thick")
+    slicer.util.setSliceViewerLayers(background=volume)
+    for name in ("Red", "Yellow"):
+        slicer.util.getNode(name).JumpSliceByCentering(*(matrix @ [11, 8, 3, 1])[:3])
+    widget._parameterNode.inputVolume, widget._parameterNode.targetMode = volume, TargetMode.ISOTROPIC
+    widget._parameterNode.livePreview = True
+    wait(lambda: "Yellow: plane 12 of 24" in widget.ui.previewLabel.text)
+    widget.ui.sideBySideButton.click()
+    wait(lambda: "Red: plane 12 of 24" in widget.ui.previewLabel.text)
+    assert list(previews()) == ["Red"]
+    assert "Yellow" not in widget.ui.previewLabel.text
 
 
 def test_live_zoom_and_inferred_detail(thick):

@@ -73,11 +73,11 @@ def test_inferred_detail_and_live_zoom_follow(prepared):
 
 def test_panel_offers_it_for_models_that_can(widget, noise_folder, noisy):
     slider = widget.ui.noiseReductionSliderWidget
-    assert not slider.enabled, "the model cannot"
+    assert not slider.visible, "the model cannot"
     widget._parameterNode.noiseReduction = 50
     assert widget.logic.settings(widget._parameterNode).noiseReduction == 0
     widget._parameterNode.modelPath = noise_folder
-    wait(lambda: slider.enabled)
+    wait(lambda: slider.visible)
     widget._parameterNode.inputVolume = add_volume(noisy, matrix_of("axial"), "Noisy")
     widget._parameterNode.scale = 1  # Less noise is a result by itself.
     wait(lambda: "26 x 30" in widget.ui.sizeLabel.text)
