@@ -59,12 +59,14 @@ class Upsampling:
         data_consistency: bool = False,
         thickness: float | None = None,
         noise_reduction: float = 0.0,
+        noise: float | None = None,
     ):
         """
         :param measured: pixels that were measured along each image axis; as many as are stored, if left out.
         :param data_consistency: replace the measured band of k-space of each slice by that of the input.
         :param thickness: of the slices in mm, where they are refined; by default slices are taken to touch each other.
         :param noise_reduction: how much of the noise is removed, from 0 to 1.
+        :param noise: its standard deviation in a measured pixel; by default it is measured in the volume.
         :raises ValueError: for voxels that are no intensities, for a thickness that makes no sense, and for a result
             that does not fit into memory.
         """
@@ -89,7 +91,9 @@ class Upsampling:
         slices = volume.slices(plan.slice_axis)
         self._grid = MeasuredGrid.of(slices, (sizes[rows], sizes[columns]), volume.periodic)
         self._noise_reduction = noise_reduction
-        self.noise = noise_of(slices, self._grid)[0] if noise_reduction else 0.0
+        self.noise = 0.0
+        if noise_reduction:
+            self.noise = noise_of(slices, self._grid)[0] if noise is None else noise
 
     def run(
         self,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from NExpRLib.volumes.acquisition import Acquisition, inspect_volume
 from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.meaning import Meaning
+from NExpRLib.volumes.measured_grid import MeasuredGrid
+from NExpRLib.volumes.noise import noise_of
 from NExpRLib.volumes.run import Upsampling
 from NExpRLib.volumes.volume import Volume
 
@@ -123,7 +125,8 @@ class UpsamplingJob:
                 parts = block.parts(plan.run.slice_axis)
                 share = math.prod(plan.run.geometry.size) / total / len(parts)
                 ofParts = []
-                for part in parts:
+                noises = self._noises(meaning, plan, len(parts))
+                for part, noise in zip(parts, noises):
                     upsampling = Upsampling(
                         part,
                         plan.run,
@@ -131,12 +134,23 @@ class UpsamplingJob:
                         data_consistency=self._settings.dataConsistency,
                         thickness=self._settings.thickness,
                         noise_reduction=self._settings.noiseReduction,
+                        noise=noise,
                     )
                     step = partial(onStep, share)
                     ofParts.append(upsampling.run(model, step, slices_model=slicesModel, batch_size=1))
                     done += share
                 results.append(plan.trimmed(block.joined(ofParts, plan.run)))
         return results
+
+    def _noises(self, meaning: Meaning, plan: RegionPlan, count: int) -> list[float | None]:
+        """Noise of each part of a volume: a region has that of the whole; None where the run measures it."""
+        if not self._settings.noiseReduction or self._box is None:
+            return [None] * count
+        stacks = [part.slices(plan.run.slice_axis) for part in meaning.parts(plan.run.slice_axis)]
+        rows, columns = plan.run.plane_axes
+        shares = [plan.measured[axis] / plan.geometry.size[axis] for axis in (rows, columns)]
+        measured = tuple(round(n * share) for n, share in zip(stacks[0].shape[1:], shares))
+        return [noise_of(slices, MeasuredGrid.of(slices, measured))[0] for slices in stacks]
 
     def _measure(self) -> None:
         """Find out what was measured of each volume, and plan with that."""

@@ -10,6 +10,10 @@ import slicer
 import slicer.util
 
 from NExpRLib import load_model, upsample
+from NExpRLib.volumes.box import Box
+from NExpRSlicerLib.Apply import ApplyRun
+from NExpRSlicerLib.Models import ModelCache
+from NExpRSlicerLib.Parameters import Settings
 
 from ..conftest import TINY, write_model
 from .opened_widget import wait
@@ -105,3 +109,18 @@ def test_frames_of_a_sequence(scene, logic, noise_folder, noisy):
         image = sitk_image(noisy * (1 + index), matrix_of("axial"))
         model = load_model(noise_folder, "cpu")
         assert_same(frames.GetNthDataNode(index), upsample(image, 2, noise_reduction=1.0, model=model))
+
+
+def test_region_has_the_noise_of_the_whole_volume(scene, noise_folder):
+    """Also where it holds less of it than the rest."""
+    rng = np.random.default_rng(1)
+    pixels = 100 + rng.standard_normal((2, 120, 130)) * np.where(np.arange(130) < 50, 0.5, 10)
+    volume = add_volume(pixels.astype(np.float32), matrix_of("axial"), "Uneven")
+    settings = Settings(scale=2, model=str(noise_folder), device="cpu", measured="stored", noiseReduction=1.0)
+
+    def applied(box=None):
+        run = ApplyRun(volume, None, settings, ModelCache(), box)
+        return slicer.util.arrayFromVolume(run.finish(run.job.run()))
+
+    part, whole = applied(Box((100, 24, 0), (20, 30, 2))), applied()
+    assert np.abs(part - whole[:, 48:108, 200:240]).max() < 0.5
