@@ -24,6 +24,10 @@ TILE = 640
 WORKING_BYTES_PER_PIXEL = 32
 _ENCODING_BYTES_PER_PIXEL = 400
 _LAYERS_BYTES_PER_PIXEL = 250
+# Of slices that are drawn through thicker ones, in float32: these, what makes them consistent, the sum, and the input.
+_THROUGH_BYTES_PER_PIXEL = 16
+# Planes through the slices that a network encodes at once.
+PLANES_AT_ONCE = 16
 
 
 def available_memory() -> int | None:
@@ -80,8 +84,14 @@ def memory_needed(plan: "Plan", dtype: DTypeLike, volumes: int = 1) -> int:
     """
     results = 2 * volumes * math.prod(plan.geometry.size) * np.dtype(dtype).itemsize
     encoded = math.prod(along.count * along.step for along in (plan.rows, plan.columns))
+    through = 0.0
+    if plan.through is not None:
+        through = _THROUGH_BYTES_PER_PIXEL * plan.through.count * encoded
+        slices = plan.through.count * plan.through.step
+        longest = max(along.count * along.step for along in (plan.rows, plan.columns))
+        encoded = max(encoded, PLANES_AT_ONCE * slices * longest)
     encoding = _ENCODING_BYTES_PER_PIXEL * encoded + _LAYERS_BYTES_PER_PIXEL * min(encoded, TILE**2)
-    return results + round(max(encoding, WORKING_BYTES_PER_PIXEL * math.prod(plan.shape)))
+    return results + round(through + max(encoding, WORKING_BYTES_PER_PIXEL * math.prod(plan.shape)))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import qt
 import slicer
 import vtk
@@ -28,7 +29,7 @@ from NExpRLib.model_card import model_for
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts, recognize
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
-from NExpRSlicerLib.Compare import SideBySide, resultOf
+from NExpRSlicerLib.Compare import SideBySide, resultOf, resultsOf
 from NExpRSlicerLib.Dependencies import DependencyError, ensureTorch, torchInstalled
 from NExpRSlicerLib.LivePreview import LivePreview
 from NExpRSlicerLib.Models import ModelCache, recognizes
@@ -37,14 +38,17 @@ from NExpRSlicerLib.Parameters import (
     MODEL_AUTO,
     MODEL_FROM_FOLDER,
     NExpRSlicerParameterNode,
+    Region,
     Settings,
     TargetMode,
     forgetUnknownChoices,
     offeredModels,
     settingsFromParameterNode,
 )
+from NExpRSlicerLib.PreviewGrid import shownPlanes
+from NExpRSlicerLib.RegionPlan import visibleBox
 from NExpRSlicerLib.Sequences import sequenceOf
-from NExpRSlicerLib.SliceViews import isShown, showInstead
+from NExpRSlicerLib.SliceViews import acrossOf, isShown, showInstead, viewNodes, viewSize, viewsOf, xyToWorld
 from NExpRSlicerLib.Volumes import (
     defaultVolume,
     geometryOf,
@@ -131,6 +135,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._observedInput = None
         # Of its own, because removeObserver() would keep the volume in memory after it left the scene.
         self._inputObserver = VTKObservationMixin()
+        self._viewObserver, self._observedViews = VTKObservationMixin(), []
         self._installing = False
         self._run = None
         self._runStart = None
@@ -265,6 +270,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
             self._observeInput(None)
+            self._observeViews(False)
         self._parameterNode = inputParameterNode
         if self._parameterNode:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
@@ -291,7 +297,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             inputVolume = self._parameterNode.inputVolume
             settings = self.logic.settings(self._parameterNode)
             logging.info(f"NExpR: super-resolving {inputVolume.GetName()} with {settings}")
-            run = ApplyRun(inputVolume, self._parameterNode.outputVolume, settings, self.logic.models)
+            box = self.logic.box(inputVolume, self._parameterNode.region)
+            run = ApplyRun(inputVolume, self._parameterNode.outputVolume, settings, self.logic.models, box)
             self._run, self._runStart = BackgroundRun(run, self._worker), time.monotonic()
             self._pollTimer.start()
             self._updateRun()
@@ -330,8 +337,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         else:
             inputVolume = self._parameterNode.inputVolume
             result = inputVolume if self._preview.shown else resultOf(inputVolume)
-            sliceAxis = self.logic.settings(self._parameterNode).plan(geometryOf(inputVolume)).slice_axis
-            self._sideBySide.show((result, inputVolume), ijkToWorld(inputVolume), sliceAxis)
+            plane = shownPlanes(self.logic.settings(self._parameterNode).plan(geometryOf(inputVolume)))[0]
+            self._sideBySide.show((result, inputVolume), ijkToWorld(inputVolume), plane.across)
         self._scheduleUpdate()
 
     def onShowResultButton(self, checked=False):
@@ -385,7 +392,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._observeInput(self._parameterNode.inputVolume)
         self._clearEmptyPath()
-        facts = self.logic.volumeFacts(self._parameterNode.inputVolume)
+        self._observeViews(self._parameterNode.region == Region.VISIBLE)
+        facts = self.logic.volumeFacts(self._parameterNode.inputVolume, self._parameterNode.region)
         chosen = offeredModels()[model_for(facts.modality)]
         self.ui.modelComboBox.setItemText(0, _("Automatic ({model})").format(model=chosen.get("label", chosen["name"])))
         self.ui.modelComboBox.currentIndex = self.ui.modelComboBox.findData(self._parameterNode.model)
@@ -396,12 +404,15 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.measuredLabel.setVisible(bool(state.measuredText))
         self.ui.isotropicSpacingSpinBox.specialValueText = state.isotropicText
         self.ui.thicknessSpinBox.specialValueText = state.thicknessText
+        for widget in (self.ui.noiseReductionLabel, self.ui.noiseReductionSliderWidget):
+            widget.setVisible(state.canReduceNoise)
         self.ui.dataConsistencyCheckBox.enabled = self._parameterNode.targetMode != TargetMode.ISOTROPIC
         self._recognize()
         self.ui.sizeLabel.text = state.sizeText
         self.ui.warningLabel.text = state.warning
         self.ui.warningLabel.setVisible(bool(state.warning))
-        isDark = self.ui.warningLabel.palette.color(qt.QPalette.Window).lightness() < 128
+        # Not of the label itself: with a style sheet, it keeps the palette of the theme before.
+        isDark = self.ui.sizeLabel.palette.color(qt.QPalette.Window).lightness() < 128
         self.ui.warningLabel.styleSheet = f"color: {self.WARNING_ON_DARK if isDark else self.WARNING_ON_LIGHT};"
         self._applyProblem = state.problem
         self.ui.deviceLabel.text = deviceText(self._parameterNode.device.value)
@@ -465,6 +476,15 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if volumeNode is not None:
             for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
                 self._inputObserver.addObserver(volumeNode, event, self._scheduleUpdate)
+
+    def _observeViews(self, observe):
+        """Follow the slice views, whose field of view says what is super-resolved."""
+        nodes = viewNodes() if observe else []
+        if nodes != self._observedViews:
+            self._viewObserver.removeObservers()
+            self._observedViews = nodes
+            for node in nodes:
+                self._viewObserver.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._scheduleUpdate)
 
     def _updatePreview(self):
         if not self.parent.isEntered or self._installing:
@@ -573,13 +593,18 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         forgetUnknownChoices(node)
         return NExpRSlicerParameterNode(node)
 
-    def volumeFacts(self, volumeNode):
+    def volumeFacts(self, volumeNode, region=Region.WHOLE):
         """What the panel needs to know of the input volume."""
         problem = volumeProblem(volumeNode)
         if not problem and looksLikeLabels(volumeNode):
             problem = _("{name} looks like a label map: resample it with nearest neighbor instead.").format(
                 name=volumeNode.GetName()
             )
+        box = None
+        try:
+            box = None if problem else self.box(volumeNode, region)
+        except ValueError as error:
+            problem = str(error)
         if problem:
             return VolumeFacts(problem)
         sequence = sequenceOf(volumeNode)
@@ -592,7 +617,23 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             modalityOf(volumeNode),
             headerFacts(volumeNode).get("SliceThickness"),
             acquisitionOf(volumeNode),
+            box,
         )
+
+    def box(self, inputVolume, region):
+        """Voxels of the input volume to super-resolve; None for all.
+
+        :raises ValueError: if there are none, with what to do instead.
+        """
+        if region == Region.WHOLE:
+            return None
+        matrix = ijkToWorld(inputVolume)
+        toIJK = np.linalg.inv(matrix)
+        views = [
+            (acrossOf(sliceNode, matrix), toIJK @ xyToWorld(sliceNode), viewSize(sliceNode))
+            for sliceNode, _compositeNode in viewsOf([inputVolume, *resultsOf(inputVolume)])
+        ]
+        return visibleBox(inputVolume.GetImageData().GetDimensions(), views)
 
     def settings(self, parameterNode):
         """What the user chose for the input volume."""
@@ -615,6 +656,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         thickness=None,
         measured="auto",
         slicesModel="auto",
+        noiseReduction=0.0,
     ):
         """
         Super-resolve a volume in its acquisition plane, or along all axes. Can be used without GUI widget.
@@ -635,6 +677,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         :param measured: pixels that were measured, where the scanner stored more: auto (recognized, for models trained
             on k-space), stored, or (rows, columns) in mm.
         :param slicesModel: for isotropic: auto (that of the modality of the model), or a name or a folder.
+        :param noiseReduction: share of the noise to remove, from 0 to 1, by models that can.
         :return: the output volume node, or None if the input was removed during the run.
         :raises ValueError: for a volume or a target that cannot be super-resolved, with what to do instead.
         :raises DependencyError: if PyTorch is missing, with how to get it.
@@ -654,6 +697,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             thickness,
             measured,
             str(slicesModel),
+            noiseReduction,
         )
         if not volumeProblem(inputVolume) and recognizes(settings):
             recognize(inputVolume)
@@ -777,8 +821,6 @@ class NExpRSlicerTest(ScriptedLoadableModuleTest):
 
     def _volume(self):
         """A smooth axial volume of 32 x 24 x 3 voxels."""
-        import numpy as np
-
         k, j, i = np.mgrid[:3, :24, :32]
         pixels = (500 + 200 * np.sin(0.4 * i + 0.1 * k) * np.cos(0.3 * j)).astype(np.int16)
         return slicer.util.addVolumeFromArray(pixels, np.diag([-1.0, -1.0, 4.0, 1.0]), "Input")

@@ -20,7 +20,7 @@ from ..function.backend import to_numpy
 from ..function.explicit_image import ExplicitImage
 from ..function.interpolant import interpolate, prefilter
 from ..function.samples import Samples
-from .slice_profile import slice_profile
+from .slice_profile import centered_profiles
 
 _FORMAT = 1
 _PLANES_AT_ONCE = 16
@@ -56,14 +56,12 @@ class ExplicitVolume:
             stack, it continues.
         :return: float32 array (slices, rows, columns).
         """
-        along = [_positions(p) for p in (slices, rows, columns)]
-        by_rows, by_columns = (_spline_matrix(p, size) for p, size in zip(along[1:], self.shape[1:]))
+        along = [positions_of(p) for p in (slices, rows, columns)]
+        by_rows, by_columns = (spline_matrix(p, size) for p, size in zip(along[1:], self.shape[1:]))
         result = 0.5 * _through_planes(self.of_rows, along[0], along[2], by_rows).swapaxes(0, 1)
         result += 0.5 * _through_planes(self.of_columns, along[0], along[1], by_columns).transpose(1, 2, 0)
         if self.missing is not None and self.slope is not None:
-            offsets = along[0][:, None] - np.arange(self.shape[0])
-            weights = slice_profile(offsets, self.thickness, self.profile, self.step)
-            weights = (weights * (1 - offsets * self.slope)).astype(np.float32)
+            weights = centered_profiles(along[0], self.slope, self.thickness, self.profile, self.step)
             result += np.tensordot(weights, by_rows @ self.missing @ by_columns.T, 1)
         return result
 
@@ -130,11 +128,12 @@ def _arrays(image: ExplicitImage) -> dict[str, Any]:
     return arrays if image.skip_coefficients is None else arrays | {"skip_coefficients": image.skip_coefficients}
 
 
-def _positions(along: Samples | ArrayLike) -> NDArray[np.float64]:
+def positions_of(along: Samples | ArrayLike) -> NDArray[np.float64]:
+    """Samples, or positions, as positions."""
     return along.positions() if isinstance(along, Samples) else np.atleast_1d(np.asarray(along, dtype=np.float64))
 
 
-def _spline_matrix(positions: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+def spline_matrix(positions: NDArray[np.float64], size: int) -> NDArray[np.float32]:
     """Matrix (positions, size) of cubic B-spline interpolation; ones where positions are pixels."""
     pixels = prefilter(np.eye(size), "bspline")
     return interpolate(pixels, positions, np.arange(size), "bspline").astype(np.float32)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 
 import numpy as np
 
 from ..intensity import to_dtype
+from .box import Box
 from .checks import check_values
 from .padding import filled, mask_of, padding_value, sampled_mask
 from .phase import phase_of
@@ -71,6 +73,18 @@ class Meaning:
     def dtype(self) -> np.dtype:
         """Of the result: that of the volume."""
         return self._volume.pixels.dtype
+
+    def cropped(self, box: Box) -> Meaning:
+        """The same for the voxels of a box: what they mean is known from all.
+
+        :raises ValueError: if none of them holds data.
+        """
+        if self._mask is not None and self._mask[box.index].all():
+            raise ValueError("This part of the image contains no data: all its voxels are NaN or padding.")
+        cropped = copy.copy(self)
+        cropped._volume = self._volume.cropped(box)
+        cropped._mask = None if self._mask is None else self._mask[box.index]
+        return cropped
 
     def parts(self, across: int | None) -> list[Volume]:
         """What is to be upsampled: the volume, or the cosine and the sine of phase.

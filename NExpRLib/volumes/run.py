@@ -12,6 +12,7 @@ from ..function.samples import Samples
 from ..intensity import to_dtype
 from ..model_card import check_noise_reduction, is_of_stacks
 from .checks import check_memory, check_thickness, check_values
+from .geometry import Geometry
 from .in_plane import refine_slices
 from .measured_grid import MeasuredGrid
 from .noise import noise_of
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
 
 # With slices whose thickness is not known. Orthogonal stacks of one patient agree best at about this.
 _CONSISTENCY_OF_A_GUESS = 0.5
+
+
+def stack_options(geometry: Geometry, plan: Plan, grid: MeasuredGrid, thickness: float | None) -> dict[str, float]:
+    """What :func:`~.through_plane.through_plane` is told of the slices of a volume.
+
+    :param geometry: of the input.
+    :param grid: what was measured of its slices.
+    :param thickness: of the slices in mm, or ``None`` where it is not known: slices are then taken to touch each other.
+    """
+    between_slices = geometry.spacing[plan.slice_axis or 0]
+    pixels = [geometry.spacing[axis] * of.step for axis, of in zip(plan.plane_axes, grid.samples)]
+    return {
+        "pixel": min(pixels) / between_slices,
+        "thickness": (thickness or between_slices) / between_slices,
+        "consistency": 1.0 if thickness else _CONSISTENCY_OF_A_GUESS,
+    }
 
 
 class Upsampling:
@@ -42,12 +59,14 @@ class Upsampling:
         data_consistency: bool = False,
         thickness: float | None = None,
         noise_reduction: float = 0.0,
+        noise: float | None = None,
     ):
         """
         :param measured: pixels that were measured along each image axis; as many as are stored, if left out.
         :param data_consistency: replace the measured band of k-space of each slice by that of the input.
         :param thickness: of the slices in mm, where they are refined; by default slices are taken to touch each other.
         :param noise_reduction: how much of the noise is removed, from 0 to 1.
+        :param noise: its standard deviation in a measured pixel; by default it is measured in the volume.
         :raises ValueError: for voxels that are no intensities, for a thickness that makes no sense, and for a result
             that does not fit into memory.
         """
@@ -72,7 +91,9 @@ class Upsampling:
         slices = volume.slices(plan.slice_axis)
         self._grid = MeasuredGrid.of(slices, (sizes[rows], sizes[columns]), volume.periodic)
         self._noise_reduction = noise_reduction
-        self.noise = noise_of(slices, self._grid)[0] if noise_reduction else 0.0
+        self.noise = 0.0
+        if noise_reduction:
+            self.noise = noise_of(slices, self._grid)[0] if noise is None else noise
 
     def run(
         self,
@@ -141,18 +162,8 @@ class Upsampling:
 
     def _through_plane(self, slices, along, model, progress):
         """Slices at samples along the slice axis, float32."""
-        spacing = self._volume.geometry.spacing
-        between_slices = spacing[self.plan.slice_axis or 0]
-        pixels = [spacing[axis] * of.step for axis, of in zip(self.plan.plane_axes, self._grid.samples)]
-        return through_plane(
-            slices,
-            along.positions(),
-            model,
-            pixel=min(pixels) / between_slices,
-            thickness=(self._thickness or between_slices) / between_slices,
-            consistency=1.0 if self._thickness else _CONSISTENCY_OF_A_GUESS,
-            progress=progress,
-        )
+        options = stack_options(self._volume.geometry, self.plan, self._grid, self._thickness)
+        return through_plane(slices, along.positions(), model, **options, progress=progress)
 
     def _denoised(self, slices, model, noise, progress):
         """Slices at their own pixels without the noise, float32."""

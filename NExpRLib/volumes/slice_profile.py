@@ -132,6 +132,23 @@ def slopes(weights: FloatArray, offsets: FloatArray) -> FloatArray:
     return np.divide(first, second, out=np.zeros_like(first), where=second > 0)
 
 
+def centered_profiles(
+    positions: ArrayLike, slopes: FloatArray, thickness: float, kind: str, step: float
+) -> NDArray[np.float32]:
+    """Profiles of slices at 0, 1, 2 and so on, centered by their slopes, at positions along the slice axis.
+
+    >>> centered_profiles([0.0, 0.5], np.zeros(2), 1.0, "gaussian", 0.0).round(4).tolist()
+    [[1.0, 0.0625], [0.5, 0.5]]
+
+    :param positions: (m,) in slices.
+    :param slopes: (n,), see :func:`slopes`.
+    :param thickness, kind, step: see :func:`slice_profile`, in slices.
+    :return: float32 (m, n).
+    """
+    offsets = np.asarray(positions, dtype=np.float64)[:, None] - np.arange(len(slopes))
+    return (slice_profile(offsets, thickness, kind, step) * (1 - offsets * slopes)).astype(np.float32)
+
+
 def missing_slices(
     fine: np.ndarray, slices: np.ndarray, operator: FloatArray, strength: float = 1.0, smallest: float = 1e-3
 ) -> np.ndarray:

@@ -8,7 +8,7 @@ the slices. Positions count slices: slice k lies at k.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..function.explicit_image import ExplicitImage
 from ..function.interpolant import interpolate, prefilter
 from ..function.samples import Samples
+from ..memory import PLANES_AT_ONCE
+from .explicit_plane import ExplicitPlane
 from .explicit_volume import ExplicitVolume, joined_planes
 from .slice_profile import make_consistent, missing_slices, slice_operator, slice_profile, slopes
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 # Slice spacings, in pixels, that the networks are trained for.
 RATIOS = (1.3, 8.0)
-_PLANES_AT_ONCE = 16
 
 
 def stack_conditions(spacing: float, thickness: float) -> tuple[float, float]:
@@ -127,15 +128,41 @@ def represent_stack(
     fine = Samples.over(count, math.ceil(count / pixel))
     without = ExplicitVolume(shape, families[0], families[1])
     drawn = without.rasterize(slices=fine, rows=Samples.pixels(h), columns=Samples.pixels(w))
-    positions = fine.positions()
-    operator = slice_operator(positions, np.arange(count), thickness, profile)
-    offsets = positions - np.arange(count)[:, None]
-    weights = slice_profile(offsets, thickness, profile, fine.step)
-    slope = slopes(weights, offsets)
-    # Rows of the operator have the sum 1, also at the ends of the stack, where samples lack on one side.
-    totals = (weights * (1 - offsets * slope[:, None])).sum(axis=1)
-    missing = missing_slices(drawn, slices, operator, consistency) / totals[:, None, None].astype(np.float32)
+    missing, slope = _missing(drawn, slices, fine, thickness, profile, consistency)
     return replace(without, missing=missing, slope=slope, thickness=thickness, profile=profile, step=fine.step)
+
+
+def represent_plane(
+    plane: np.ndarray,
+    model: "Model",
+    *,
+    pixel: float,
+    thickness: float = 1.0,
+    profile: str = "super-gaussian",
+    consistency: float = 1.0,
+    intensity_range: tuple[float, float] | None = None,
+) -> ExplicitPlane:
+    """Encode one plane through the slice axis; the result is rasterized anywhere without the network.
+
+    >>> from NExpRLib import load_model
+    >>> plane = represent_plane(np.ones((5, 8)), load_model("mri-fast", "cpu"), pixel=0.25)
+    >>> plane.rasterize(rows=[1.5], columns=[2.0, 2.5]).round(3).tolist()
+    [[1.0, 1.0]]
+
+    :param plane: real array (n, w): pixels of n evenly spaced slices.
+    :param model, pixel, thickness, profile, consistency: see :func:`through_plane`.
+    :param intensity_range: see :meth:`.Model.represent`.
+    """
+    plane = _checked(np.asarray(plane)[:, None])[:, 0]
+    told = stack_conditions(1 / pixel, thickness / pixel) if model.network.config.conditions else None
+    # The CPU draws: it is fast, and consistency is computed there.
+    image = model.represent(plane, intensity_range, conditions=told).cpu()
+    if not consistency:
+        return ExplicitPlane(image)
+    fine = Samples.over(len(plane), math.ceil(len(plane) / pixel))
+    drawn = image.rasterize(rows=fine, columns=Samples.pixels(plane.shape[1]))
+    missing, slope = _missing(drawn, plane, fine, thickness, profile, consistency)
+    return ExplicitPlane(image, missing, slope, thickness, profile, fine.step)
 
 
 def spline_through_plane(slices: NDArray[np.float32], positions: ArrayLike) -> NDArray[np.float32]:
@@ -156,6 +183,30 @@ def spline_through_plane(slices: NDArray[np.float32], positions: ArrayLike) -> N
     return np.stack(list(planes), axis=1)
 
 
+def _missing(
+    drawn: NDArray[np.float32],
+    slices: NDArray[np.float32],
+    fine: Samples,
+    thickness: float,
+    profile: str,
+    consistency: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """What is added of the profile of each slice, and by which slopes these are centered.
+
+    :param drawn: (m, ...) at fine samples.
+    :param slices: (n, ...).
+    """
+    positions = fine.positions()
+    operator = slice_operator(positions, np.arange(len(slices)), thickness, profile)
+    offsets = positions - np.arange(len(slices))[:, None]
+    weights = slice_profile(offsets, thickness, profile, fine.step)
+    slope = slopes(weights, offsets)
+    # Rows of the operator have the sum 1, also at the ends of the stack, where samples lack on one side.
+    totals = (weights * (1 - offsets * slope[:, None])).sum(axis=1)
+    missing = missing_slices(drawn, slices, operator, consistency)
+    return missing / totals.reshape(-1, *[1] * (slices.ndim - 1)).astype(np.float32), slope
+
+
 def _checked(slices: np.ndarray) -> NDArray[np.float32]:
     slices = np.asarray(slices, dtype=np.float32)
     if slices.ndim != 3 or len(slices) < 2:
@@ -173,7 +224,7 @@ def _encoded(
     # Equivariant networks give the same for every range.
     extent = (low, high) if low < high else (low, low + max(1.0, 1e-6 * abs(low)))
     told = stack_conditions(1 / pixel, thickness / pixel) if model.network.config.conditions else None
-    for start in range(0, slices.shape[axis], _PLANES_AT_ONCE):
-        part = slice(start, min(start + _PLANES_AT_ONCE, slices.shape[axis]))
+    for start in range(0, slices.shape[axis], PLANES_AT_ONCE):
+        part = slice(start, min(start + PLANES_AT_ONCE, slices.shape[axis]))
         planes = np.moveaxis(slices, axis, 0)[part]
         yield part, model.represent(planes[:, None], intensity_range=extent, conditions=told)[:, 0]

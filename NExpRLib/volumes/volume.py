@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .box import Box
 from .geometry import Geometry
 
 if TYPE_CHECKING:  # SimpleITK is loaded at first use: Slicer has volumes without it.
@@ -72,6 +73,10 @@ class Volume:
     def slices(self, across: int | None) -> np.ndarray:
         """The slices across an axis as a view (n, h, w); of a 2D image, the one slice there is."""
         return self.pixels[None] if across is None else np.moveaxis(self.pixels, self._array_axis(across), 0)
+
+    def cropped(self, box: Box) -> Volume:
+        """The voxels of a box, not copied."""
+        return Volume(self.pixels[box.index], box.geometry(self.geometry), False, self._memory)
 
     @classmethod
     def empty(cls, geometry: Geometry, dtype: np.dtype, periodic: bool = False) -> Volume:

@@ -9,6 +9,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.checks import check_memory
 from NExpRLib.volumes.volume import Volume
 
@@ -34,9 +35,11 @@ class ApplyRun:
         outputVolume: slicer.vtkMRMLScalarVolumeNode | None,
         settings: Settings,
         models: ModelCache,
+        box: Box | None = None,
     ):
         """
         :param outputVolume: volume node to overwrite, or None for a new one.
+        :param box: voxels to super-resolve; all, if left out.
         :raises ValueError: if the input cannot be super-resolved to the target, with what to do instead.
         """
         _checkVolume(inputVolume)
@@ -56,14 +59,13 @@ class ApplyRun:
         volumes = [_checkedVolume(volumeNode) for volumeNode in volumeNodes]
         facts = headerFacts(inputVolume)
         acquisition = acquisitionOf(inputVolume) if recognizes(settings) else None
-        sizes = tuple(axis.size for axis in acquisition.axes) if acquisition else None
-        self._plans = [
-            settings.plan(volume.geometry, acquisition if volume.geometry.size == sizes else None) for volume in volumes
-        ]
+        if box is not None and len({volume.geometry.size for volume in volumes}) > 1:
+            raise ValueError(_("The frames of the sequence differ in size: choose the whole volume as region."))
+        self._box = box
         self._place = _place(inputVolume)
-        largest = max(range(len(volumes)), key=lambda index: np.prod(self._plans[index].geometry.size))
-        check_memory(self._plans[largest], volumes[largest].pixels.dtype, len(volumes))
-        self.job = UpsamplingJob(volumes, self._plans, settings, models, acquisition, facts)
+        self.job = UpsamplingJob(volumes, settings, models, acquisition, facts, box)
+        largest = max(range(len(volumes)), key=lambda index: np.prod(self.job.plans[index].run.geometry.size))
+        check_memory(self.job.plans[largest].run, volumes[largest].pixels.dtype, len(volumes))
 
     @property
     def inputPresent(self) -> bool:
@@ -79,16 +81,15 @@ class ApplyRun:
         if not self.inputPresent:
             return None
         current = currentFrame(self._sequence, self._indexValues) if self._sequence else 0
-        plan = self._plans[current]
         added = []
         try:
             outputVolume = self._outputVolume
             if not self._outputUsable():
-                name = outputName(self.inputVolume, plan)
+                name = outputName(self.inputVolume, self.job.plans[current].result)
                 outputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
                 added.append(outputVolume)
             motion, transformNode = self._motion()
-            setVolume(outputVolume, results[current].pixels, motion @ matrixOf(plan.geometry))
+            setVolume(outputVolume, results[current].pixels, motion @ matrixOf(results[current].geometry))
             if self._sequence:
                 frames = zip(self._indexValues, self._frameNodes(results))
                 sequenceNode = addSequence(self._sequence, frames, outputVolume)
@@ -125,12 +126,12 @@ class ApplyRun:
         return now.matrix @ np.linalg.inv(before.matrix), now.transformNode
 
     def _recordProvenance(self, node: slicer.vtkMRMLNode, index: int) -> None:
-        recordProvenance(self.inputVolume, node, self._settings, self._plans[index], self.job, self.job.measured[index])
+        recordProvenance(self.inputVolume, node, self._settings, self.job, self.job.plans[index], self._box)
 
     def _frameNodes(self, results):
-        for index, (plan, result) in enumerate(zip(self._plans, results)):
+        for index, result in enumerate(results):
             volumeNode = slicer.vtkMRMLScalarVolumeNode()
-            setVolume(volumeNode, result.pixels, matrixOf(plan.geometry))
+            setVolume(volumeNode, result.pixels, matrixOf(result.geometry))
             self._recordProvenance(volumeNode, index)
             yield volumeNode
 

@@ -10,13 +10,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from NExpRLib.volumes.acquisition import Acquisition, inspect_volume
+from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.meaning import Meaning
-from NExpRLib.volumes.plan import Plan
+from NExpRLib.volumes.measured_grid import MeasuredGrid
+from NExpRLib.volumes.noise import noise_of
 from NExpRLib.volumes.run import Upsampling
 from NExpRLib.volumes.volume import Volume
 
 from .Models import ModelCache, checkedBetweenLayers, recognizes
 from .Parameters import Settings
+from .RegionPlan import RegionPlan, planned
+from .RunTime import noteRun
 from .Worker import Cancelled, Worker
 
 if TYPE_CHECKING:
@@ -33,35 +37,37 @@ class UpsamplingJob:
     :ivar remainingSeconds: estimate, or None after the first step, which takes longer.
     :ivar card: of the model for pixels, None before the run.
     :ivar slicesCard: of the model for stacks of slices, if there is one.
-    :ivar measured: size in mm of the measured pixels along each axis of each volume, as far as the run has found out.
+    :ivar plans: of each volume. As far as it is known what was measured; the run sets them right.
     """
 
     def __init__(
         self,
         volumes: list[Volume],
-        plans: list[Plan],
         settings: Settings,
         models: ModelCache,
         acquisition: Acquisition | None = None,
         facts: dict | None = None,
+        box: Box | None = None,
     ):
         """
         :param volumes: volumes whose voxels nobody else writes to.
-        :param plans: as far as it is known what was measured; the run sets them right.
         :param acquisition: what was recognized of volumes of that size, if it is known.
         :param facts: of the header, under their BIDS names.
+        :param box: voxels to super-resolve of each volume; all, if left out.
+        :raises ValueError: if the volumes cannot be super-resolved to the target, with what to do instead.
         """
-        self._volumes, self._plans = volumes, plans
+        self._volumes, self._box = volumes, box
         self._settings = settings
         self._models = models
         self._cancelled = False
         self.started = False
-        self._acquisition, self._facts = acquisition, facts or {}
+        self._facts = facts or {}
+        self._known = {} if acquisition is None else {tuple(axis.size for axis in acquisition.axes): acquisition}
+        self.plans = [self._planned(volume) for volume in volumes]
         self.fraction = 0.0
         self.remainingSeconds: float | None = None
         self.card: dict | None = None
         self.slicesCard: dict | None = None
-        self.measured: list[tuple[float, ...]] = []
 
     def cancel(self) -> None:
         """End the run before the next layer of the network."""
@@ -80,16 +86,15 @@ class UpsamplingJob:
         valueRange = "free" if self._settings.dataConsistency else "auto"
         meanings = [Meaning(volume, self._facts, valueRange) for volume in self._volumes]
         self._checkCancelled()
-        sizes = self._measure()
+        self._measure()
         self._checkCancelled()
         model = self._models.get(self._settings)
         self.card = model.card
         slicesModel = None
-        if self._plans[0].through is not None:
+        if self.plans[0].run.through is not None:
             slicesModel = self._models.getForSlices(self._settings)
             self.slicesCard = slicesModel.card
-        pixels = sum(math.prod(each) for each in sizes)
-        total = sum(math.prod(plan.geometry.size) for plan in self._plans)
+        total = sum(math.prod(plan.run.geometry.size) for plan in self.plans)
         done = 0.0
         first = None
 
@@ -106,8 +111,7 @@ class UpsamplingJob:
             elif self.fraction > first[1]:
                 seconds = (now - first[0]) / (self.fraction - first[1])
                 self.remainingSeconds = seconds * (1 - self.fraction)
-                if slicesModel is None:
-                    self._models.noteSpeed(self._settings, pixels, seconds)
+                noteRun(self._models, self._settings, self.plans, seconds)
             self._checkCancelled()
             if progress is not None:
                 progress(self.fraction, self.remainingSeconds)
@@ -116,42 +120,48 @@ class UpsamplingJob:
         with checkedBetweenLayers(model, self._checkCancelled), ExitStack() as stack:
             if slicesModel is not None:
                 stack.enter_context(checkedBetweenLayers(slicesModel, self._checkCancelled))
-            for meaning, plan, measured in zip(meanings, self._plans, sizes):
-                parts = meaning.parts(plan.slice_axis)
-                share = math.prod(plan.geometry.size) / total / len(parts)
+            for meaning, plan in zip(meanings, self.plans):
+                block = meaning.cropped(plan.block)
+                parts = block.parts(plan.run.slice_axis)
+                share = math.prod(plan.run.geometry.size) / total / len(parts)
                 ofParts = []
-                for part in parts:
+                noises = self._noises(meaning, plan, len(parts))
+                for part, noise in zip(parts, noises):
                     upsampling = Upsampling(
                         part,
-                        plan,
-                        measured=measured,
+                        plan.run,
+                        measured=plan.measured,
                         data_consistency=self._settings.dataConsistency,
                         thickness=self._settings.thickness,
+                        noise_reduction=self._settings.noiseReduction,
+                        noise=noise,
                     )
                     step = partial(onStep, share)
                     ofParts.append(upsampling.run(model, step, slices_model=slicesModel, batch_size=1))
                     done += share
-                results.append(meaning.joined(ofParts, plan))
+                results.append(plan.trimmed(block.joined(ofParts, plan.run)))
         return results
 
-    def _measure(self) -> list[tuple[int, ...]]:
-        """Measured pixels along the axes of each volume; the plans are made of them."""
-        known = {} if self._acquisition is None else {self._sizeOf(self._acquisition): self._acquisition}
-        sizes = []
-        for index, volume in enumerate(self._volumes):
-            geometry = volume.geometry
-            if recognizes(self._settings) and geometry.size not in known:
-                known[geometry.size] = inspect_volume(volume, self._facts)
-            acquisition = known.get(geometry.size) if recognizes(self._settings) else None
-            sizes.append(self._settings.measuredSizes(geometry, acquisition))
-            self._plans[index] = self._settings.plan(geometry, acquisition)
-            axes = zip(geometry.spacing, geometry.size, sizes[-1])
-            self.measured.append(tuple(mm * stored / count for mm, stored, count in axes))
-        return sizes
+    def _noises(self, meaning: Meaning, plan: RegionPlan, count: int) -> list[float | None]:
+        """Noise of each part of a volume: a region has that of the whole; None where the run measures it."""
+        if not self._settings.noiseReduction or self._box is None:
+            return [None] * count
+        stacks = [part.slices(plan.run.slice_axis) for part in meaning.parts(plan.run.slice_axis)]
+        rows, columns = plan.run.plane_axes
+        shares = [plan.measured[axis] / plan.geometry.size[axis] for axis in (rows, columns)]
+        measured = tuple(round(n * share) for n, share in zip(stacks[0].shape[1:], shares))
+        return [noise_of(slices, MeasuredGrid.of(slices, measured))[0] for slices in stacks]
 
-    @staticmethod
-    def _sizeOf(acquisition: Acquisition) -> tuple[int, ...]:
-        return tuple(axis.size for axis in acquisition.axes)
+    def _measure(self) -> None:
+        """Find out what was measured of each volume, and plan with that."""
+        for index, volume in enumerate(self._volumes):
+            if recognizes(self._settings) and volume.geometry.size not in self._known:
+                self._known[volume.geometry.size] = inspect_volume(volume, self._facts)
+            self.plans[index] = self._planned(volume)
+
+    def _planned(self, volume: Volume) -> RegionPlan:
+        acquisition = self._known.get(volume.geometry.size) if recognizes(self._settings) else None
+        return planned(self._settings, volume.geometry, acquisition, self._box)
 
     def _checkCancelled(self) -> None:
         if self._cancelled:

@@ -17,8 +17,13 @@ def rememberInput(result: slicer.vtkMRMLScalarVolumeNode, inputVolume: slicer.vt
 
 def resultOf(inputVolume: slicer.vtkMRMLScalarVolumeNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
     """The newest result of a volume in the scene."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if inputVolume is not None else []
-    return next((node for node in reversed(nodes) if node.GetNodeReference(_INPUT) is inputVolume), None)
+    return next(reversed(resultsOf(inputVolume)), None) if inputVolume is not None else None
+
+
+def resultsOf(inputVolume: slicer.vtkMRMLScalarVolumeNode) -> list[slicer.vtkMRMLScalarVolumeNode]:
+    """All results of a volume in the scene, the oldest first."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return [node for node in nodes if node.GetNodeReference(_INPUT) is inputVolume]
 
 
 class SideBySide:
@@ -42,7 +47,7 @@ class SideBySide:
         """
         :param volumes: left and right.
         :param ijkToWorld: 4x4 array of the input.
-        :param sliceAxis: volume axis across the plane that is refined.
+        :param sliceAxis: volume axis across the plane that is shown.
         """
         layout = self._layout()
         self._before = layout.GetViewArrangement(), [_stateOf(*_view(name)) for name in self._NAMES]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,14 +15,27 @@ from slicer.util import VTKObservationMixin
 
 from NExpRLib.memory import WORKING_BYTES_PER_PIXEL, available_memory, is_out_of_memory
 from NExpRLib.volumes.measured_grid import MeasuredGrid
-from NExpRLib.volumes.plan import Plan, plane_axes
+from NExpRLib.volumes.noise import noise_of
+from NExpRLib.volumes.plan import Plan
+from NExpRLib.volumes.run import stack_options
+from NExpRLib.volumes.volume import Volume
 
 from .Acquisitions import acquisitionOf, headerFacts, recognizing
-from .Models import ModelCache, cardOf, modelKey, recognizes
+from .Models import ModelCache, cardOf, cardOfSlices, modelKey, recognizes
 from .Parameters import NExpRSlicerParameterNode, Settings, settingsFromParameterNode
-from .PreviewGrid import NotShowable, PreviewGrid, Remedy, sliceIndex, slicePosition, visibleGrid, wholeSliceGrid
-from .PreviewNode import DETAIL_CLEAR, PreviewNode
-from .SliceEncoder import EncodedSlice, SliceContent, SliceEncoder, VolumeRange, encodeSlice
+from .PreviewGrid import (
+    NotShowable,
+    PreviewGrid,
+    Remedy,
+    ShownPlane,
+    shownPlanes,
+    sliceIndex,
+    slicePosition,
+    visibleGrid,
+    wholeSliceGrid,
+)
+from .PreviewNode import DETAIL_CLEAR, DETAIL_WINDOW, DETAIL_WINDOW_THROUGH, PreviewNode
+from .SliceEncoder import EncodedSlice, Seen, SliceContent, SliceEncoder, VolumeRange, encodeSlice
 from .SliceViews import CornerText, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
 from .Volumes import geometryOf, ijkToWorld, modalityOf, volumeOf, volumeProblem
 from .Worker import Worker
@@ -45,27 +58,30 @@ class LivePreview(VTKObservationMixin):
         :param onChanged: called when something changed in the scene that update() should look at.
         """
         super().__init__()
-        self._encoder = SliceEncoder(worker, partial(encodeSlice, models), onChanged)
         self._onChanged = onChanged
-        self._node = PreviewNode()
-        self._corner = CornerText()
-        self._drawn = ()  # (what the pixels depend on, in which view, where) or nothing
+        self._panes = [_Pane(worker, models, onChanged) for _index in range(2)]
         self._range: tuple = (None, None)  # (of which volume and model, VolumeRange)
-        self._index = 0  # of the slice that was shown last
-        self._forward = 1  # or -1: where the user scrolls to
         self._observed = []
         self.text = ""
-        self.shown = self.showInput = False
-        self.remedy: Remedy | None = None
+        self.showInput = False
 
     @property
     def encoding(self) -> bool:
         """Whether poll() should be called, because slices are being encoded."""
-        return self._encoder.pending
+        return any(pane.encoder.pending for pane in self._panes)
+
+    @property
+    def shown(self) -> bool:
+        return any(pane.shown for pane in self._panes)
+
+    @property
+    def remedy(self) -> Remedy | None:
+        return next((pane.remedy for pane in self._panes if pane.remedy is not None), None)
 
     def update(self, parameterNode: NExpRSlicerParameterNode) -> None:
         """Bring the preview into line with the parameters and the scene."""
-        self.remedy, self.shown = None, False
+        for pane in self._panes:
+            pane.remedy, pane.shown = None, False
         if not parameterNode.livePreview or parameterNode.inputVolume is None:
             self.stop()
             return
@@ -73,9 +89,6 @@ class LivePreview(VTKObservationMixin):
         try:
             self.text = self._update(parameterNode, parameterNode.inputVolume)
             self._observe(parameterNode.inputVolume)
-        except NotShowable as reason:
-            self._showNothing(str(reason))
-            self.remedy = reason.remedy
         except ValueError as error:
             self._showNothing(str(error))
         except Exception as error:
@@ -85,42 +98,29 @@ class LivePreview(VTKObservationMixin):
 
     def poll(self, timeout: float = 0) -> None:
         """Take over encoded slices; update() draws. See Worker.poll."""
-        self._encoder.poll(timeout)
+        for pane in self._panes:
+            pane.encoder.poll(timeout)
+            timeout = 0
 
     def applyRemedy(self, parameterNode: NExpRSlicerParameterNode) -> None:
-        """Change the slice view so that it shows the preview."""
-        inputVolume = parameterNode.inputVolume
-        plan = self._plan(parameterNode)[2]
-        matrix = ijkToWorld(inputVolume)
-        view = viewOf(inputVolume, matrix, plan.slice_axis)
-        if view is None:
-            slicer.util.setSliceViewerLayers(background=inputVolume, fit=True)
-        elif self.remedy == Remedy.ROTATE_VIEW:
-            rotateToPlane(view[0], matrix, plan.slice_axis)
-        elif self.remedy == Remedy.GO_TO_VOLUME:
-            center = [(size - 1) // 2 for size in inputVolume.GetImageData().GetDimensions()]
-            view[0].JumpSliceByCentering(*(matrix @ [*center, 1])[:3])
-        elif self.remedy == Remedy.GO_TO_SLICE:
-            xyToIJK = np.linalg.inv(matrix) @ xyToWorld(view[0])
-            width, height = viewSize(view[0])
-            there = xyToIJK @ [(width - 1) / 2, (height - 1) / 2, 0, 1]
-            there[plan.slice_axis] = round(there[plan.slice_axis])
-            view[0].JumpSliceByOffsetting(*(matrix @ there)[:3])
+        """Change the slice views so that they show the preview."""
+        planes = shownPlanes(self._plan(parameterNode)[2])
+        for pane, plane in zip(self._panes, planes):
+            if pane.remedy is not None:
+                pane.applyRemedy(parameterNode.inputVolume, plane, len(planes) > 1)
 
     def stop(self) -> None:
         """Leave nothing behind."""
         self.removeObservers()
         self._observed = []
-        self._encoder.release()
-        self._node.remove()
-        self._corner.show("", "")
-        self._drawn = ()
+        for pane in self._panes:
+            pane.stop()
         self._range = (None, None)
         self.text = ""
-        self.remedy, self.shown, self.showInput = None, False, False
+        self.showInput = False
 
-    def _plan(self, parameterNode: NExpRSlicerParameterNode) -> tuple[Settings, dict, Plan]:
-        """Settings, model card and plan."""
+    def _plan(self, parameterNode: NExpRSlicerParameterNode) -> tuple[Settings, tuple, Plan]:
+        """Settings, what identifies the model, and plan."""
         problem = volumeProblem(parameterNode.inputVolume)
         if problem:
             raise ValueError(problem)
@@ -132,120 +132,52 @@ class LivePreview(VTKObservationMixin):
 
     def _update(self, parameterNode: NExpRSlicerParameterNode, inputVolume: slicer.vtkMRMLScalarVolumeNode) -> str:
         settings, card, plan = self._plan(parameterNode)
+        planes = shownPlanes(plan)
+        source = self._source(inputVolume, settings, card, plan)
+        texts, missing = [], []
+        for pane, plane in zip(self._panes, planes):
+            try:
+                texts.append(pane.update(parameterNode, source, plane, self.showInput, len(planes) > 1))
+            except NotShowable as reason:
+                pane.showNothing()
+                pane.remedy = reason.remedy
+                (missing if reason.remedy == Remedy.SHOW_INPUT else texts).append(str(reason))
+        for pane in self._panes[len(planes) :]:
+            pane.stop()
+        if texts:  # One view of the two is enough.
+            for pane in self._panes:
+                pane.remedy = None if pane.remedy == Remedy.SHOW_INPUT else pane.remedy
+        if self.shown and not self.showInput:
+            texts += _remarks(parameterNode, settings, self._panes, len(planes) > 1)
+        return " ".join(dict.fromkeys(texts or missing))
+
+    def _source(
+        self, inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, card: dict, plan: Plan
+    ) -> _Source:
         if plan.through is not None:
-            raise ValueError(
-                _("Isotropic volumes have no preview: apply, or choose another target to see slices refined.")
-            )
-        matrix = ijkToWorld(inputVolume)
-        view = viewOf(inputVolume, matrix, plan.slice_axis)
-        if view is None:
-            raise NotShowable(_("No slice view shows the input volume in its background."), Remedy.SHOW_INPUT)
-        sliceNode, compositeNode = view
-        if showsSlab(sliceNode, matrix, plan.slice_axis):
-            raise ValueError(_("The slice view shows a slab of several slices: switch slab reconstruction off there."))
-        sizes = inputVolume.GetImageData().GetDimensions()
-        xyToIJK = np.linalg.inv(matrix) @ xyToWorld(sliceNode)
-        index = sliceIndex(xyToIJK, viewSize(sliceNode), plan.slice_axis, sizes[plan.slice_axis])
-        key = self._request(inputVolume, settings, card, plan.slice_axis, index)
-        error = self._encoder.error(key)
-        if error is not None:
-            raise ValueError(_encodingProblem(error))
-        encoded = self._encoder.get(key)
-        if encoded is None:
-            self._hide()
-            self._corner.show(sliceNode.GetLayoutName(), _("NExpR: encoding..."))
-            return _("Encoding slice {number}...").format(number=index + 1)
-        if parameterNode.liveZoom:
-            shape = tuple(sizes[axis] for axis in plan.plane_axes)
-            grid = visibleGrid(plan, shape, xyToIJK, xyToWorld(sliceNode), viewSize(sliceNode))
-        else:
-            _checkSize(plan.shape)
-            grid = wholeSliceGrid(plan, matrix, index)
-        self.shown = True
-        if self.showInput:
-            self._hide()
-            self._corner.show(sliceNode.GetLayoutName(), _("NExpR: input"))
-            return _("The input is shown, to compare.")
-        self._draw(key, encoded, grid, compositeNode, parameterNode)
-        self._node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom)
-        shown = _("NExpR: inferred detail") if parameterNode.inferredDetail else _("NExpR: preview")
-        self._corner.show(sliceNode.GetLayoutName(), shown)
-        text = _describe(grid, index, sizes[plan.slice_axis], parameterNode, self._node.displayNode.GetWindow())
-        beside = abs(slicePosition(xyToIJK, viewSize(sliceNode), plan.slice_axis) - index)
-        if beside > _BESIDE:
-            self.remedy = Remedy.GO_TO_SLICE
-            distance = beside * np.linalg.norm(matrix[:3, plan.slice_axis])
-            text += " " + _("The view lies {distance:.2g} mm beside it.").format(distance=distance)
-        return text
-
-    def _request(
-        self,
-        inputVolume: slicer.vtkMRMLScalarVolumeNode,
-        settings: Settings,
-        card: dict,
-        sliceAxis: int,
-        index: int,
-    ) -> tuple:
-        """Ask for a slice, and for its neighbors: first those that the user scrolls to. Returns the slice's key."""
-        volume = (inputVolume.GetID(), inputVolume.GetImageData().GetMTime())
-        model = modelKey(settings, card)
-        seen = (volume, model, sliceAxis, settings.measured, inputVolume.GetSpacing())
-        if self._range[0] != seen:
-            measuredGrid = _measuring(inputVolume, settings, sliceAxis)
-            self._range = (
-                seen,
-                VolumeRange(volumeOf(inputVolume), card, measuredGrid, headerFacts(inputVolume), sliceAxis),
-            )
-        count = inputVolume.GetImageData().GetDimensions()[sliceAxis]
-        if index != self._index:
-            self._index, self._forward = index, 1 if index > self._index else -1
-        forward = self._forward
-        content = partial(self._content, inputVolume, settings, sliceAxis)
-        requests = [
-            ((*seen, each), partial(content, each))
-            for each in (index, index + forward, index - forward, index + 2 * forward)
-            if 0 <= each < count
-        ]
-        self._encoder.request(*requests[0], requests[1:])
-        return requests[0][0]
-
-    def _content(
-        self, inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, sliceAxis: int, index: int
-    ) -> SliceContent:
-        pixels = volumeOf(inputVolume).slices(sliceAxis)[index]
-        return SliceContent(np.array(pixels), self._range[1], settings)
-
-    def _draw(
-        self,
-        key: tuple,
-        encoded: EncodedSlice,
-        grid: PreviewGrid,
-        compositeNode: slicer.vtkMRMLSliceCompositeNode,
-        parameterNode: NExpRSlicerParameterNode,
-    ) -> None:
-        consistent = parameterNode.dataConsistency and not parameterNode.liveZoom
-        pixelsOf = (key, replace(grid, ijkToWorld=()), consistent, parameterNode.inferredDetail)
-        drawn = (pixelsOf, compositeNode.GetID(), grid.ijkToWorld)
-        if drawn[:2] != self._drawn[:2] or not self._node.isShownIn(compositeNode):
-            pixels = encoded.draw(grid, consistent, parameterNode.inferredDetail)
-            self._node.show(compositeNode, pixels, grid.ijkToWorld)
-        elif drawn != self._drawn:
-            self._node.move(grid.ijkToWorld)
-        self._drawn = drawn
+            card = cardOfSlices(settings)
+        key = (
+            (inputVolume.GetID(), inputVolume.GetImageData().GetMTime()),
+            modelKey(settings, card),
+            plan.slice_axis,
+            settings.measured,
+            inputVolume.GetSpacing(),
+            (plan.through is not None, settings.thickness, settings.noiseReduction > 0),
+        )
+        if self._range[0] != key:
+            facts, measuring = headerFacts(inputVolume), _measuring(inputVolume, settings, plan)
+            self._range = key, VolumeRange(volumeOf(inputVolume), card, measuring, facts, plan.slice_axis)
+        return _Source(inputVolume, settings, key, self._range[1])
 
     def _showNothing(self, text: str) -> None:
-        self._hide()
-        self._corner.show("", "")
-        self._encoder.withdraw()  # The slice that was asked for may be gone.
+        for pane in self._panes:
+            pane.showNothing()
         self.text = text
 
-    def _hide(self) -> None:
-        self._node.hide()
-        self._drawn = ()
-
     def _observe(self, inputVolume: slicer.vtkMRMLScalarVolumeNode) -> None:
-        """Follow the input volume, all slice views, and the display of the preview, which the user may change."""
-        nodes = [inputVolume, *viewNodes(), *([self._node.displayNode] if self._node.present else [])]
+        """Follow the input volume, all slice views, and the displays of the preview, which the user may change."""
+        displays = [pane.node.displayNode for pane in self._panes if pane.node.present]
+        nodes = [inputVolume, *viewNodes(), *displays]
         if nodes == self._observed:
             return
         self.removeObservers()
@@ -264,20 +196,187 @@ class LivePreview(VTKObservationMixin):
         self._onChanged()
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What slices are encoded from.
+
+    :ivar key: changes when their functions would.
+    """
+
+    inputVolume: slicer.vtkMRMLScalarVolumeNode
+    settings: Settings
+    key: tuple
+    volumeRange: VolumeRange
+
+    def content(self, plane: ShownPlane, index: int) -> SliceContent:
+        pixels = plane.of(volumeOf(self.inputVolume), index)
+        return SliceContent(np.array(pixels), self.volumeRange, self.settings, plane)
+
+
+class _Pane:
+    """The preview in one slice view."""
+
+    def __init__(self, worker: Worker, models: ModelCache, onChanged: Callable[[], None]):
+        self.encoder = SliceEncoder(worker, partial(encodeSlice, models), onChanged)
+        self.node = PreviewNode()
+        self._corner = CornerText()
+        self._drawn = ()  # (what the pixels depend on, in which view, where) or nothing
+        self._index = 0  # of the slice that was shown last
+        self._forward = 1  # or -1: where the user scrolls to
+        self.shown = False
+        self.remedy: Remedy | None = None
+
+    def update(
+        self,
+        parameterNode: NExpRSlicerParameterNode,
+        source: _Source,
+        plane: ShownPlane,
+        showInput: bool,
+        oneOfSeveral: bool,
+    ) -> str:
+        """
+        :param oneOfSeveral: whether other views show other planes.
+        :return: what is shown.
+        :raises NotShowable: if nothing can be.
+        """
+        inputVolume = source.inputVolume
+        matrix = ijkToWorld(inputVolume)
+        view = viewOf(inputVolume, matrix, plane.across, oneOfSeveral)
+        if view is None:
+            if oneOfSeveral:
+                raise NotShowable(_("No slice view shows planes through the slices of the input."), Remedy.SHOW_INPUT)
+            raise NotShowable(_("No slice view shows the input volume in its background."), Remedy.SHOW_INPUT)
+        sliceNode, compositeNode = view
+        if showsSlab(sliceNode, matrix, plane.across):
+            raise NotShowable(_("The slice view shows a slab of several slices: switch slab reconstruction off there."))
+        sizes = inputVolume.GetImageData().GetDimensions()
+        xyToIJK = np.linalg.inv(matrix) @ xyToWorld(sliceNode)
+        index = sliceIndex(xyToIJK, viewSize(sliceNode), plane.across, sizes[plane.across])
+        key = self._request(source, plane, index, sizes[plane.across])
+        error = self.encoder.error(key)
+        if error is not None:
+            raise NotShowable(_encodingProblem(error))
+        encoded = self.encoder.get(key)
+        if encoded is None:
+            self._hide()
+            self._corner.show(sliceNode.GetLayoutName(), _("NExpR: encoding..."))
+            return _("Encoding slice {number}...").format(number=index + 1)
+        if parameterNode.liveZoom:
+            shape = sizes[plane.row], sizes[plane.column]
+            grid = visibleGrid(plane, shape, xyToIJK, xyToWorld(sliceNode), viewSize(sliceNode))
+        else:
+            _checkSize((plane.rows.count, plane.columns.count))
+            grid = wholeSliceGrid(plane, matrix, index)
+        self.shown = True
+        if showInput:
+            self._hide()
+            self._corner.show(sliceNode.GetLayoutName(), _("NExpR: input"))
+            return _("The input is shown, to compare.")
+        self._draw(key, encoded, grid, compositeNode, parameterNode, source.settings)
+        detailWindow = DETAIL_WINDOW_THROUGH if oneOfSeveral else DETAIL_WINDOW
+        self.node.showLike(inputVolume, parameterNode.inferredDetail, parameterNode.liveZoom, detailWindow)
+        shown = _("NExpR: inferred detail") if parameterNode.inferredDetail else _("NExpR: preview")
+        self._corner.show(sliceNode.GetLayoutName(), shown)
+        text = _describe(grid, index, sizes[plane.across], sliceNode.GetLayoutName() if oneOfSeveral else "")
+        beside = abs(slicePosition(xyToIJK, viewSize(sliceNode), plane.across) - index)
+        if beside > _BESIDE and not oneOfSeveral:
+            self.remedy = Remedy.GO_TO_SLICE
+            distance = beside * np.linalg.norm(matrix[:3, plane.across])
+            text += " " + _("The view lies {distance:.2g} mm beside it.").format(distance=distance)
+        return text
+
+    def applyRemedy(self, inputVolume: slicer.vtkMRMLScalarVolumeNode, plane: ShownPlane, oneOfSeveral: bool) -> None:
+        """Change the slice view so that it shows the preview."""
+        matrix = ijkToWorld(inputVolume)
+        view = viewOf(inputVolume, matrix, plane.across, oneOfSeveral)
+        if view is None:
+            slicer.util.setSliceViewerLayers(background=inputVolume, fit=True)
+        elif self.remedy == Remedy.ROTATE_VIEW:
+            rotateToPlane(view[0], matrix, plane.across)
+        elif self.remedy == Remedy.GO_TO_VOLUME:
+            center = [(size - 1) // 2 for size in inputVolume.GetImageData().GetDimensions()]
+            view[0].JumpSliceByCentering(*(matrix @ [*center, 1])[:3])
+        elif self.remedy == Remedy.GO_TO_SLICE:
+            xyToIJK = np.linalg.inv(matrix) @ xyToWorld(view[0])
+            width, height = viewSize(view[0])
+            there = xyToIJK @ [(width - 1) / 2, (height - 1) / 2, 0, 1]
+            there[plane.across] = round(there[plane.across])
+            view[0].JumpSliceByOffsetting(*(matrix @ there)[:3])
+
+    def showNothing(self) -> None:
+        self._hide()
+        self._corner.show("", "")
+        self.encoder.withdraw()  # The slice that was asked for may be gone.
+
+    def stop(self) -> None:
+        """Leave nothing behind."""
+        self.encoder.release()
+        self.node.remove()
+        self._corner.show("", "")
+        self._drawn = ()
+        self.remedy, self.shown = None, False
+
+    def _request(self, source: _Source, plane: ShownPlane, index: int, count: int) -> tuple:
+        """Ask for a slice, and for its neighbors: first those that the user scrolls to. Returns the slice's key."""
+        if index != self._index:
+            self._index, self._forward = index, 1 if index > self._index else -1
+        forward = self._forward
+        requests = [
+            ((*source.key, plane.across, each), partial(source.content, plane, each))
+            for each in (index, index + forward, index - forward, index + 2 * forward)
+            if 0 <= each < count
+        ]
+        self.encoder.request(*requests[0], requests[1:])
+        return requests[0][0]
+
+    def _draw(
+        self,
+        key: tuple,
+        encoded: EncodedSlice,
+        grid: PreviewGrid,
+        compositeNode: slicer.vtkMRMLSliceCompositeNode,
+        parameterNode: NExpRSlicerParameterNode,
+        settings: Settings,
+    ) -> None:
+        consistent = settings.dataConsistency and not parameterNode.liveZoom
+        options = (consistent, parameterNode.inferredDetail, settings.noiseReduction)
+        pixelsOf = (key, replace(grid, ijkToWorld=()), *options)
+        drawn = (pixelsOf, compositeNode.GetID(), grid.ijkToWorld)
+        if drawn[:2] != self._drawn[:2] or not self.node.isShownIn(compositeNode):
+            pixels = encoded.draw(grid, *options)
+            self.node.show(compositeNode, pixels, grid.ijkToWorld)
+        elif drawn != self._drawn:
+            self.node.move(grid.ijkToWorld)
+        self._drawn = drawn
+
+    def _hide(self) -> None:
+        self.node.hide()
+        self._drawn = ()
+
+
 def _measuring(
-    inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, sliceAxis: int
-) -> Callable[[], MeasuredGrid]:
-    """A function for the worker thread: the grid of slices that the network sees."""
-    volume = volumeOf(inputVolume)
+    inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, plan: Plan
+) -> Callable[[Volume], dict[int, Seen]]:
+    """A function for the worker thread: how the network sees planes of the volume."""
+    planes, axes = shownPlanes(plan), plan.plane_axes
     recognized = recognizing(inputVolume) if recognizes(settings) else None
 
-    def measuredGrid() -> MeasuredGrid:
+    def seen(volume: Volume) -> dict[int, Seen]:
         acquisition = recognized() if recognized else None
         sizes = settings.measuredSizes(volume.geometry, acquisition)
-        rows, columns = plane_axes(volume.geometry, sliceAxis)
-        return MeasuredGrid.of(volume.slices(sliceAxis), (sizes[rows], sizes[columns]))
+        slices = volume.slices(plan.slice_axis)
+        grid = MeasuredGrid.of(slices, (sizes[axes[0]], sizes[axes[1]]))
+        if plan.through is None:
+            return {plan.slice_axis: Seen(grid, noise=noise_of(slices, grid)[0] if settings.noiseReduction else None)}
+        stack, ofPlanes = stack_options(volume.geometry, plan, grid, settings.thickness), {}
+        for plane in planes:
+            along = axes.index(plane.column)
+            stored, measured = ((len(slices), size[along]) for size in (grid.stored, grid.measured))
+            ofPlane = MeasuredGrid(stored, measured, (True, grid.continues[along]), grid.margin)
+            ofPlanes[plane.across] = Seen(ofPlane, stack)
+        return ofPlanes
 
-    return measuredGrid
+    return seen
 
 
 def _encodingProblem(error: Exception) -> str:
@@ -301,19 +400,37 @@ def _checkSize(shape: tuple[int, int]) -> None:
         )
 
 
-def _describe(
-    grid: PreviewGrid, index: int, slices: int, parameterNode: NExpRSlicerParameterNode, window: float
-) -> str:
+def _describe(grid: PreviewGrid, index: int, slices: int, viewName: str) -> str:
+    """
+    :param viewName: of the view of one of several planes.
+    """
     height, width = grid.rows.count, grid.columns.count
     if grid.transposed:
         height, width = width, height
-    text = _("Slice {number} of {slices} with {width} x {height} pixels.").format(
-        number=index + 1, slices=slices, width=width, height=height
-    )
+    text = _("Slice {number} of {slices} with {width} x {height} pixels.")
+    if viewName:
+        text = _("{view}: plane {number} of {slices} with {width} x {height} pixels.")
+    return text.format(view=viewName, number=index + 1, slices=slices, width=width, height=height)
+
+
+def _remarks(
+    parameterNode: NExpRSlicerParameterNode, settings: Settings, panes: list[_Pane], ofPlanes: bool
+) -> list[str]:
+    """
+    :param ofPlanes: through the slices.
+    """
+    remarks = []
+    if ofPlanes:
+        remarks.append(_("Apply takes the mean of the planes along rows and along columns."))
     if parameterNode.inferredDetail:
-        text += " " + _(
-            "Full blue: {value:.3g} or more darker than measured, full orange: brighter; clear below {least:.2g}."
-        ).format(value=window / 2, least=DETAIL_CLEAR * window / 2)
-    if parameterNode.liveZoom and parameterNode.dataConsistency:
-        text += " " + _("Live zoom is shown without data consistency.")
-    return text
+        window = next(pane.node.displayNode.GetWindow() for pane in panes if pane.shown)
+        remarks.append(
+            _(
+                "Full blue: {value:.3g} or more darker than measured, full orange: brighter; clear below {least:.2g}."
+            ).format(value=window / 2, least=DETAIL_CLEAR * window / 2)
+        )
+    if ofPlanes and settings.noiseReduction:
+        remarks.append(_("The preview of planes keeps the noise."))
+    if parameterNode.liveZoom and settings.dataConsistency:
+        remarks.append(_("Live zoom is shown without data consistency."))
+    return remarks

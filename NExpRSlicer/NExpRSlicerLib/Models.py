@@ -42,6 +42,14 @@ def slicesSettings(settings: Settings) -> Settings:
     return replace(settings, model=name)
 
 
+def cardOfSlices(settings: Settings) -> dict:
+    """Card of the model for stacks of slices.
+
+    :raises ValueError: if there is none, with the reason.
+    """
+    return read_card(slicesSettings(settings).model)
+
+
 def recognizes(settings: Settings) -> bool:
     """Whether it matters what the scanner measured: other models than those for k-space take images as stored.
 
@@ -87,8 +95,7 @@ class ModelCache:
 
         :raises ValueError: if the model or the device is not there.
         """
-        settings = slicesSettings(settings)
-        return self._get("slices", settings, read_card(settings.model))
+        return self._get("slices", slicesSettings(settings), cardOfSlices(settings))
 
     def _get(self, role: str, settings: Settings, card: dict) -> Model:
         from NExpRLib import load_model

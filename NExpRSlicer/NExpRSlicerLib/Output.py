@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import slicer
 
 import NExpRLib
+from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.plan import Plan
 
 from .Compare import rememberInput
 from .Parameters import Settings
+from .RegionPlan import RegionPlan
 from .Volumes import displayLike
 
 if TYPE_CHECKING:
@@ -66,16 +68,18 @@ def recordProvenance(
     inputVolume: slicer.vtkMRMLScalarVolumeNode,
     outputNode: slicer.vtkMRMLNode,
     settings: Settings,
-    plan: Plan,
     job: UpsamplingJob,
-    measured: tuple[float, ...],
+    regionPlan: RegionPlan,
+    box: Box | None,
 ) -> None:
     """Say in the attributes of a node how it was computed.
 
     :param job: that computed it.
-    :param measured: size in mm of the measured pixels along each axis of the input.
+    :param regionPlan: how.
+    :param box: voxels of the input that were super-resolved, None for all.
     """
     card, slicesCard = job.card, job.slicesCard
+    plan, measured = regionPlan.result, regionPlan.measuredMm
     rows, columns = plan.plane_axes
     attributes = {
         "Version": NExpRLib.__version__,
@@ -85,8 +89,11 @@ def recordProvenance(
         "Plane": settings.plane,
         "Scale": " x ".join(f"{scale:.6g}" for scale in plan.scale),
         "DataConsistency": str(settings.dataConsistency).lower(),
+        "NoiseReduction": f"{settings.noiseReduction:.6g}",
         "MeasuredPixels": f"{measured[columns]:.6g} x {measured[rows]:.6g} mm",
     }
+    if box is not None:
+        attributes["Region"] = str(box)
     if slicesCard is not None:
         thickness = settings.thickness or measured[plan.slice_axis]
         attributes |= {

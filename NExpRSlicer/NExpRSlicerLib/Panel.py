@@ -10,7 +10,9 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from NExpRLib.memory import memory_needed, readable_bytes
+from NExpRLib.model_card import reduces_noise
 from NExpRLib.volumes.acquisition import Acquisition
+from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.geometry import Geometry, slice_axis
 from NExpRLib.volumes.plan import Plan, plane_axes
 
@@ -24,6 +26,8 @@ from .Parameters import (
     TargetMode,
     settingsFromParameterNode,
 )
+from .RegionPlan import RegionPlan, planned
+from .RunTime import runTime
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class VolumeFacts:
     :ivar modality: DICOM's code, empty if nothing tells.
     :ivar thickness: of its slices in mm, None if no header tells.
     :ivar acquisition: what the scanner measured, None if it is not recognized (yet).
+    :ivar box: voxels to super-resolve, None for all.
     """
 
     problem: str = ""
@@ -46,6 +51,7 @@ class VolumeFacts:
     modality: str = ""
     thickness: float | None = None
     acquisition: Acquisition | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class PanelState:
     :ivar isotropicText, thicknessText: what stands in these fields before the user writes anything.
     :ivar sizeText: size, spacing and memory of the result.
     :ivar warning: what the user should know before running.
+    :ivar canReduceNoise: whether the model can.
     """
 
     problem: str = ""
@@ -64,6 +71,7 @@ class PanelState:
     measuredText: str = ""
     isotropicText: str = ""
     thicknessText: str = ""
+    canReduceNoise: bool = False
 
 
 def panelState(
@@ -90,17 +98,21 @@ def panelState(
         acquisition = acquisition if recognizes(settings) else None
         if settings.isotropic:
             slicesSettings(settings)
+        if settings.noiseReduction and settings.dataConsistency:
+            problem = _("Measured frequencies hold the noise: keep either these, or a noise reduction of 0.")
     except ValueError as error:
         problem = str(error)
-    texts = {}
+    texts = {"canReduceNoise": card is not None and reduces_noise(card)}
     try:
         sizes = settings.measuredSizes(volume.geometry, acquisition)
-        texts = _measuredTexts(volume, sizes, settings)
-        plan = settings.plan(volume.geometry, acquisition)
+        texts |= _measuredTexts(volume, sizes, settings)
+        regionPlan = planned(settings, volume.geometry, acquisition, volume.box)
     except ValueError as error:
         return PanelState(problem=str(error), warning=str(error), **texts)
-    sizeText, memory = _sizeText(plan, volume, sizes, models.secondsPerPixel(settings) if models else None)
-    problem = _targetProblem(parameterNode, plan) or problem
+    plan = regionPlan.result
+    seconds = runTime(models, settings, regionPlan) if models and not problem else None
+    sizeText, memory = _sizeText(regionPlan, volume, seconds)
+    problem = _targetProblem(parameterNode, plan, settings) or problem
     warnings = [problem] if problem else []
     shares = (sizes[axis] / volume.geometry.size[axis] for axis in plan.plane_axes)
     if card is not None and max(n / m for n, m in zip(plan.scale, shares)) > card["scales"][1] + 0.05:
@@ -180,10 +192,11 @@ def _timeText(seconds: float) -> str:
     return _("{seconds} s").format(seconds=max(1, round(seconds)))
 
 
-def _targetProblem(parameterNode: NExpRSlicerParameterNode, plan: Plan) -> str:
+def _targetProblem(parameterNode: NExpRSlicerParameterNode, plan: Plan, settings: Settings) -> str:
     if parameterNode.outputVolume is not None and parameterNode.outputVolume is parameterNode.inputVolume:
         return _("The output volume is the input volume: select another one, or none for a new volume.")
-    if plan.through is None and all(abs(scale - 1) < 1e-9 for scale in plan.scale):
+    asItIs = plan.through is None and not settings.noiseReduction
+    if asItIs and all(abs(scale - 1) < 1e-9 for scale in plan.scale):
         return _("The result would have the pixels of the input: choose a finer target.")
     return ""
 
@@ -212,20 +225,18 @@ def _measuredTexts(volume: VolumeFacts, sizes: tuple[int, ...], settings: Settin
     return texts
 
 
-def _sizeText(
-    plan: Plan, volume: VolumeFacts, sizes: tuple[int, ...], secondsPerPixel: float | None
-) -> tuple[str, int]:
-    memory = memory_needed(plan, volume.voxelType, volume.frames)
+def _sizeText(regionPlan: RegionPlan, volume: VolumeFacts, seconds: float | None) -> tuple[str, int]:
+    memory = memory_needed(regionPlan.run, volume.voxelType, volume.frames)
+    plan, inputSize = regionPlan.result, volume.box.size if volume.box else volume.geometry.size
     rows, columns = plan.plane_axes
     count = plan.geometry.size[plan.slice_axis]
     costs = _("{memory} of memory").format(memory=readable_bytes(memory))
-    if secondsPerPixel is not None and plan.through is None:
-        seconds = secondsPerPixel * math.prod(sizes) * volume.frames
-        costs += ", " + _("about {time}").format(time=_timeText(seconds))
+    if seconds is not None:
+        costs += ", " + _("about {time}").format(time=_timeText(seconds * volume.frames))
     size, spacing = plan.geometry.size, plan.geometry.spacing
     text = _(
         "{slices} of {width} x {height} pixels, {x:.3g} x {y:.3g} mm, {costs} "
-        "(input: {inputWidth} x {inputHeight} pixels, {inputX:.3g} x {inputY:.3g} mm)"
+        "(input: {inputWidth} x {inputHeight}, {inputX:.3g} x {inputY:.3g} mm)"
     ).format(
         slices=_("1 slice") if count == 1 else _("{count} slices").format(count=count),
         width=size[columns],
@@ -233,8 +244,8 @@ def _sizeText(
         x=spacing[columns],
         y=spacing[rows],
         costs=costs,
-        inputWidth=volume.geometry.size[columns],
-        inputHeight=volume.geometry.size[rows],
+        inputWidth=inputSize[columns],
+        inputHeight=inputSize[rows],
         inputX=volume.geometry.spacing[columns],
         inputY=volume.geometry.spacing[rows],
     )

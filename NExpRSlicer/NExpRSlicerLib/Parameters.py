@@ -9,7 +9,7 @@ from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from NExpRLib.model_card import model_cards, model_for, model_names
+from NExpRLib.model_card import model_cards, model_for, model_names, read_card, reduces_noise
 from NExpRLib.volumes.acquisition import Acquisition, measured_sizes
 from NExpRLib.volumes.checks import check_thickness
 from NExpRLib.volumes.geometry import Geometry, slice_axis
@@ -66,6 +66,15 @@ class MeasuredMode(enum.Enum):
         return labels[self]
 
 
+class Region(enum.Enum):
+    WHOLE = "whole volume"
+    VISIBLE = "visible part"
+
+    def label(self) -> str:
+        labels = {Region.WHOLE: _("Whole volume"), Region.VISIBLE: _("What the slice views show")}
+        return labels[self]
+
+
 class Device(enum.Enum):
     AUTO = "auto"
     CUDA = "cuda"
@@ -97,8 +106,10 @@ class NExpRSlicerParameterNode:
     isotropicSpacing - Side of the voxels in mm, if targetMode is ISOTROPIC; 0 for the finest measured pixel.
     thickness - Of the slices in mm, if targetMode is ISOTROPIC; 0 for that of the header, or the slice spacing.
     plane - The plane that is refined; the direction across it is left as it is.
+    noiseReduction - Share of the noise to remove, in percent; of no effect with models that cannot.
     measuredMode - Which pixels the network sees, where the scanner stored more than it measured.
     measuredWidth, measuredHeight - Size of these in mm, if measuredMode is SIZE; 0 for the stored one.
+    region - The part of the volume that is super-resolved.
     device - Where slices are encoded.
     dataConsistency - Keep the measured spatial frequencies of each slice exactly.
     livePreview - Show the current slice super-resolved in its slice view.
@@ -116,9 +127,11 @@ class NExpRSlicerParameterNode:
     isotropicSpacing: Annotated[float, WithinRange(0, 10)] = 0
     thickness: Annotated[float, WithinRange(0, 30)] = 0
     plane: Plane = Plane.AUTO
+    noiseReduction: Annotated[float, WithinRange(0, 100)] = 0
     measuredMode: MeasuredMode = MeasuredMode.AUTO
     measuredWidth: Annotated[float, WithinRange(0, 20)] = 0
     measuredHeight: Annotated[float, WithinRange(0, 20)] = 0
+    region: Region = Region.WHOLE
     device: Device = Device.AUTO
     dataConsistency: bool = False
     livePreview: bool = False
@@ -135,6 +148,7 @@ def forgetUnknownChoices(node) -> None:
         "targetMode": TargetMode,
         "plane": Plane,
         "measuredMode": MeasuredMode,
+        "region": Region,
         "device": Device,
     }.items():
         if node.HasParameter(name) and node.GetParameter(name) not in choices.__members__:
@@ -160,6 +174,7 @@ class Settings:
     :ivar thickness: of the slices in mm, or None where the header does not tell either.
     :ivar measured: auto (recognized), stored, or (rows, columns) in mm of the pixels that the network sees.
     :ivar slicesModel: auto (that of the modality of the model), or a model for stacks of slices.
+    :ivar noiseReduction: share of the noise to remove, from 0 to 1.
     """
 
     scale: float | None = None
@@ -172,6 +187,7 @@ class Settings:
     thickness: float | None = None
     measured: str | tuple[float, float] = "auto"
     slicesModel: str = "auto"
+    noiseReduction: float = 0.0
 
     def plan(self, geometry: Geometry, acquisition: Acquisition | None = None) -> Plan:
         """Plan for a volume, see NExpRLib.volumes.plan.plan_upsampling.
@@ -240,4 +256,14 @@ def settingsFromParameterNode(
         isotropic=isotropic,
         thickness=(parameterNode.thickness or thickness) if isotropic is not None else None,
         measured=measured,
+        noiseReduction=_noiseReduction(parameterNode, model),
     )
+
+
+def _noiseReduction(parameterNode: NExpRSlicerParameterNode, model: str) -> float:
+    """None with a model that cannot, or cannot be used at all, whose slider is hidden."""
+    try:
+        possible = parameterNode.noiseReduction > 0 and reduces_noise(read_card(model))
+    except ValueError:
+        possible = False
+    return parameterNode.noiseReduction / 100 if possible else 0.0

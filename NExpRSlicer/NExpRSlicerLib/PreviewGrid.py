@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from NExpRLib.function.samples import Samples
 from NExpRLib.volumes.plan import Plan
+from NExpRLib.volumes.volume import Volume
 
 # Deviation over the whole view, in voxels of the input, up to which a view counts as parallel.
 _TOLERANCE = 0.25
@@ -56,6 +57,39 @@ class PreviewGrid:
     ijkToWorld: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class ShownPlane:
+    """A family of parallel planes of a volume, of which the preview shows one.
+
+    :ivar across: axis of the volume across the planes.
+    :ivar row, column: axes of the volume from row to row and from column to column of what the network sees. It sees
+        slices that lie across the plane as rows.
+    :ivar rows, columns: of the result, in voxels of the input.
+    """
+
+    across: int
+    row: int
+    column: int
+    rows: Samples
+    columns: Samples
+
+    def of(self, volume: Volume, index: int) -> np.ndarray:
+        """Pixels (rows, columns) of one of the planes, not copied."""
+        pixels = volume.slices(self.across)[index]
+        return pixels if self.row > self.column else pixels.T
+
+
+def shownPlanes(plan: Plan) -> list[ShownPlane]:
+    """The slices, or for isotropic volumes the two families of planes through them."""
+    if plan.through is None:
+        return [ShownPlane(plan.slice_axis, *plan.plane_axes, plan.rows, plan.columns)]
+    row, (first, second) = plan.slice_axis, plan.plane_axes
+    return [
+        ShownPlane(across, row, column, plan.samples[row], plan.samples[column])
+        for across, column in ((second, first), (first, second))
+    ]
+
+
 def slicePosition(xyToIJK: np.ndarray, viewSize: tuple[int, int], sliceAxis: int) -> float:
     """Where the center of a slice view lies across the slices of a volume; whole numbers are slices."""
     return float(xyToIJK[sliceAxis] @ [(viewSize[0] - 1) / 2, (viewSize[1] - 1) / 2, 0, 1])
@@ -79,31 +113,34 @@ def sliceIndex(xyToIJK: np.ndarray, viewSize: tuple[int, int], sliceAxis: int, s
     return index
 
 
-def wholeSliceGrid(plan: Plan, ijkToWorld: np.ndarray, index: int) -> PreviewGrid:
+def wholeSliceGrid(plane: ShownPlane, ijkToWorld: np.ndarray, index: int) -> PreviewGrid:
     """The whole slice on the grid of the result.
 
     :param ijkToWorld: 4x4 array of the input.
     """
-    row, column = plan.plane_axes
     origin = np.zeros(4)
-    origin[[row, column, plan.slice_axis, 3]] = plan.rows.first, plan.columns.first, index, 1
+    origin[[plane.row, plane.column, plane.across, 3]] = plane.rows.first, plane.columns.first, index, 1
     matrix = np.eye(4)
-    matrix[:, 0] = ijkToWorld[:, column] * plan.columns.step
-    matrix[:, 1] = ijkToWorld[:, row] * plan.rows.step
-    matrix[:, 2] = ijkToWorld[:, plan.slice_axis]
+    matrix[:, 0] = ijkToWorld[:, plane.column] * plane.columns.step
+    matrix[:, 1] = ijkToWorld[:, plane.row] * plane.rows.step
+    matrix[:, 2] = ijkToWorld[:, plane.across]
     matrix[:, 3] = ijkToWorld @ origin
-    return PreviewGrid(plan.rows, plan.columns, False, tuple(matrix.ravel()))
+    return PreviewGrid(plane.rows, plane.columns, False, tuple(matrix.ravel()))
 
 
 def visibleGrid(
-    plan: Plan, sliceShape: tuple[int, int], xyToIJK: np.ndarray, xyToWorld: np.ndarray, viewSize: tuple[int, int]
+    plane: ShownPlane,
+    sliceShape: tuple[int, int],
+    xyToIJK: np.ndarray,
+    xyToWorld: np.ndarray,
+    viewSize: tuple[int, int],
 ) -> PreviewGrid:
     """The visible part of the slice on the pixels of the view.
 
     :param sliceShape: (rows, columns) of the input slice.
     :raises NotShowable: if the view is turned within the plane, the slice sheared, or nothing of it visible.
     """
-    row, column = plan.plane_axes
+    row, column = plane.row, plane.column
     swapped = abs(xyToIJK[row, 0]) > abs(xyToIJK[row, 1])
     rowAxis, columnAxis = (0, 1) if swapped else (1, 0)
     turn = max(abs(xyToIJK[row, columnAxis] * viewSize[columnAxis]), abs(xyToIJK[column, rowAxis] * viewSize[rowAxis]))

@@ -17,29 +17,45 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from NExpRLib.function.explicit_image import ExplicitImage
+from NExpRLib.function.samples import Samples
 from NExpRLib.measured_slice import MeasuredSlice
 from NExpRLib.model_card import intensity_range
+from NExpRLib.volumes.explicit_plane import ExplicitPlane
 from NExpRLib.volumes.in_plane import with_measured_band
 from NExpRLib.volumes.meaning import Meaning
 from NExpRLib.volumes.measured_grid import MeasuredGrid
 from NExpRLib.volumes.padding import filled, mask_of, sampled_mask
+from NExpRLib.volumes.through_plane import represent_plane
 from NExpRLib.volumes.volume import Volume
 
-from .Models import ModelCache, checkedBetweenLayers
+from .Models import ModelCache, checkedBetweenLayers, slicesSettings
 from .Parameters import Settings
-from .PreviewGrid import PreviewGrid
+from .PreviewGrid import PreviewGrid, ShownPlane
 from .Worker import Cancelled, Worker
 
 KEPT_BYTES = 2**29  # 24 slices of 512 x 512 pixels, 95 of 256 x 256
 
 
+@dataclass(frozen=True)
+class Seen:
+    """How the network sees planes of a volume.
+
+    :ivar grid: that was measured of them; None as they are stored.
+    :ivar stack: for planes through the slices, what is told of these, see NExpRLib.volumes.run.stack_options.
+    :ivar noise: standard deviation of the noise, where it may be removed.
+    """
+
+    grid: MeasuredGrid | None = None
+    stack: dict[str, float] | None = None
+    noise: float | None = None
+
+
 class VolumeRange:
-    """What of a volume the network sees as 0 and 1, on which grid of its slices, and what its values mean.
+    """What of a volume the network sees as 0 and 1, how it sees its planes, and what its values mean.
 
     With these of the volume, the preview equals the result. They are computed once, in the worker thread, because they
     depend on all voxels.
 
-    :ivar grid: of the slices, after get(); None as they are stored.
     :ivar padding: value of voxels without data, after get(); None where there are none.
     :ivar limits: lowest and highest value of the result, after get(); None for no limit.
     """
@@ -48,18 +64,19 @@ class VolumeRange:
         self,
         volume: Volume,
         card: dict,
-        measuredGrid: Callable[[], MeasuredGrid] | None = None,
+        measuring: Callable[[Volume], dict[int, Seen]] | None = None,
         facts: dict | None = None,
         across: int | None = None,
     ):
         """
-        :param across: the axis across the slices.
-        :param measuredGrid: called in the worker thread.
+        :param measuring: called in the worker thread with the volume, continued where there are no data; says for each
+            axis how planes across it are seen.
         :param facts: of the header, under their BIDS names.
+        :param across: the axis across the slices.
         """
         self._volume: Volume | None = volume
-        self._card, self._measuredGrid, self._facts, self._across = card, measuredGrid, facts, across
-        self.grid: MeasuredGrid | None = None
+        self._card, self._measuring, self._facts, self._across = card, measuring, facts, across
+        self._seen: dict[int, Seen] = {}
         self.padding: float | None = None
         self.limits: tuple[float | None, float | None] = (None, None)
         self._range: tuple[float, float] | None = None
@@ -72,7 +89,7 @@ class VolumeRange:
                 self._look(self._volume)
             except ValueError as error:
                 self._error = error
-            self._volume = self._measuredGrid = None
+            self._volume = self._measuring = None
         if self._error is not None:
             raise self._error
         return self._range
@@ -84,7 +101,11 @@ class VolumeRange:
         self.padding, self.limits = meaning.padding, meaning.limits
         (part,) = meaning.parts(self._across)
         self._range = intensity_range(self._card, part.pixels)
-        self.grid = self._measuredGrid() if self._measuredGrid else None
+        self._seen = self._measuring(part) if self._measuring else {}
+
+    def seen(self, plane: ShownPlane | None) -> Seen:
+        """How the network sees planes of a family, after get()."""
+        return self._seen[plane.across] if plane is not None and self._seen else Seen()
 
 
 @dataclass
@@ -92,11 +113,13 @@ class SliceContent:
     """What is needed to encode a slice.
 
     :ivar pixels: array (rows, columns), a copy.
+    :ivar plane: which slices it is one of.
     """
 
     pixels: np.ndarray
     volumeRange: VolumeRange
     settings: Settings
+    plane: ShownPlane | None = None
 
 
 @dataclass
@@ -110,30 +133,42 @@ class EncodedSlice:
     :ivar padding: value of pixels without data.
     :ivar empty: where these are, or None.
     :ivar limits: lowest and highest value of a result, or None.
+    :ivar withoutNoise: the function of the slice without its noise, or None.
     """
 
-    image: ExplicitImage
+    image: ExplicitImage | ExplicitPlane
     grid: MeasuredGrid
     measured: MeasuredSlice
     pixels: np.ndarray
     padding: float | None = None
     empty: np.ndarray | None = None
     limits: tuple[float | None, float | None] = (None, None)
+    withoutNoise: ExplicitImage | None = None
+    _drawn: tuple = ()  # (rows and columns, values with noise, values without) of the last mix
 
     @property
     def nbytes(self) -> int:
-        arrays = (self.measured.pixels, self.measured.empty, self.pixels, *self.image.parts)
+        arrays = [self.measured.pixels, self.measured.empty, self.pixels, *self.image.parts]
+        if self.withoutNoise is not None:
+            arrays += self.withoutNoise.parts
         return sum(array.nbytes for array in arrays)
 
-    def draw(self, grid: PreviewGrid, dataConsistency: bool = False, inferredDetail: bool = False) -> np.ndarray:
+    def draw(
+        self,
+        grid: PreviewGrid,
+        dataConsistency: bool = False,
+        inferredDetail: bool = False,
+        noiseReduction: float = 0.0,
+    ) -> np.ndarray:
         """Pixels of a preview.
 
         :param dataConsistency: keep the measured spatial frequencies; for grids over the whole slice.
         :param inferredDetail: draw what the network added to the band-limited input.
+        :param noiseReduction: share of the noise to remove, from 0 to 1.
         :return: float32 array (rows, columns) of the preview.
         """
         rows, columns = (along.seen_from(of) for along, of in zip((grid.rows, grid.columns), self.grid.samples))
-        values = self.image.rasterize(rows=rows, columns=columns)
+        values = self._values(rows, columns, noiseReduction)
         if dataConsistency and self.grid.measured == self.grid.stored:
             values = self.measured.kept_by(values, rows, columns)
         elif dataConsistency:
@@ -148,6 +183,16 @@ class EncodedSlice:
             values[without] = 0 if inferredDetail else self.padding
         values = values.astype(np.float32, copy=False)
         return np.ascontiguousarray(values.T if grid.transposed else values)
+
+    def _values(self, rows: Samples, columns: Samples, noiseReduction: float) -> np.ndarray:
+        """Functions are linear: mixing what they give takes less time than mixing their coefficients."""
+        if not noiseReduction or self.withoutNoise is None:
+            return self.image.rasterize(rows=rows, columns=columns)
+        if not self._drawn or self._drawn[0] != (rows, columns):
+            images = (self.image, self.withoutNoise)
+            self._drawn = (rows, columns), *(image.rasterize(rows=rows, columns=columns) for image in images)
+        _where, kept, removed = self._drawn
+        return kept + np.float32(noiseReduction) * (removed - kept)
 
 
 def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[[], bool]) -> EncodedSlice:
@@ -168,15 +213,24 @@ def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[
     if empty is not None and empty.any():
         pixels = np.zeros_like(pixels) if empty.all() else filled(pixels[None], empty[None])[0]
     shape = pixels.shape
-    grid = content.volumeRange.grid or MeasuredGrid(shape, shape, margin=0)
-    model = models.get(content.settings)
+    seen = content.volumeRange.seen(content.plane)
+    grid = seen.grid or MeasuredGrid(shape, shape, margin=0)
+    onGrid = grid.resample(pixels[None])[0]
+    model = models.get(content.settings) if seen.stack is None else models.getForSlices(content.settings)
     start = time.monotonic()
     with checkedBetweenLayers(model, check):
-        image = model.represent(grid.resample(pixels[None])[0], volumeRange)
-    models.noteSpeed(content.settings, math.prod(grid.shape), time.monotonic() - start)
-    # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
+        # The main thread draws on the CPU: it is fast, and the GPU belongs to the worker thread.
+        if seen.stack is None:
+            image = model.represent(onGrid, volumeRange).cpu()
+        else:
+            image = represent_plane(onGrid, model, intensity_range=volumeRange, **seen.stack)
+        withoutNoise = None
+        if seen.noise is not None:
+            withoutNoise = model.represent(onGrid, volumeRange, noise_reduction=1.0, noise=seen.noise).cpu()
+    settings = content.settings if seen.stack is None else slicesSettings(content.settings)
+    models.noteSpeed(settings, math.prod(grid.shape), (time.monotonic() - start) / (1 if withoutNoise is None else 2))
     measured = _onGrid(MeasuredSlice.of(pixels.astype(np.float32)), grid)
-    return EncodedSlice(image.cpu(), grid, measured, pixels, padding, empty, content.volumeRange.limits)
+    return EncodedSlice(image, grid, measured, pixels, padding, empty, content.volumeRange.limits, withoutNoise)
 
 
 def _onGrid(measured: MeasuredSlice, grid: MeasuredGrid) -> MeasuredSlice:

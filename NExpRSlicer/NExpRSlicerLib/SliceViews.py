@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import slicer
 import vtk
@@ -43,22 +45,44 @@ def _sliceView(layoutName: str):
 
 
 def viewOf(
-    volumeNode: slicer.vtkMRMLVolumeNode, ijkToWorld: np.ndarray, sliceAxis: int
+    volumeNode: slicer.vtkMRMLVolumeNode, ijkToWorld: np.ndarray, sliceAxis: int, closestAxis: bool = False
 ) -> tuple[slicer.vtkMRMLSliceNode, slicer.vtkMRMLSliceCompositeNode] | None:
     """The slice node whose view is closest to the plane, among those that show the volume in the background.
 
     :param ijkToWorld: 4x4 array of the volume.
     :param sliceAxis: volume axis across the plane that is refined.
+    :param closestAxis: only views to which no other plane of the volume is closer.
     :return: (slice node, slice composite node), or None if no view shows the volume.
     """
+    normal = np.cross(*np.delete(ijkToWorld[:3, :3], sliceAxis, axis=1).T)
+    views = viewsOf([volumeNode])
+    if closestAxis:
+        views = [view for view in views if acrossOf(view[0], ijkToWorld) == sliceAxis]
+    return max(views, key=lambda view: abs(normal @ _normal(view[0])), default=None)
+
+
+def acrossOf(sliceNode: slicer.vtkMRMLSliceNode, ijkToWorld: np.ndarray) -> int:
+    """The axis of a volume that lies across a slice view, or is closest to that.
+
+    :param ijkToWorld: 4x4 array of the volume.
+    """
+    normals = np.linalg.inv(ijkToWorld)[:3, :3]
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return int(np.abs(normals @ _normal(sliceNode)).argmax())
+
+
+def viewsOf(
+    volumeNodes: Iterable[slicer.vtkMRMLVolumeNode],
+) -> list[tuple[slicer.vtkMRMLSliceNode, slicer.vtkMRMLSliceCompositeNode]]:
+    """(slice node, slice composite node) of the views that show one of these volumes in the background."""
+    identifiers = [volumeNode.GetID() for volumeNode in volumeNodes]
     views = []
     for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
         compositeNode = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
         if sliceNode.IsMappedInLayout() and compositeNode is not None:
-            if compositeNode.GetBackgroundVolumeID() == volumeNode.GetID():
+            if compositeNode.GetBackgroundVolumeID() in identifiers:
                 views.append((sliceNode, compositeNode))
-    normal = np.cross(*np.delete(ijkToWorld[:3, :3], sliceAxis, axis=1).T)
-    return max(views, key=lambda view: abs(normal @ _normal(view[0])), default=None)
+    return views
 
 
 def isShown(volumeNode: slicer.vtkMRMLVolumeNode | None) -> bool:

@@ -20,8 +20,9 @@ def main(model="mri"):
     from NExpRLib import load_model
     from NExpRLib.measured_slice import MeasuredSlice
     from NExpRLib.volumes.geometry import Geometry
+    from NExpRLib.volumes.measured_grid import MeasuredGrid
     from NExpRLib.volumes.plan import plan_upsampling
-    from NExpRSlicerLib.PreviewGrid import wholeSliceGrid
+    from NExpRSlicerLib.PreviewGrid import shownPlanes, wholeSliceGrid
     from NExpRSlicerLib.PreviewNode import PreviewNode
     from NExpRSlicerLib.SliceEncoder import EncodedSlice
 
@@ -31,14 +32,15 @@ def main(model="mri"):
     print(f"{'input':>9} {'scale':>6} {'output':>11} {'draw':>9} {'hand over':>11} {'total':>9}   (median of 20, ms)")
     for size, scale in ((128, 4.0), (256, 2.0), (205, 2.5), (180, 2.84), (512, 2.0)):
         pixels = np.random.default_rng(0).normal(500, 100, (size, size)).astype(np.float32)
-        encoded = EncodedSlice(network.represent(pixels, (0.0, 1000.0)), MeasuredSlice.of(pixels))
+        grid = MeasuredGrid((size, size), (size, size), margin=0)
+        encoded = EncodedSlice(network.represent(pixels, (0.0, 1000.0)), grid, MeasuredSlice.of(pixels), pixels)
         preview = PreviewNode()
         geometry = Geometry((size, size, 9), (1.0, 1.0, 3.0), (0.0, 0.0, 0.0), np.eye(3))
         times = []
         for step in range(25):
             # A slider never rests: every step has another scale.
             target = plan_upsampling(geometry, scale=scale + 0.01 * step)
-            grid = wholeSliceGrid(target, np.eye(4), 4)
+            grid = wholeSliceGrid(shownPlanes(target)[0], np.eye(4), 4)
             start = time.perf_counter()
             drawn = encoded.draw(grid)
             middle = time.perf_counter()

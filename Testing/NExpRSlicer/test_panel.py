@@ -33,6 +33,7 @@ def parameters(tiny_model_folder):
         spacing=0.5,
         isotropicSpacing=0.0,
         thickness=0.0,
+        noiseReduction=0.0,
         measuredMode=MeasuredMode.AUTO,
         measuredWidth=0.0,
         measuredHeight=0.0,
@@ -52,7 +53,7 @@ def test_size_spacing_and_memory_of_the_result(parameters, volume):
     state = panelState(parameters, volume, None)
     # 400 x 200 x 30 voxels of 2 bytes, twice, and 650 bytes for each of the 200 x 100 pixels that are encoded
     assert state.sizeText.startswith("30 slices of 400 x 200 pixels, 0.25 x 0.4 mm, 22.6 MB of memory")
-    assert "input: 200 x 100 pixels, 0.5 x 0.8 mm" in state.sizeText
+    assert "input: 200 x 100, 0.5 x 0.8 mm" in state.sizeText
     assert (state.problem, state.warning) == ("", "")
 
 
@@ -70,6 +71,29 @@ def test_time_is_estimated_from_slices_that_were_encoded(parameters, volume):
     assert "of memory, about 30 s (input" in said()
     parameters.device = Device.CUDA
     assert "about" not in said(), "it may be much faster"
+
+
+def test_time_of_an_isotropic_volume_is_that_of_both_networks(parameters, monkeypatch):
+    monkeypatch.setattr("NExpRSlicerLib.Models.slices_model_for", lambda card: "mri-slices")
+    volume = VolumeFacts("", Geometry((200, 100, 30), (0.8, 0.8, 4.0), (0, 0, 0), np.eye(3)), np.dtype("int16"))
+    parameters.targetMode = TargetMode.ISOTROPIC
+    models = ModelCache()
+    settings = settingsFromParameterNode(parameters, volume.geometry, "")
+
+    def said():
+        return panelState(parameters, volume, None, models).sizeText
+
+    for _ in range(3):
+        models.noteSpeed(settings, 100 * 100, 0.5)
+    assert "150 slices" in said()
+    assert "about" not in said(), "the network for slices is not timed"
+    for _ in range(3):
+        models.noteSpeed(replace(settings, model="mri-slices"), 30 * 100, 0.15)
+    # Two families of planes through 30 slices of 200 x 100 pixels, 50 us for each pixel.
+    assert "of memory, about 60 s (input" in said()
+    parameters.isotropicSpacing = 0.4
+    # Beside these, 300 slices are drawn at half the spacing.
+    assert "of memory, about 6 min (input" in said()
 
 
 def test_single_slice_is_one(parameters):

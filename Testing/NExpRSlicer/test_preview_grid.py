@@ -5,7 +5,7 @@ import pytest
 
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.plan import plan_upsampling
-from NExpRSlicerLib.PreviewGrid import NotShowable, Remedy, sliceIndex, visibleGrid, wholeSliceGrid
+from NExpRSlicerLib.PreviewGrid import NotShowable, Remedy, shownPlanes, sliceIndex, visibleGrid, wholeSliceGrid
 
 SIZE = (10, 12, 5)
 SPACING = (0.9, 1.1, 3.0)
@@ -23,7 +23,9 @@ def oblique(handedness=1):
 
 def target_of(matrix, scale, plane="auto"):
     direction = matrix[:3, :3] / SPACING
-    return plan_upsampling(Geometry(SIZE, SPACING, tuple(matrix[:3, 3]), direction), scale=scale, plane=plane)
+    geometry = Geometry(SIZE, SPACING, tuple(matrix[:3, 3]), direction)
+    (plane,) = shownPlanes(plan_upsampling(geometry, scale=scale, plane=plane))
+    return plane
 
 
 @pytest.mark.parametrize("handedness", [1, -1])
@@ -44,7 +46,7 @@ def test_whole_slice_lies_where_its_positions_say_in_every_plane(plane):
     grid = wholeSliceGrid(target, matrix, 1)
     rows, columns = grid.rows.positions(), grid.columns.positions()
     index = np.zeros(4)
-    index[[*target.plane_axes, target.slice_axis, 3]] = rows[4], columns[7], 1, 1
+    index[[target.row, target.column, target.across, 3]] = rows[4], columns[7], 1, 1
     assert np.allclose(np.reshape(grid.ijkToWorld, (4, 4)) @ [7, 4, 0, 1], matrix @ index)
 
 
