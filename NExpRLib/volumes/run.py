@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,8 +27,14 @@ if TYPE_CHECKING:
 _CONSISTENCY_OF_A_GUESS = 0.5
 
 
-def stack_options(geometry: Geometry, plan: Plan, grid: MeasuredGrid, thickness: float | None) -> dict[str, float]:
+def stack_options(geometry: Geometry, plan: Plan, grid: MeasuredGrid, thickness: float | None) -> dict[str, Any]:
     """What :func:`~.through_plane.through_plane` is told of the slices of a volume.
+
+    >>> from NExpRLib.volumes.plan import plan_upsampling
+    >>> thick = Geometry((32, 32, 8), (1.0, 1.0, 4.0), (0.0, 0.0, 0.0), np.eye(3))
+    >>> plan = plan_upsampling(thick, isotropic=True)
+    >>> stack_options(thick, plan, MeasuredGrid((32, 32), (32, 32)), thickness=3.0)
+    {'pixel': 0.25, 'thickness': 0.75, 'consistency': 1.0}
 
     :param geometry: of the input.
     :param grid: what was measured of its slices.
