@@ -129,12 +129,20 @@ def _arrays(image: ExplicitImage) -> dict[str, Any]:
 
 
 def positions_of(along: Samples | ArrayLike) -> NDArray[np.float64]:
-    """Samples, or positions, as positions."""
+    """Samples, or positions, as positions.
+
+    >>> positions_of(Samples(1.0, 0.5, 3)), positions_of(2)
+    (array([1. , 1.5, 2. ]), array([2.]))
+    """
     return along.positions() if isinstance(along, Samples) else np.atleast_1d(np.asarray(along, dtype=np.float64))
 
 
 def spline_matrix(positions: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    """Matrix (positions, size) of cubic B-spline interpolation; ones where positions are pixels."""
+    """Matrix (positions, size) of cubic B-spline interpolation; ones where positions are pixels.
+
+    >>> spline_matrix(np.array([0.0, 1.0]), 2).round(6).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     pixels = prefilter(np.eye(size), "bspline")
     return interpolate(pixels, positions, np.arange(size), "bspline").astype(np.float32)
 
