@@ -142,8 +142,10 @@ def draw_ct_scan(shape, scales, smallest, rng):
     """A CT scan as clinics do them; parameters as of :func:`draw_mr_scan`."""
     scale = rng.uniform(*scales)
     size = tuple(max(smallest, scaled_size(n, 1 / scale)) for n in shape)
-    blur = 0.0 if rng.random() < 0.6 else rng.uniform(0, 0.5)
-    sigma = 0.0 if rng.random() < 0.3 else 0.12 * rng.random() ** 2
+    if rng.random() < 0.4:
+        return CTScan(size)
+    blur = 0.0 if rng.random() < 0.5 else rng.uniform(0, 0.5)
+    sigma = 0.0 if rng.random() < 0.2 else 0.12 * rng.random() ** 2
     return CTScan(size, blur, sigma, ramp=rng.random() < 0.7, told=rng.random() < 0.5)
 
 
