@@ -52,7 +52,7 @@ def add_arguments(parser):
         nargs="?",
         const=True,
         metavar="MM",
-        help="cubes as voxels, through the slices: of the shorter side of the pixels, or of MM",
+        help="cubes as voxels, through the slices: of the shorter side of the pixels, or of MM (a tenth more at most)",
     )
     parser.add_argument(
         "--thickness",
