@@ -20,7 +20,6 @@ from .volume import Volume, middle_slices
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-# Slices that are looked at: more change nothing.
 # Fewer slices than these have no spectrum across.
 _FEWEST_SLICES = 48
 _FEWEST_PIXELS = 16  # along rows and columns
@@ -193,10 +192,10 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
     grid = MeasuredGrid(
         (slices.shape[1], slices.shape[2]), (axes[rows].measured_size, axes[columns].measured_size), continues
     )
-    noise, signal = noise_of(volume.slices(across), grid) if finite else (0.0, 0.0)
+    noise, signal = noise_of(volume, across, grid) if finite else (0.0, 0.0)
     cropped = float(grid.cropped(slices).std()) if grid.measured != grid.stored else 0.0
     evidence = tuple(_evidence("ijk"[i], axis) for i, axis in enumerate(axes) if axis.spectrum is not None)
-    return Acquisition(axes, across, noise, signal, cropped, _number(header, "SliceThickness"), continues, evidence)
+    return Acquisition(axes, across, noise, signal, cropped, header.get("SliceThickness"), continues, evidence)
 
 
 def measured_sizes(
@@ -260,20 +259,14 @@ def _shares_in_header(header: dict, geometry: Geometry) -> dict[int, float]:
             return {}
         steps = {0: frequency_columns or phase_columns, 1: frequency_rows or phase_rows}
     elif phase is not None and header.get("ReconMatrixPE") == size[phase]:
-        base, sampled = _number(header, "BaseResolution"), _number(header, "PercentSampling")
-        of_phase = _number(header, "AcquisitionMatrixPE")
+        base, sampled = header.get("BaseResolution"), header.get("PercentSampling")
+        of_phase = header.get("AcquisitionMatrixPE")
         if of_phase is None and base and sampled and geometry.spacing[0] == geometry.spacing[1]:
             of_phase = sampled / 100 * base / size[1 - phase] * size[phase]
         steps = {phase: of_phase, 1 - phase: base}
     else:
         return {}
     return {axis: min(1.0, count / size[axis]) for axis, count in steps.items() if count}
-
-
-def _number(header: dict, name: str) -> float | None:
-    """A positive number in a header, ``None`` where there is none."""
-    value = header.get(name)
-    return float(value) if isinstance(value, int | float) and 0 < value < float("inf") else None
 
 
 def _evidence(name: str, axis: MeasuredAxis) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -96,10 +97,10 @@ class Meaning:
             mask = Volume(self._mask, volume.geometry)
             result = Volume.empty(volume.geometry, volume.pixels.dtype, volume.periodic)
             result.slices(across)[:] = filled(volume.slices(across), mask.slices(across))
-            volume = result
+            volume = replace(result, missing=self._mask)
         if self._phase is None:
             return [volume]
-        return [Volume(part, volume.geometry, volume.periodic) for part in self._phase.parts(volume.pixels)]
+        return [replace(volume, pixels=part) for part in self._phase.parts(volume.pixels)]
 
     def joined(self, results: list[Volume], plan: Plan) -> Volume:
         """The result, made of those of the parts."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .volume import middle_slices
+from .volume import Volume, middle_slices
 
 if TYPE_CHECKING:
     from .measured_grid import MeasuredGrid
@@ -15,21 +15,30 @@ _WINDOW = 15  # pixels
 _LOW = 3  # percent of the windows with less
 
 
-def noise_of(slices: np.ndarray, grid: "MeasuredGrid") -> tuple[float, float]:
-    """As :func:`noise_level`, of some slices of a volume.
+def noise_of(volume: Volume, across: int | None, grid: "MeasuredGrid") -> tuple[float, float]:
+    """As :func:`noise_level`, of some slices of a volume, where they hold data.
 
+    >>> from NExpRLib.volumes.geometry import Geometry
     >>> from NExpRLib.volumes.measured_grid import MeasuredGrid
-    >>> slices = np.random.default_rng(0).normal(100, 5, (30, 64, 64))
-    >>> [round(value) for value in noise_of(slices, MeasuredGrid((64, 64), (64, 64)))]
+    >>> from NExpRLib.volumes.volume import Volume
+    >>> noise = np.random.default_rng(0).normal(100, 5, (30, 64, 64))
+    >>> volume = Volume(noise, Geometry((64, 64, 30), (1.0,) * 3, (0.0,) * 3, np.eye(3)))
+    >>> [round(value) for value in noise_of(volume, 2, MeasuredGrid((64, 64), (64, 64)))]
     [5, 100]
 
-    :param slices: (n, h, w), as stored.
+    :param across: the axis across the slices.
     :param grid: what was measured of them.
     """
-    return noise_level(grid.resample(middle_slices(slices)))
+    missing = volume.missing_slices(across)
+    if missing is not None:
+        rows, columns = (
+            np.clip(np.round(along.positions()).astype(int), 0, n - 1) for along, n in zip(grid.samples, grid.stored)
+        )
+        missing = middle_slices(missing)[:, rows[:, None], columns]
+    return noise_level(grid.resample(middle_slices(volume.slices(across))), missing)
 
 
-def noise_level(slices: np.ndarray) -> tuple[float, float]:
+def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[float, float]:
     """Standard deviation of the noise, and the mean signal.
 
     >>> sigma, signal = noise_level(np.random.default_rng(0).normal(100, 5, (4, 64, 64)))
@@ -41,6 +50,7 @@ def noise_level(slices: np.ndarray) -> tuple[float, float]:
     Gaussian, in the windows where it is lowest: what anatomy is left adds to it in all others.
 
     :param slices: real array (n, h, w) on the grid that was measured, where noise is white.
+    :param missing: bool array of the same shape: where they hold no data.
     :return: (noise, signal) in the intensities of the slices; the noise of constant slices is 0.
     """
     slices = np.asarray(slices, dtype=np.float32)
@@ -50,6 +60,8 @@ def noise_level(slices: np.ndarray) -> tuple[float, float]:
     smooth = _window_means(slices, window)
     low, high = np.percentile(smooth, (1, 99))
     bright = smooth > low + 0.15 * (high - low)
+    unknown = slices == slices.max()  # Where values were clipped, there is no noise.
+    bright &= _window_means(unknown if missing is None else unknown | missing, window) < 1e-6
     if not bright.any():
         return 0.0, float(slices.mean())
     return _lowest(slices, window, bright) / _of_white_noise(window), float(smooth[bright].mean())
@@ -65,7 +77,6 @@ def _lowest(slices, window, bright):
     taken = np.exp(-(((radius - center) / half) ** 4))
     waves = np.fft.irfft2(np.fft.rfft2(slices) * taken, s=shape)
     power = _window_means(waves**2, window)[bright]
-    power = power[power > 0]  # Not of what was clipped.
     both_sides = np.where((columns > 0) & (columns < 1), 2, 1)
     share = (taken**2 * both_sides).sum() / np.prod(shape)
     return float(np.sqrt(np.percentile(power, _LOW) / share)) if power.size else 0.0

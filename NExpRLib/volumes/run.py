@@ -99,7 +99,7 @@ class Upsampling:
         self._noise_reduction = noise_reduction
         self.noise = 0.0
         if noise_reduction:
-            self.noise = noise_of(slices, self._grid)[0] if noise is None else noise
+            self.noise = noise_of(volume, plan.slice_axis, self._grid)[0] if noise is None else noise
 
     def run(
         self,

@@ -26,7 +26,7 @@ def set_sidecar(image: sitk.Image, facts: dict) -> None:
 
 
 def sidecar_of(image: sitk.Image) -> dict:
-    """The facts kept with an image; an empty dict where there are none.
+    """The facts kept with an image, but those that make no sense; an empty dict where there are none.
 
     >>> import SimpleITK as sitk
     >>> image = sitk.Image([4, 4], sitk.sitkInt16)
@@ -35,8 +35,25 @@ def sidecar_of(image: sitk.Image) -> dict:
     {'Modality': 'MR'}
     """
     if image.HasMetaDataKey(_KEY):
-        return json.loads(image.GetMetaData(_KEY))
+        return _sensible(json.loads(image.GetMetaData(_KEY)))
     return facts_of_elements({tag: image.GetMetaData(tag) for tag in DICOM_TAGS if image.HasMetaDataKey(tag)})
+
+
+def _sensible(facts: dict) -> dict:
+    """Facts of a file that anybody may have written: numbers are numbers, and texts are texts."""
+    facts = dict(facts)
+    kinds = facts.get("ImageType")
+    if isinstance(kinds, str):
+        facts["ImageType"] = kinds.split("\\")
+    for name in [name for name in facts if name in _POSITIVE]:
+        try:
+            facts[name] = _number([str(facts[name])])
+        except ValueError:
+            del facts[name]
+    for name, kind in (("ImageType", list), ("Modality", str), ("PixelPaddingValue", int | float)):
+        if name in facts and not isinstance(facts[name], kind):
+            del facts[name]
+    return facts
 
 
 def facts_of_elements(elements: Mapping[str, str]) -> dict:
@@ -58,9 +75,20 @@ def facts_of_elements(elements: Mapping[str, str]) -> dict:
     return facts
 
 
+_POSITIVE = (
+    "SliceThickness",
+    "Rows",
+    "Columns",
+    "AcquisitionMatrixPE",
+    "ReconMatrixPE",
+    "BaseResolution",
+    "PercentSampling",
+)
+
+
 def _number(parts: list[str]) -> float:
     (number,) = _numbers(parts)
-    if not number > 0:
+    if not 0 < number < float("inf"):
         raise ValueError
     return number
 

@@ -93,7 +93,7 @@ def upsample(
         model = model_for(modality_of(volume.pixels, sidecar_of(image)))
     card = read_card(model) if isinstance(model, str | os.PathLike) else model.card
     check_noise_reduction(card, noise_reduction)
-    acquisition = inspect_volume(volume, sidecar_of(image)) if measured == "auto" and on_kspace(card) else None
+    acquisition = inspect_volume(volume, sidecar_of(image), plane) if measured == "auto" and on_kspace(card) else None
     sizes = measured_sizes(volume.geometry, measured, slice_axis(volume.geometry, plane), acquisition)
     plan = plan_upsampling(
         volume.geometry,

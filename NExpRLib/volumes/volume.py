@@ -25,12 +25,14 @@ class Volume:
     :ivar geometry: its axes are i, j, k.
     :ivar periodic: whether slices continue periodically beyond their border, as those do that were made from measured
         k-space.
+    :ivar missing: where voxels hold no data but what was filled in: bool array as the pixels, ``None`` for nowhere.
     """
 
     pixels: np.ndarray
     geometry: Geometry
     periodic: bool = False
     _memory: object = field(default=None, repr=False)  # The image that the pixels are a view of.
+    missing: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
     def from_image(cls, image: sitk.Image, periodic: bool = False) -> Volume:
@@ -72,16 +74,24 @@ class Volume:
 
     def slices(self, across: int | None) -> np.ndarray:
         """The slices across an axis as a view (n, h, w); of a 2D image, the one slice there is."""
-        return self.pixels[None] if across is None else np.moveaxis(self.pixels, self._array_axis(across), 0)
+        return self._across(self.pixels, across)
+
+    def missing_slices(self, across: int | None) -> np.ndarray | None:
+        """Where they hold no data, ``None`` for nowhere."""
+        return None if self.missing is None else self._across(self.missing, across)
 
     def cropped(self, box: Box) -> Volume:
         """The voxels of a box, not copied."""
-        return Volume(self.pixels[box.index], box.geometry(self.geometry), False, self._memory)
+        missing = None if self.missing is None else self.missing[box.index]
+        return Volume(self.pixels[box.index], box.geometry(self.geometry), False, self._memory, missing)
 
     @classmethod
     def empty(cls, geometry: Geometry, dtype: np.dtype, periodic: bool = False) -> Volume:
         """A volume whose voxels are yet to be filled in."""
         return cls(np.empty(geometry.size[::-1], dtype), geometry, periodic)
+
+    def _across(self, voxels: np.ndarray, axis: int | None) -> np.ndarray:
+        return voxels[None] if axis is None else np.moveaxis(voxels, self._array_axis(axis), 0)
 
     def _array_axis(self, axis: int) -> int:
         return self.geometry.dimension - 1 - axis

@@ -146,11 +146,12 @@ class UpsamplingJob:
         """Noise of each part of a volume: a region has that of the whole; None where the run measures it."""
         if not self._settings.noiseReduction or self._box is None:
             return [None] * count
-        stacks = [part.slices(plan.run.slice_axis) for part in meaning.parts(plan.run.slice_axis)]
+        across = plan.run.slice_axis
+        parts = meaning.parts(across)
         rows, columns = plan.run.plane_axes
         shares = [plan.measured[axis] / plan.geometry.size[axis] for axis in (rows, columns)]
-        measured = tuple(round(n * share) for n, share in zip(stacks[0].shape[1:], shares))
-        return [noise_of(slices, MeasuredGrid.of(slices, measured))[0] for slices in stacks]
+        measured = tuple(round(n * share) for n, share in zip(parts[0].slices(across).shape[1:], shares))
+        return [noise_of(part, across, MeasuredGrid.of(part.slices(across), measured))[0] for part in parts]
 
     def _measure(self) -> None:
         """Find out what was measured of each volume, and plan with that."""

@@ -367,7 +367,8 @@ def _measuring(
         slices = volume.slices(plan.slice_axis)
         grid = MeasuredGrid.of(slices, (sizes[axes[0]], sizes[axes[1]]))
         if plan.through is None:
-            return {plan.slice_axis: Seen(grid, noise=noise_of(slices, grid)[0] if settings.noiseReduction else None)}
+            noise = noise_of(volume, plan.slice_axis, grid)[0] if settings.noiseReduction else None
+            return {plan.slice_axis: Seen(grid, noise=noise)}
         stack, ofPlanes = stack_options(volume.geometry, plan, grid, settings.thickness), {}
         for plane in planes:
             along = axes.index(plane.column)

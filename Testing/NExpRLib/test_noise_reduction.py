@@ -8,7 +8,10 @@ import SimpleITK as sitk
 import torch
 
 from NExpRLib import load_model, upsample
-from NExpRLib.volumes.noise import noise_level
+from NExpRLib.volumes.meaning import Meaning
+from NExpRLib.volumes.measured_grid import MeasuredGrid
+from NExpRLib.volumes.noise import noise_level, noise_of
+from NExpRLib.volumes.volume import Volume
 
 from ..conftest import TINY, write_model
 
@@ -135,3 +138,17 @@ def test_measured_noise_is_within_a_tenth(background, snr):
     radius = np.hypot(np.fft.fftfreq(256, 0.5)[:, None], np.fft.fftfreq(220, 0.5))
     without_corners = np.fft.ifft2(np.fft.fft2(noisy) * (radius <= 1))
     assert noise_level(np.abs(without_corners)[None])[0] == pytest.approx(sigma, rel=0.15)
+
+
+def test_noise_is_measured_where_there_are_data():
+    """What is filled in around them, and values that were clipped, hold none."""
+    pixels = noisy((6, 200, 200)).astype(np.float32)
+    rows, columns = np.mgrid[:200, :200] - 100
+    pixels[:, np.hypot(rows, columns) > 80] = np.nan
+    whole = Volume.from_image(sitk.GetImageFromArray(pixels))
+    (filled,) = Meaning(whole).parts(2)
+    grid = MeasuredGrid((200, 200), (200, 200))
+    assert noise_of(filled, 2, grid)[0] == pytest.approx(7, rel=0.05)
+    clipped = np.minimum(noisy((4, 128, 128)) + 300 * (np.arange(128) > 100), 160)
+    clipped[:, :40] = 10
+    assert noise_level(clipped)[0] == pytest.approx(7, rel=0.1)

@@ -216,7 +216,9 @@ def _upsample(source, output, preview, arguments, models, like):
     modality = modality_of(volume.pixels, facts)
     card = models.card_of(modality)
     across = slice_axis(geometry, arguments.plane)
-    acquisition = inspect_volume(volume, facts) if arguments.measured == "auto" and on_kspace(card) else None
+    acquisition = (
+        inspect_volume(volume, facts, arguments.plane) if arguments.measured == "auto" and on_kspace(card) else None
+    )
     measured = measured_sizes(geometry, arguments.measured, across, acquisition)
     plan = plan_upsampling(
         geometry,
@@ -271,12 +273,12 @@ def _upsample(source, output, preview, arguments, models, like):
         NoiseReduction=arguments.noise_reduction,
         DataConsistency=arguments.data_consistency,
     )
-    write_volume(result, output, image)
     if preview is not None:
         from ..evaluation.preview_figure import preview_figure
 
         with atomic_output(preview) as temporary:
             preview_figure(image, result, plan, source.name).savefig(temporary, dpi=150)
+    write_volume(result, output, image)  # Last: a volume that exists was made with all that belongs to it.
     return {
         "spacing_before": _millimeters(geometry.spacing),
         "spacing_after": _millimeters(plan.geometry.spacing),

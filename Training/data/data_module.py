@@ -58,6 +58,13 @@ class SliceData(lightning.LightningDataModule):
     def setup(self, stage):
         options = self.hparams
         self.training, self.validation, self.facts = load_slices(options.data, options.validation_subjects)
+        config = getattr(self.trainer.lightning_module.network, "config", None)
+        told = getattr(config, "noise_level", False)
+        if options.scans != told or (options.scans and options.degradation not in DRAWS):
+            raise ValueError(
+                "Networks that are told the noise level (--model.network.noise_level true) are trained with "
+                f"--data.scans true and --data.degradation {' or '.join(DRAWS)}, and others without."
+            )
         if self.trainer.lightning_module.fixed_scale or options.degradation == "slices":
             return
         of_smallest, of_largest = reached_scale(self.training.values(), options.crop_size)

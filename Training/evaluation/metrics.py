@@ -48,7 +48,7 @@ def measure(restored, truth, low, degradation, body=None):
     :param body: bool array (H, W), where PSNR is measured once more, as :data:`INSIDE`.
     """
     clipped = np.clip(restored, 0, 1)
-    inside = {} if body is None else {INSIDE: psnr(clipped[body], truth[body]) if body.any() else np.nan}
+    inside = {} if body is None or not body.any() else {INSIDE: psnr(clipped[body], truth[body])}
     return inside | {
         "PSNR": psnr(clipped, truth),
         "SSIM": ssim(clipped, truth),

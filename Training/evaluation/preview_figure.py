@@ -40,7 +40,8 @@ def preview_figure(image, result, plan, title):
         to_left, to_right = to_right, to_left
     if (before.geometry.direction[world[down], down] < 0) != (world[down] == 2):
         top, bottom = bottom, top
-    figure = Figure(figsize=(11, 5.5 * abs((bottom - top) / (to_right - to_left)) + 0.9), layout="constrained")
+    height = min(5.5 * abs((bottom - top) / (to_right - to_left)) + 0.9, 33)
+    figure = Figure(figsize=(11, height), layout="constrained")
     figure.suptitle(title, fontsize=12)
     for panel, name, (pixels, samples) in zip(figure.subplots(1, 2), ("Before", "After"), panels):
         extent = (*_ends(samples[right], spacing[right]), *reversed(_ends(samples[down], spacing[down])))

@@ -69,16 +69,14 @@ def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window
                         measured.setdefault(source, {}).setdefault((name, scale), []).append(values)
     if not measured:
         raise ValueError(" ".join(found.failures))
-    everywhere = all(
-        INSIDE in values for group in measured.values() for of_method in group.values() for values in of_method
-    )
+    everywhere = all(any(INSIDE in v for v in values) for group in measured.values() for values in group.values())
     metrics = (*METRICS, INSIDE) if everywhere else METRICS
     volumes = [(source.name, [of_volume]) for source, of_volume in measured.items()]
     for volume, group in [*volumes, (ALL_SLICES, list(measured.values()))]:
         for name in methods:
             for scale in scales:
                 of_slices = [values for of_volume in group for values in of_volume[name, scale]]
-                means = {metric: np.nanmean([values[metric] for values in of_slices]).item() for metric in metrics}
+                means = {key: np.mean([v[key] for v in of_slices if key in v]).item() for key in metrics}
                 found.results.append({"volume": volume, "method": name, "scale": scale, **means})
     return found
 

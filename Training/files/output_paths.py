@@ -1,9 +1,10 @@
 """Where results go: one checked path for each volume."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
-from .volume_files import WRITTEN_EXTENSIONS, check_output
+from .volume_files import WRITTEN_EXTENSIONS, check_output, sidecar_path
 from .volume_sources import extension_of, stem_of
 
 
@@ -32,7 +33,6 @@ def output_paths(inputs, sources, output, references=()):
     files = {_identity(file) for source in [*sources, *references] for file in source.files if os.path.isfile(file)}
     searched = {Path(path).resolve() for path in inputs if Path(path).is_dir()}
     searched |= {Path(source.files[0]).resolve().parent for source in sources if source.folder}
-    written = set()
     for path in paths:
         check_output(path)
         if path.exists() and _identity(path) in files:
@@ -42,9 +42,8 @@ def output_paths(inputs, sources, output, references=()):
                 f"The output {path} lies among the inputs, where the next run would take it for one: "
                 "choose another folder."
             )
-        if path in written:
-            raise ValueError(f"Two volumes of {', '.join(inputs)} would both be written to {path}: rename one.")
-        written.add(path)
+    _check_different(paths)
+    _check_different([sidecar for path in paths if (sidecar := sidecar_path(path))])
     return paths
 
 
@@ -63,16 +62,24 @@ def preview_paths(preview, paths, output):
         if len(paths) > 1:
             raise ValueError(f"The preview must be a folder for {len(paths)} volumes, not {preview}.")
         pictures = [preview]
-    elif len(paths) == 1 and not preview.is_dir():
+    elif paths == [Path(output)] and not preview.is_dir():
         raise ValueError(f"The preview {preview} must end in .png.")
     else:
-        pictures = [preview / path.relative_to(output).with_name(f"{stem_of(path)}.png") for path in paths]
+        folder = Path(output) if paths != [Path(output)] else Path(output).parent
+        pictures = [preview / path.relative_to(folder).with_name(f"{stem_of(path)}.png") for path in paths]
+    _check_different(pictures)
     for folder in {picture.parent for picture in pictures}:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"The folder of the preview {preview} cannot be made: {error.strerror}.") from error
     return pictures
+
+
+def _check_different(paths):
+    for path, count in Counter(paths).items():
+        if count > 1:
+            raise ValueError(f"Two volumes would both be written to {path}: rename one.")
 
 
 def _check_folder(inputs, sources, output):

@@ -33,6 +33,26 @@ def test_a_picture_for_several_volumes(refused, volume, tmp_path):
     assert "must be a folder" in refused(tmp_path / "in", tmp_path / "out", *options)
 
 
+def test_one_volume_and_a_folder_of_pictures(upsample, volume, tmp_path):
+    sitk.WriteImage(volume, tmp_path / "in.nrrd")
+    (tmp_path / "pictures").mkdir()
+    options = ["--scale", 2, "--preview", tmp_path / "pictures"]
+    assert upsample(tmp_path / "in.nrrd", tmp_path / "out.nii", *options)[0] == 0
+    assert (tmp_path / "pictures" / "out.png").is_file()
+
+
+def test_pictures_and_sidecars_of_two_volumes_do_not_replace_each_other(refused, volume, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.nrrd", "a.mha"):
+        sitk.WriteImage(volume, tmp_path / "in" / name)
+    options = ["--scale", 2, "--preview", tmp_path / "pictures"]
+    assert "would both be written" in refused(tmp_path / "in", tmp_path / "out", *options)
+    (tmp_path / "nifti").mkdir()
+    for name in ("a.nii", "a.nii.gz"):
+        sitk.WriteImage(volume, tmp_path / "nifti" / name)
+    assert "would both be written" in refused(tmp_path / "nifti", tmp_path / "out", "--scale", 2)
+
+
 def shown(panel):
     """A function from fractions of a panel, from the left and from the top, to the value that is seen there."""
     (image,) = panel.get_images()

@@ -203,6 +203,16 @@ def test_bids_sidecar_is_read(tmp_path):
     assert sidecar_of(read_volume(path)) == {}
 
 
+def test_facts_of_a_sidecar_that_make_no_sense_are_left_out(tmp_path):
+    path = written(tmp_path / "a.nii.gz")
+    (tmp_path / "a.json").write_text(
+        '{"Modality": 7, "SliceThickness": "4", "ImageType": "ORIGINAL\\\\PRIMARY\\\\M", "Rows": 0, '
+        '"PixelPaddingValue": "x", "EchoTime": "y"}'
+    )
+    facts = sidecar_of(read_volume(path))
+    assert facts == {"SliceThickness": 4.0, "ImageType": ["ORIGINAL", "PRIMARY", "M"], "EchoTime": "y"}
+
+
 def changed(path, **fields):
     """A NIfTI file whose header fields are set past nibabel's checks."""
     content = bytearray(written(path, codes=(0, 0)).read_bytes())
