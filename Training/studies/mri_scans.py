@@ -6,7 +6,7 @@ prints a table per kind of scan: PSNR of zero-filling against the noise-free sli
 non-local means of scikit-image after zero-filling, and by each model with a noise reduction of 0 and of 1. Slices are
 evenly spaced and acquired with a smooth phase; what a volume's scanner interpolated is cropped first. Nobody is told
 the noise level: it is measured in each noisy slice. The figure shows the middle slice of the first volume with a noise
-of 4 %, restored by the first model.
+of 4 %, restored by the first model that reduces it.
 """
 
 import argparse
@@ -115,9 +115,10 @@ def main():
         name: evenly_spaced([s for s in normalized_slices(slices) if s.min() < s.max()], arguments.slices)
         for name, slices in volumes.items()
     }
-    if arguments.output:
+    able = [(name, model) for name, model in models.items() if reduces_noise(model.card)]
+    if arguments.output and able:
         slices = next(iter(truths.values()))
-        figure(slices[len(slices) // 2], *next(iter(models.items()))).savefig(arguments.output, dpi=80)
+        figure(slices[len(slices) // 2], *able[0]).savefig(arguments.output, dpi=80)
     for kind in arguments.kinds:
         rows = []
         for name, slices in truths.items():
