@@ -35,7 +35,7 @@ from .PreviewGrid import (
     wholeSliceGrid,
 )
 from .PreviewNode import DETAIL_CLEAR, DETAIL_WINDOW, DETAIL_WINDOW_THROUGH, PreviewNode
-from .SliceEncoder import EncodedSlice, Seen, SliceContent, SliceEncoder, VolumeRange, encodeSlice
+from .SliceEncoder import EncodedSlice, NoiseMix, Seen, SliceContent, SliceEncoder, VolumeRange, encodeSlice
 from .SliceViews import CornerText, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
 from .Volumes import geometryOf, ijkToWorld, modalityOf, volumeOf, volumeProblem
 from .Worker import Worker
@@ -221,6 +221,7 @@ class _Pane:
         self.node = PreviewNode()
         self._corner = CornerText()
         self._drawn = ()  # (what the pixels depend on, in which view, where) or nothing
+        self._mix = NoiseMix()
         self._index = 0  # of the slice that was shown last
         self._forward = 1  # or -1: where the user scrolls to
         self.shown = False
@@ -314,6 +315,7 @@ class _Pane:
         self.node.remove()
         self._corner.show("", "")
         self._drawn = ()
+        self._mix.clear()
         self.remedy, self.shown = None, False
 
     def _request(self, source: _Source, plane: ShownPlane, index: int, count: int) -> tuple:
@@ -343,7 +345,7 @@ class _Pane:
         pixelsOf = (key, replace(grid, ijkToWorld=()), *options)
         drawn = (pixelsOf, compositeNode.GetID(), grid.ijkToWorld)
         if drawn[:2] != self._drawn[:2] or not self.node.isShownIn(compositeNode):
-            pixels = encoded.draw(grid, *options)
+            pixels = encoded.draw(grid, *options, self._mix)
             self.node.show(compositeNode, pixels, grid.ijkToWorld)
         elif drawn != self._drawn:
             self.node.move(grid.ijkToWorld)
@@ -352,6 +354,7 @@ class _Pane:
     def _hide(self) -> None:
         self.node.hide()
         self._drawn = ()
+        self._mix.clear()
 
 
 def _measuring(

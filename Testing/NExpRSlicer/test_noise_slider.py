@@ -1,5 +1,7 @@
 """The slider for noise reduction: preview, Apply and panel against the library."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +12,7 @@ import slicer
 import slicer.util
 
 from NExpRLib import load_model, upsample
+from NExpRLib.function.explicit_image import ExplicitImage
 from NExpRLib.volumes.box import Box
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.Models import ModelCache
@@ -73,6 +76,25 @@ def test_inferred_detail_and_live_zoom_follow(prepared):
     detail = shown(prepared)
     prepared.parameters.noiseReduction = 0
     assert np.abs(shown(prepared) - detail).max() > 0.1
+
+
+def test_slices_that_were_shown_keep_no_pixels_of_the_screen(prepared, monkeypatch):
+    """They can be many times larger than what is counted of the slices that are kept."""
+    rasterize, drawn = ExplicitImage.rasterize, []
+
+    def noted(self, *args, **options):
+        values = rasterize(self, *args, **options)
+        drawn.append(weakref.ref(values))
+        return values
+
+    monkeypatch.setattr(ExplicitImage, "rasterize", noted)
+    prepared.parameters.noiseReduction = 50
+    for k in range(4):
+        prepared.center(prepared.parameters.inputVolume, k)
+        shown(prepared)
+    gc.collect()
+    assert len(drawn) == 8
+    assert sum(each() is not None for each in drawn) <= 2
 
 
 def test_panel_offers_it_for_models_that_can(widget, noise_folder, noisy):
