@@ -20,9 +20,10 @@ from NExpRLib.volumes.plan import Plan
 from NExpRLib.volumes.run import stack_options
 from NExpRLib.volumes.volume import Volume
 
-from .Acquisitions import acquisitionOf, headerFacts, recognizing
+from .Acquisitions import headerFacts, recognizing
+from .Choices import planOf
 from .Models import ModelCache, cardOf, cardOfSlices, modelKey, recognizes
-from .Parameters import NExpRSlicerParameterNode, Settings, settingsFromParameterNode
+from .Parameters import NExpRSlicerParameterNode, Settings
 from .PreviewGrid import (
     NotShowable,
     PreviewGrid,
@@ -37,7 +38,7 @@ from .PreviewGrid import (
 from .PreviewNode import DETAIL_CLEAR, DETAIL_WINDOW, DETAIL_WINDOW_THROUGH, PreviewNode
 from .SliceEncoder import EncodedSlice, NoiseMix, Seen, SliceContent, SliceEncoder, VolumeRange, encodeSlice
 from .SliceViews import CornerText, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
-from .Volumes import geometryOf, ijkToWorld, modalityOf, volumeOf, volumeProblem
+from .Volumes import ijkToWorld, volumeOf
 from .Worker import Worker
 
 LARGEST_PREVIEW = 2**25  # pixels, drawn in about a second
@@ -104,7 +105,7 @@ class LivePreview(VTKObservationMixin):
 
     def applyRemedy(self, parameterNode: NExpRSlicerParameterNode) -> None:
         """Change the slice views so that they show the preview."""
-        planes = shownPlanes(self._plan(parameterNode)[2])
+        planes = shownPlanes(planOf(parameterNode)[1])
         for pane, plane in zip(self._panes, planes):
             if pane.remedy is not None:
                 pane.applyRemedy(parameterNode.inputVolume, plane, len(planes) > 1)
@@ -119,21 +120,10 @@ class LivePreview(VTKObservationMixin):
         self.text = ""
         self.showInput = False
 
-    def _plan(self, parameterNode: NExpRSlicerParameterNode) -> tuple[Settings, tuple, Plan]:
-        """Settings, what identifies the model, and plan."""
-        problem = volumeProblem(parameterNode.inputVolume)
-        if problem:
-            raise ValueError(problem)
-        geometry = geometryOf(parameterNode.inputVolume)
-        thickness = headerFacts(parameterNode.inputVolume).get("SliceThickness")
-        settings = settingsFromParameterNode(parameterNode, geometry, modalityOf(parameterNode.inputVolume), thickness)
-        acquisition = acquisitionOf(parameterNode.inputVolume) if recognizes(settings) else None
-        return settings, cardOf(settings), settings.plan(geometry, acquisition)
-
     def _update(self, parameterNode: NExpRSlicerParameterNode, inputVolume: slicer.vtkMRMLScalarVolumeNode) -> str:
-        settings, card, plan = self._plan(parameterNode)
+        settings, plan = planOf(parameterNode)
         planes = shownPlanes(plan)
-        source = self._source(inputVolume, settings, card, plan)
+        source = self._source(inputVolume, settings, plan)
         texts, missing = [], []
         for pane, plane in zip(self._panes, planes):
             try:
@@ -151,11 +141,8 @@ class LivePreview(VTKObservationMixin):
             texts += _remarks(parameterNode, settings, self._panes, len(planes) > 1)
         return " ".join(dict.fromkeys(texts or missing))
 
-    def _source(
-        self, inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, card: dict, plan: Plan
-    ) -> _Source:
-        if plan.through is not None:
-            card = cardOfSlices(settings)
+    def _source(self, inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, plan: Plan) -> _Source:
+        card = cardOf(settings) if plan.through is None else cardOfSlices(settings)
         key = (
             (inputVolume.GetID(), inputVolume.GetImageData().GetMTime()),
             modelKey(settings, card),

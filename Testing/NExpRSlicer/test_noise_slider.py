@@ -15,6 +15,7 @@ from NExpRLib import load_model, upsample
 from NExpRLib.function.explicit_image import ExplicitImage
 from NExpRLib.volumes.box import Box
 from NExpRSlicerLib.Apply import ApplyRun
+from NExpRSlicerLib.Choices import settingsOf
 from NExpRSlicerLib.Models import ModelCache
 from NExpRSlicerLib.Parameters import Settings
 
@@ -101,7 +102,7 @@ def test_panel_offers_it_for_models_that_can(widget, noise_folder, noisy):
     slider = widget.ui.noiseReductionSliderWidget
     assert not slider.visible, "the model cannot"
     widget._parameterNode.noiseReduction = 50
-    assert widget.logic.settings(widget._parameterNode).noiseReduction == 0
+    assert settingsOf(widget._parameterNode).noiseReduction == 0
     widget._parameterNode.modelPath = noise_folder
     wait(lambda: slider.visible)
     widget._parameterNode.inputVolume = add_volume(noisy, matrix_of("axial"), "Noisy")
