@@ -37,7 +37,7 @@ from .PreviewGrid import (
 )
 from .PreviewNode import DETAIL_CLEAR, DETAIL_WINDOW, DETAIL_WINDOW_THROUGH, PreviewNode
 from .SliceEncoder import EncodedSlice, NoiseMix, Seen, SliceContent, SliceEncoder, VolumeRange, encodeSlice
-from .SliceViews import CornerText, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
+from .SliceViews import CornerText, View, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, viewsOf, xyToWorld
 from .Volumes import ijkToWorld, volumeOf
 from .Worker import Worker
 
@@ -90,6 +90,9 @@ class LivePreview(VTKObservationMixin):
         try:
             self.text = self._update(parameterNode, parameterNode.inputVolume)
             self._observe(parameterNode.inputVolume)
+        except NotShowable as reason:
+            self._showNothing(str(reason))
+            self._panes[0].remedy = reason.remedy
         except ValueError as error:
             self._showNothing(str(error))
         except Exception as error:
@@ -123,23 +126,30 @@ class LivePreview(VTKObservationMixin):
     def _update(self, parameterNode: NExpRSlicerParameterNode, inputVolume: slicer.vtkMRMLScalarVolumeNode) -> str:
         settings, plan = planOf(parameterNode)
         planes = shownPlanes(plan)
-        source = self._source(inputVolume, settings, plan)
-        texts, missing = [], []
-        for pane, plane in zip(self._panes, planes):
+        source, ofPlanes = self._source(inputVolume, settings, plan), len(planes) > 1
+        matrix = ijkToWorld(inputVolume)
+        views = [viewOf(inputVolume, matrix, plane.across, ofPlanes) for plane in planes]
+        # Before any is drawn: no pane may remember the preview of another one as what the user chose for a view.
+        for pane in self._panes[len(planes) :]:
+            pane.stop()
+        for pane, view in zip(self._panes, views):
+            pane.leaveUnless(view)
+        if not any(views):  # One of two is enough.
+            raise _noView(inputVolume, ofPlanes)
+        texts = []
+        for pane, plane, view in zip(self._panes, planes, views):
+            if view is None:
+                pane.showNothing()
+                continue
             try:
-                texts.append(pane.update(parameterNode, source, plane, self.showInput, len(planes) > 1))
+                texts.append(pane.update(parameterNode, source, plane, view, self.showInput, ofPlanes))
             except NotShowable as reason:
                 pane.showNothing()
                 pane.remedy = reason.remedy
-                (missing if reason.remedy == Remedy.SHOW_INPUT else texts).append(str(reason))
-        for pane in self._panes[len(planes) :]:
-            pane.stop()
-        if texts:  # One view of the two is enough.
-            for pane in self._panes:
-                pane.remedy = None if pane.remedy == Remedy.SHOW_INPUT else pane.remedy
+                texts.append(str(reason))
         if self.shown and not self.showInput:
-            texts += _remarks(parameterNode, settings, self._panes, len(planes) > 1)
-        return " ".join(dict.fromkeys(texts or missing))
+            texts += _remarks(parameterNode, settings, self._panes, ofPlanes)
+        return " ".join(dict.fromkeys(texts))
 
     def _source(self, inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, plan: Plan) -> _Source:
         card = cardOf(settings) if plan.through is None else cardOfSlices(settings)
@@ -219,21 +229,18 @@ class _Pane:
         parameterNode: NExpRSlicerParameterNode,
         source: _Source,
         plane: ShownPlane,
+        view: View,
         showInput: bool,
         oneOfSeveral: bool,
     ) -> str:
         """
+        :param view: to show it in.
         :param oneOfSeveral: whether other views show other planes.
         :return: what is shown.
         :raises NotShowable: if nothing can be.
         """
         inputVolume = source.inputVolume
         matrix = ijkToWorld(inputVolume)
-        view = viewOf(inputVolume, matrix, plane.across, oneOfSeveral)
-        if view is None:
-            if oneOfSeveral:
-                raise NotShowable(_("No slice view shows planes through the slices of the input."), Remedy.SHOW_INPUT)
-            raise NotShowable(_("No slice view shows the input volume in its background."), Remedy.SHOW_INPUT)
         sliceNode, compositeNode = view
         if showsSlab(sliceNode, matrix, plane.across):
             raise NotShowable(_("The slice view shows a slab of several slices: switch slab reconstruction off there."))
@@ -276,7 +283,7 @@ class _Pane:
     def applyRemedy(self, inputVolume: slicer.vtkMRMLScalarVolumeNode, plane: ShownPlane, oneOfSeveral: bool) -> None:
         """Change the slice view so that it shows the preview."""
         matrix = ijkToWorld(inputVolume)
-        view = viewOf(inputVolume, matrix, plane.across, oneOfSeveral)
+        view = viewOf(inputVolume, matrix, plane.across, oneOfSeveral) or viewOf(inputVolume, matrix, plane.across)
         if view is None:
             slicer.util.setSliceViewerLayers(background=inputVolume, fit=True)
         elif self.remedy == Remedy.ROTATE_VIEW:
@@ -291,7 +298,13 @@ class _Pane:
             there[plane.across] = round(there[plane.across])
             view[0].JumpSliceByOffsetting(*(matrix @ there)[:3])
 
+    def leaveUnless(self, view: View | None) -> None:
+        """Give back the foreground of any other view."""
+        if self.node.compositeNode is not (view[1] if view else None):
+            self._hide()
+
     def showNothing(self) -> None:
+        self.remedy, self.shown = None, False
         self._hide()
         self._corner.show("", "")
         self.encoder.withdraw()  # The slice that was asked for may be gone.
@@ -342,6 +355,16 @@ class _Pane:
         self.node.hide()
         self._drawn = ()
         self._mix.clear()
+
+
+def _noView(inputVolume: slicer.vtkMRMLScalarVolumeNode, ofPlanes: bool) -> NotShowable:
+    """
+    :param ofPlanes: through the slices.
+    """
+    if not ofPlanes:
+        return NotShowable(_("No slice view shows the input volume in its background."), Remedy.SHOW_INPUT)
+    text = _("No slice view shows planes through the slices of the input.")
+    return NotShowable(text, Remedy.ROTATE_VIEW if viewsOf([inputVolume]) else Remedy.SHOW_INPUT)
 
 
 def _measuring(
