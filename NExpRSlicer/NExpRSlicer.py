@@ -603,13 +603,13 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             problem = _("{name} looks like a label map: resample it with nearest neighbor instead.").format(
                 name=volumeNode.GetName()
             )
-        box = None
-        try:
-            box = None if problem else self.box(volumeNode, region)
-        except ValueError as error:
-            problem = str(error)
         if problem:
             return VolumeFacts(problem)
+        box, regionProblem = None, ""
+        try:
+            box = self.box(volumeNode, region)
+        except ValueError as error:
+            regionProblem = str(error)
         sequence = sequenceOf(volumeNode)
         frames = max(1, sequence[1].GetNumberOfDataNodes()) if sequence else 1
         return VolumeFacts(
@@ -621,6 +621,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             headerFacts(volumeNode).get("SliceThickness"),
             acquisitionOf(volumeNode),
             box,
+            regionProblem,
         )
 
     def box(self, inputVolume, region):
