@@ -477,7 +477,11 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self._run and volumeNode is not None:
             self.ui.statusLabel.text = ""  # It is about another volume.
         if volumeNode is not None:
-            for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
+            for event in (
+                vtk.vtkCommand.ModifiedEvent,
+                slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+                slicer.vtkMRMLTransformableNode.TransformModifiedEvent,  # moves what the views show of it
+            ):
                 self._inputObserver.addObserver(volumeNode, event, self._scheduleUpdate)
 
     def _observeViews(self, observe):

@@ -18,6 +18,7 @@ from NExpRSlicerLib.RegionPlan import planned
 from NExpRSlicerLib.SliceViews import rotateToPlane
 
 from ..conftest import TINY, write_model
+from .gui_stand_ins import Timer
 from .opened_widget import wait
 from .stage import add_view
 from .test_acquired import interpolated, slices_folder  # noqa: F401
@@ -176,6 +177,7 @@ def test_part_follows_the_transform_of_the_volume(panel, scene):
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     panel._parameterNode.inputVolume.SetAndObserveTransformNodeID(transform.GetID())
     wait(lambda: "12 slices of 120 x 80 pixels" in panel.ui.sizeLabel.text)
+    wait(lambda: not Timer.active)
     shift = np.eye(4)
     shift[0, 3] = 40  # mm, of the 50 on either side of the center of the views
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shift))
