@@ -61,7 +61,7 @@ class LivePreview(VTKObservationMixin):
         super().__init__()
         self._onChanged = onChanged
         self._panes = [_Pane(worker, models, onChanged) for _index in range(2)]
-        self._range: tuple = (None, None)  # (of which volume and model, VolumeRange)
+        self._range: tuple = (None, None)  # (of which volume and model, and whether of its noise; VolumeRange)
         self._observed = []
         self.text = ""
         self.showInput = False
@@ -159,12 +159,14 @@ class LivePreview(VTKObservationMixin):
             plan.slice_axis,
             settings.measured,
             inputVolume.GetSpacing(),
-            (plan.through is not None, settings.thickness, settings.noiseReduction > 0),
+            (plan.through is not None, settings.thickness),
         )
-        if self._range[0] != key:
+        # What was encoded with and without noise serves every share of it, also none.
+        noise = plan.through is None and (settings.noiseReduction > 0 or self._range[0] == (key, True))
+        if self._range[0] != (key, noise):
             facts, measuring = headerFacts(inputVolume), _measuring(inputVolume, settings, plan)
-            self._range = key, VolumeRange(volumeOf(inputVolume), card, measuring, facts, plan.slice_axis)
-        return _Source(inputVolume, settings, key, self._range[1])
+            self._range = (key, noise), VolumeRange(volumeOf(inputVolume), card, measuring, facts, plan.slice_axis)
+        return _Source(inputVolume, settings, key, noise, self._range[1])
 
     def _showNothing(self, text: str) -> None:
         for pane in self._panes:
@@ -198,11 +200,13 @@ class _Source:
     """What slices are encoded from.
 
     :ivar key: changes when their functions would.
+    :ivar noise: whether they are encoded without their noise, too.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
     settings: Settings
     key: tuple
+    noise: bool
     volumeRange: VolumeRange
 
     def content(self, plane: ShownPlane, index: int) -> SliceContent:
@@ -252,6 +256,9 @@ class _Pane:
         if error is not None:
             raise NotShowable(_encodingProblem(error))
         encoded = self.encoder.get(key)
+        if encoded is None:  # Until it comes, its noise is better than nothing.
+            key = (*key[:-1], False)
+            encoded = self.encoder.get(key)
         if encoded is None:
             self._hide()
             self._corner.show(sliceNode.GetLayoutName(), _("NExpR: encoding..."))
@@ -273,6 +280,8 @@ class _Pane:
         shown = _("NExpR: inferred detail") if parameterNode.inferredDetail else _("NExpR: preview")
         self._corner.show(sliceNode.GetLayoutName(), shown)
         text = _describe(grid, index, sizes[plane.across], sliceNode.GetLayoutName() if oneOfSeveral else "")
+        if source.noise and source.settings.noiseReduction and encoded.withoutNoise is None:
+            text += " " + _("Its noise is being removed...")
         beside = abs(slicePosition(xyToIJK, viewSize(sliceNode), plane.across) - index)
         if beside > _BESIDE and not oneOfSeveral:
             self.remedy = Remedy.GO_TO_SLICE
@@ -324,7 +333,7 @@ class _Pane:
             self._index, self._forward = index, 1 if index > self._index else -1
         forward = self._forward
         requests = [
-            ((*source.key, plane.across, each), partial(source.content, plane, each))
+            ((*source.key, plane.across, each, source.noise), partial(source.content, plane, each))
             for each in (index, index + forward, index - forward, index + 2 * forward)
             if 0 <= each < count
         ]
@@ -341,7 +350,8 @@ class _Pane:
         settings: Settings,
     ) -> None:
         consistent = settings.dataConsistency and not parameterNode.liveZoom
-        options = (consistent, parameterNode.inferredDetail, settings.noiseReduction)
+        share = settings.noiseReduction if encoded.withoutNoise is not None else 0.0
+        options = (consistent, parameterNode.inferredDetail, share)
         pixelsOf = (key, replace(grid, ijkToWorld=()), *options)
         drawn = (pixelsOf, compositeNode.GetID(), grid.ijkToWorld)
         if drawn[:2] != self._drawn[:2] or not self.node.isShownIn(compositeNode):

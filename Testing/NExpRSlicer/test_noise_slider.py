@@ -1,6 +1,7 @@
 """The slider for noise reduction: preview, Apply and panel against the library."""
 
 import gc
+import threading
 import weakref
 from dataclasses import replace
 
@@ -17,11 +18,12 @@ from NExpRLib.volumes.box import Box
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.Choices import settingsOf
 from NExpRSlicerLib.Models import ModelCache
-from NExpRSlicerLib.Parameters import Settings
+from NExpRSlicerLib.Parameters import Settings, TargetMode
 
 from ..conftest import TINY, write_model
 from .opened_widget import wait
 from .test_apply import assert_same
+from .test_isotropic_preview import slices_folder  # noqa: F401
 from .volumes import add_volume, matrix_of, sitk_image
 
 
@@ -66,6 +68,33 @@ def test_slider_is_live_and_equals_apply(prepared, noise_folder, noisy, logic, m
     image = sitk_image(noisy, matrix_of("axial", origin=(0, 0, 0)))
     assert_same(output, upsample(image, 3, noise_reduction=0.3, model=load_model(noise_folder, "cpu")))
     assert output.GetAttribute("NExpR.NoiseReduction") == "0.3"
+
+
+def test_preview_stays_while_its_noise_is_being_removed(prepared, monkeypatch):
+    kept, end = shown(prepared), threading.Event()
+    prepared.worker.submit(lambda: end.wait(10), lambda value, error: None)
+    prepared.parameters.noiseReduction = 100
+    prepared.preview.update(prepared.parameters)
+    assert np.array_equal(slicer.util.arrayFromVolume(prepared.node)[0], kept)
+    assert prepared.shownIn() == ["Red"]
+    assert "being removed" in prepared.preview.text
+    end.set()
+    assert np.abs(shown(prepared) - kept).max() > 0.1
+    assert "being removed" not in prepared.preview.text
+    monkeypatch.setattr(prepared.worker, "submit", None)
+    prepared.parameters.noiseReduction = 0
+    assert np.array_equal(shown(prepared), kept)
+
+
+def test_planes_through_slices_keep_their_noise_and_are_not_encoded_again(prepared, slices_folder, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("NExpRSlicerLib.Models.slices_model_for", lambda card: str(slices_folder))
+    prepared.parameters.targetMode = TargetMode.ISOTROPIC
+    prepared.center(prepared.parameters.inputVolume, 1)
+    kept = shown(prepared)
+    monkeypatch.setattr(prepared.worker, "submit", None)
+    prepared.parameters.noiseReduction = 50
+    assert np.array_equal(shown(prepared), kept)
+    assert "keeps the noise" in prepared.preview.text
 
 
 def test_inferred_detail_and_live_zoom_follow(prepared):
