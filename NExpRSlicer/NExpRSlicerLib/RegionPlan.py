@@ -65,7 +65,7 @@ class RegionPlan:
 def planned(
     settings: Settings, geometry: Geometry, acquisition: Acquisition | None = None, box: Box | None = None
 ) -> RegionPlan:
-    """Plan a run; what is computed of a box has the pixels of the whole volume, but for kept frequencies.
+    """Plan a run. A box has the pixels of the whole volume; with data consistency, of a grid over its block.
 
     :param geometry: of the whole volume.
     :param acquisition: what was recognized of it, for automatic measured pixels.
