@@ -29,6 +29,7 @@ from NExpRLib.model_card import model_for
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts, recognize
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
+from NExpRSlicerLib.Choices import planOf, settingsOf
 from NExpRSlicerLib.Compare import SideBySide, resultOf, resultsOf
 from NExpRSlicerLib.Dependencies import DependencyError, ensureTorch, torchInstalled
 from NExpRSlicerLib.LivePreview import LivePreview
@@ -43,7 +44,6 @@ from NExpRSlicerLib.Parameters import (
     TargetMode,
     forgetUnknownChoices,
     offeredModels,
-    settingsFromParameterNode,
 )
 from NExpRSlicerLib.PreviewGrid import shownPlanes
 from NExpRSlicerLib.RegionPlan import visibleBox
@@ -295,7 +295,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.modelPathLineEdit.addCurrentPathToHistory()
         with slicer.util.tryWithErrorDisplay(_("The volume could not be super-resolved.")):
             inputVolume = self._parameterNode.inputVolume
-            settings = self.logic.settings(self._parameterNode)
+            settings = settingsOf(self._parameterNode)
             logging.info(f"NExpR: super-resolving {inputVolume.GetName()} with {settings}")
             box = self.logic.box(inputVolume, self._parameterNode.region)
             run = ApplyRun(inputVolume, self._parameterNode.outputVolume, settings, self.logic.models, box)
@@ -337,8 +337,11 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         else:
             inputVolume = self._parameterNode.inputVolume
             result = inputVolume if self._preview.shown else resultOf(inputVolume)
-            plane = shownPlanes(self.logic.settings(self._parameterNode).plan(geometryOf(inputVolume)))[0]
-            self._sideBySide.show((result, inputVolume), ijkToWorld(inputVolume), plane.across)
+            try:
+                plane = shownPlanes(planOf(self._parameterNode)[1])[0]
+                self._sideBySide.show((result, inputVolume), ijkToWorld(inputVolume), plane.across)
+            except ValueError as error:
+                self.ui.statusLabel.text = str(error)
         self._scheduleUpdate()
 
     def onShowResultButton(self, checked=False):
@@ -426,7 +429,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Find out what the scanner measured of the input, if that matters."""
         inputVolume = self._parameterNode.inputVolume
         try:
-            matters = not volumeProblem(inputVolume) and recognizes(self.logic.settings(self._parameterNode))
+            matters = not volumeProblem(inputVolume) and recognizes(settingsOf(self._parameterNode))
         except ValueError:
             return  # The panel says why.
         if matters:
@@ -474,7 +477,11 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self._run and volumeNode is not None:
             self.ui.statusLabel.text = ""  # It is about another volume.
         if volumeNode is not None:
-            for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
+            for event in (
+                vtk.vtkCommand.ModifiedEvent,
+                slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+                slicer.vtkMRMLTransformableNode.TransformModifiedEvent,  # moves what the views show of it
+            ):
                 self._inputObserver.addObserver(volumeNode, event, self._scheduleUpdate)
 
     def _observeViews(self, observe):
@@ -600,13 +607,13 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             problem = _("{name} looks like a label map: resample it with nearest neighbor instead.").format(
                 name=volumeNode.GetName()
             )
-        box = None
-        try:
-            box = None if problem else self.box(volumeNode, region)
-        except ValueError as error:
-            problem = str(error)
         if problem:
             return VolumeFacts(problem)
+        box, regionProblem = None, ""
+        try:
+            box = self.box(volumeNode, region)
+        except ValueError as error:
+            regionProblem = str(error)
         sequence = sequenceOf(volumeNode)
         frames = max(1, sequence[1].GetNumberOfDataNodes()) if sequence else 1
         return VolumeFacts(
@@ -618,6 +625,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             headerFacts(volumeNode).get("SliceThickness"),
             acquisitionOf(volumeNode),
             box,
+            regionProblem,
         )
 
     def box(self, inputVolume, region):
@@ -634,12 +642,6 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             for sliceNode, _compositeNode in viewsOf([inputVolume, *resultsOf(inputVolume)])
         ]
         return visibleBox(inputVolume.GetImageData().GetDimensions(), views)
-
-    def settings(self, parameterNode):
-        """What the user chose for the input volume."""
-        inputVolume = parameterNode.inputVolume
-        thickness = headerFacts(inputVolume).get("SliceThickness")
-        return settingsFromParameterNode(parameterNode, geometryOf(inputVolume), modalityOf(inputVolume), thickness)
 
     def process(
         self,

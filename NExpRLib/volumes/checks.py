@@ -11,7 +11,7 @@ from .plan import Plan
 
 
 def check_values(pixels: np.ndarray) -> None:
-    """Refuse pixels that are no intensities.
+    """Refuse pixels of a whole volume that are no intensities.
 
     >>> check_values(np.array([0.5, np.nan]))
     Traceback (most recent call last):
@@ -20,10 +20,7 @@ def check_values(pixels: np.ndarray) -> None:
     :param pixels: array of real numbers.
     :raises ValueError: for non-finite values and label maps, with what to do instead.
     """
-    if np.issubdtype(pixels.dtype, np.floating):
-        bad = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
-        if bad:
-            raise ValueError(f"The image contains {bad} NaN or infinite voxels: replace them first.")
+    check_finite(pixels)
     if are_labels(pixels):
         raise ValueError(
             "The image looks like a label map (few integer values, or equal values in large regions): resample it with "
@@ -34,6 +31,20 @@ def check_values(pixels: np.ndarray) -> None:
             f"The value {value:g} lies far beyond all others: it seems to mark voxels without data. Replace it first, "
             "for example by the lowest intensity."
         )
+
+
+def check_finite(pixels: np.ndarray) -> None:
+    """Refuse NaN and infinite pixels, in a whole volume or a part of it.
+
+    >>> check_finite(np.zeros((2, 30, 30)))
+
+    :param pixels: array of real numbers.
+    :raises ValueError: with their number.
+    """
+    if np.issubdtype(pixels.dtype, np.floating):
+        bad = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
+        if bad:
+            raise ValueError(f"The image contains {bad} NaN or infinite voxels: replace them first.")
 
 
 def check_memory(plan: Plan, dtype: np.dtype, volumes: int = 1) -> None:

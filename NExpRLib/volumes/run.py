@@ -11,7 +11,7 @@ from ..allocator import freed_memory_kept, return_freed_memory
 from ..function.samples import Samples
 from ..intensity import to_dtype
 from ..model_card import check_noise_reduction, is_of_stacks
-from .checks import check_memory, check_thickness, check_values
+from .checks import check_finite, check_memory, check_thickness
 from .geometry import Geometry
 from .in_plane import refine_slices
 from .measured_grid import MeasuredGrid
@@ -73,10 +73,11 @@ class Upsampling:
         :param thickness: of the slices in mm, where they are refined; by default slices are taken to touch each other.
         :param noise_reduction: how much of the noise is removed, from 0 to 1.
         :param noise: its standard deviation in a measured pixel; by default it is measured in the volume.
-        :raises ValueError: for voxels that are no intensities, for a thickness that makes no sense, and for a result
-            that does not fit into memory.
+        :raises ValueError: for NaN and infinite voxels, for a thickness that makes no sense, and for a result that
+            does not fit into memory. Whether voxels are intensities only a whole volume tells: see
+            :class:`~.meaning.Meaning`.
         """
-        check_values(volume.pixels)
+        check_finite(volume.pixels)
         if data_consistency and (plan.of_reference or plan.through is not None):
             raise ValueError(
                 "Data consistency needs a grid over the whole slice: name the target by scale, spacing or size."

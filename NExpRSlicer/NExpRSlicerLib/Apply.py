@@ -19,7 +19,7 @@ from .Models import ModelCache, recognizes
 from .Output import copyContext, isResult, outputName, recordProvenance
 from .Parameters import Settings
 from .Sequences import addSequence, currentFrame, framesOf, indexValuesOf, sequenceOf
-from .Volumes import ijkToRAS, matrixOf, setVolume, volumeOf, volumeProblem
+from .Volumes import geometryOf, ijkToRAS, matrixOf, setVolume, volumeOf, volumeProblem
 
 
 class ApplyRun:
@@ -59,8 +59,11 @@ class ApplyRun:
         volumes = [_checkedVolume(volumeNode) for volumeNode in volumeNodes]
         facts = headerFacts(inputVolume)
         acquisition = acquisitionOf(inputVolume) if recognizes(settings) else None
-        if box is not None and len({volume.geometry.size for volume in volumes}) > 1:
-            raise ValueError(_("The frames of the sequence differ in size: choose the whole volume as region."))
+        shown = geometryOf(inputVolume).size  # The box is of its voxels.
+        if box is not None and any(volume.geometry.size != shown for volume in volumes):
+            raise ValueError(
+                _("The frames of the sequence differ in size from what is shown: choose the whole volume as region.")
+            )
         self._box = box
         self._place = _place(inputVolume)
         self.job = UpsamplingJob(volumes, settings, models, acquisition, facts, box)

@@ -20,9 +20,10 @@ from NExpRLib.volumes.plan import Plan
 from NExpRLib.volumes.run import stack_options
 from NExpRLib.volumes.volume import Volume
 
-from .Acquisitions import acquisitionOf, headerFacts, recognizing
+from .Acquisitions import headerFacts, recognizing
+from .Choices import planOf
 from .Models import ModelCache, cardOf, cardOfSlices, modelKey, recognizes
-from .Parameters import NExpRSlicerParameterNode, Settings, settingsFromParameterNode
+from .Parameters import NExpRSlicerParameterNode, Settings
 from .PreviewGrid import (
     NotShowable,
     PreviewGrid,
@@ -35,9 +36,9 @@ from .PreviewGrid import (
     wholeSliceGrid,
 )
 from .PreviewNode import DETAIL_CLEAR, DETAIL_WINDOW, DETAIL_WINDOW_THROUGH, PreviewNode
-from .SliceEncoder import EncodedSlice, Seen, SliceContent, SliceEncoder, VolumeRange, encodeSlice
-from .SliceViews import CornerText, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, xyToWorld
-from .Volumes import geometryOf, ijkToWorld, modalityOf, volumeOf, volumeProblem
+from .SliceEncoder import EncodedSlice, NoiseMix, Seen, SliceContent, SliceEncoder, VolumeRange, encodeSlice
+from .SliceViews import CornerText, View, rotateToPlane, showsSlab, viewNodes, viewOf, viewSize, viewsOf, xyToWorld
+from .Volumes import ijkToWorld, volumeOf
 from .Worker import Worker
 
 LARGEST_PREVIEW = 2**25  # pixels, drawn in about a second
@@ -60,7 +61,7 @@ class LivePreview(VTKObservationMixin):
         super().__init__()
         self._onChanged = onChanged
         self._panes = [_Pane(worker, models, onChanged) for _index in range(2)]
-        self._range: tuple = (None, None)  # (of which volume and model, VolumeRange)
+        self._range: tuple = (None, None)  # (of which volume and model, and whether of its noise; VolumeRange)
         self._observed = []
         self.text = ""
         self.showInput = False
@@ -89,6 +90,9 @@ class LivePreview(VTKObservationMixin):
         try:
             self.text = self._update(parameterNode, parameterNode.inputVolume)
             self._observe(parameterNode.inputVolume)
+        except NotShowable as reason:
+            self._showNothing(str(reason))
+            self._panes[0].remedy = reason.remedy
         except ValueError as error:
             self._showNothing(str(error))
         except Exception as error:
@@ -104,7 +108,7 @@ class LivePreview(VTKObservationMixin):
 
     def applyRemedy(self, parameterNode: NExpRSlicerParameterNode) -> None:
         """Change the slice views so that they show the preview."""
-        planes = shownPlanes(self._plan(parameterNode)[2])
+        planes = shownPlanes(planOf(parameterNode)[1])
         for pane, plane in zip(self._panes, planes):
             if pane.remedy is not None:
                 pane.applyRemedy(parameterNode.inputVolume, plane, len(planes) > 1)
@@ -119,55 +123,50 @@ class LivePreview(VTKObservationMixin):
         self.text = ""
         self.showInput = False
 
-    def _plan(self, parameterNode: NExpRSlicerParameterNode) -> tuple[Settings, tuple, Plan]:
-        """Settings, what identifies the model, and plan."""
-        problem = volumeProblem(parameterNode.inputVolume)
-        if problem:
-            raise ValueError(problem)
-        geometry = geometryOf(parameterNode.inputVolume)
-        thickness = headerFacts(parameterNode.inputVolume).get("SliceThickness")
-        settings = settingsFromParameterNode(parameterNode, geometry, modalityOf(parameterNode.inputVolume), thickness)
-        acquisition = acquisitionOf(parameterNode.inputVolume) if recognizes(settings) else None
-        return settings, cardOf(settings), settings.plan(geometry, acquisition)
-
     def _update(self, parameterNode: NExpRSlicerParameterNode, inputVolume: slicer.vtkMRMLScalarVolumeNode) -> str:
-        settings, card, plan = self._plan(parameterNode)
+        settings, plan = planOf(parameterNode)
         planes = shownPlanes(plan)
-        source = self._source(inputVolume, settings, card, plan)
-        texts, missing = [], []
-        for pane, plane in zip(self._panes, planes):
+        source, ofPlanes = self._source(inputVolume, settings, plan), len(planes) > 1
+        matrix = ijkToWorld(inputVolume)
+        views = [viewOf(inputVolume, matrix, plane.across, ofPlanes) for plane in planes]
+        # Before any is drawn: no pane may remember the preview of another one as what the user chose for a view.
+        for pane in self._panes[len(planes) :]:
+            pane.stop()
+        for pane, view in zip(self._panes, views):
+            pane.leaveUnless(view)
+        if not any(views):  # One of two is enough.
+            raise _noView(inputVolume, ofPlanes)
+        texts = []
+        for pane, plane, view in zip(self._panes, planes, views):
+            if view is None:
+                pane.showNothing()
+                continue
             try:
-                texts.append(pane.update(parameterNode, source, plane, self.showInput, len(planes) > 1))
+                texts.append(pane.update(parameterNode, source, plane, view, self.showInput, ofPlanes))
             except NotShowable as reason:
                 pane.showNothing()
                 pane.remedy = reason.remedy
-                (missing if reason.remedy == Remedy.SHOW_INPUT else texts).append(str(reason))
-        for pane in self._panes[len(planes) :]:
-            pane.stop()
-        if texts:  # One view of the two is enough.
-            for pane in self._panes:
-                pane.remedy = None if pane.remedy == Remedy.SHOW_INPUT else pane.remedy
+                texts.append(str(reason))
         if self.shown and not self.showInput:
-            texts += _remarks(parameterNode, settings, self._panes, len(planes) > 1)
-        return " ".join(dict.fromkeys(texts or missing))
+            texts += _remarks(parameterNode, settings, self._panes, ofPlanes)
+        return " ".join(dict.fromkeys(texts))
 
-    def _source(
-        self, inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, card: dict, plan: Plan
-    ) -> _Source:
-        if plan.through is not None:
-            card = cardOfSlices(settings)
+    def _source(self, inputVolume: slicer.vtkMRMLScalarVolumeNode, settings: Settings, plan: Plan) -> _Source:
+        card = cardOf(settings) if plan.through is None else cardOfSlices(settings)
         key = (
             (inputVolume.GetID(), inputVolume.GetImageData().GetMTime()),
             modelKey(settings, card),
             plan.slice_axis,
             settings.measured,
             inputVolume.GetSpacing(),
-            (plan.through is not None, settings.thickness, settings.noiseReduction > 0),
+            (plan.through is not None, settings.thickness),
         )
-        if self._range[0] != key:
+        # What was encoded with and without noise serves every share of it, also none.
+        noise = plan.through is None and (settings.noiseReduction > 0 or self._range[0] == (key, True))
+        if self._range[0] != (key, noise):
             facts, measuring = headerFacts(inputVolume), _measuring(inputVolume, settings, plan)
-            self._range = key, VolumeRange(volumeOf(inputVolume), card, measuring, facts, plan.slice_axis)
-        return _Source(inputVolume, settings, key, self._range[1])
+            self._range = (key, noise), VolumeRange(volumeOf(inputVolume), card, measuring, facts, plan.slice_axis)
+        return _Source(inputVolume, settings, key, noise, self._range[1])
 
     def _showNothing(self, text: str) -> None:
         for pane in self._panes:
@@ -201,11 +200,13 @@ class _Source:
     """What slices are encoded from.
 
     :ivar key: changes when their functions would.
+    :ivar noise: whether they are encoded without their noise, too.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
     settings: Settings
     key: tuple
+    noise: bool
     volumeRange: VolumeRange
 
     def content(self, plane: ShownPlane, index: int) -> SliceContent:
@@ -221,6 +222,7 @@ class _Pane:
         self.node = PreviewNode()
         self._corner = CornerText()
         self._drawn = ()  # (what the pixels depend on, in which view, where) or nothing
+        self._mix = NoiseMix()
         self._index = 0  # of the slice that was shown last
         self._forward = 1  # or -1: where the user scrolls to
         self.shown = False
@@ -231,21 +233,18 @@ class _Pane:
         parameterNode: NExpRSlicerParameterNode,
         source: _Source,
         plane: ShownPlane,
+        view: View,
         showInput: bool,
         oneOfSeveral: bool,
     ) -> str:
         """
+        :param view: to show it in.
         :param oneOfSeveral: whether other views show other planes.
         :return: what is shown.
         :raises NotShowable: if nothing can be.
         """
         inputVolume = source.inputVolume
         matrix = ijkToWorld(inputVolume)
-        view = viewOf(inputVolume, matrix, plane.across, oneOfSeveral)
-        if view is None:
-            if oneOfSeveral:
-                raise NotShowable(_("No slice view shows planes through the slices of the input."), Remedy.SHOW_INPUT)
-            raise NotShowable(_("No slice view shows the input volume in its background."), Remedy.SHOW_INPUT)
         sliceNode, compositeNode = view
         if showsSlab(sliceNode, matrix, plane.across):
             raise NotShowable(_("The slice view shows a slab of several slices: switch slab reconstruction off there."))
@@ -257,6 +256,9 @@ class _Pane:
         if error is not None:
             raise NotShowable(_encodingProblem(error))
         encoded = self.encoder.get(key)
+        if encoded is None:  # Until it comes, its noise is better than nothing.
+            key = (*key[:-1], False)
+            encoded = self.encoder.get(key)
         if encoded is None:
             self._hide()
             self._corner.show(sliceNode.GetLayoutName(), _("NExpR: encoding..."))
@@ -278,6 +280,8 @@ class _Pane:
         shown = _("NExpR: inferred detail") if parameterNode.inferredDetail else _("NExpR: preview")
         self._corner.show(sliceNode.GetLayoutName(), shown)
         text = _describe(grid, index, sizes[plane.across], sliceNode.GetLayoutName() if oneOfSeveral else "")
+        if source.noise and source.settings.noiseReduction and encoded.withoutNoise is None:
+            text += " " + _("Its noise is being removed...")
         beside = abs(slicePosition(xyToIJK, viewSize(sliceNode), plane.across) - index)
         if beside > _BESIDE and not oneOfSeveral:
             self.remedy = Remedy.GO_TO_SLICE
@@ -288,7 +292,7 @@ class _Pane:
     def applyRemedy(self, inputVolume: slicer.vtkMRMLScalarVolumeNode, plane: ShownPlane, oneOfSeveral: bool) -> None:
         """Change the slice view so that it shows the preview."""
         matrix = ijkToWorld(inputVolume)
-        view = viewOf(inputVolume, matrix, plane.across, oneOfSeveral)
+        view = viewOf(inputVolume, matrix, plane.across, oneOfSeveral) or viewOf(inputVolume, matrix, plane.across)
         if view is None:
             slicer.util.setSliceViewerLayers(background=inputVolume, fit=True)
         elif self.remedy == Remedy.ROTATE_VIEW:
@@ -303,7 +307,13 @@ class _Pane:
             there[plane.across] = round(there[plane.across])
             view[0].JumpSliceByOffsetting(*(matrix @ there)[:3])
 
+    def leaveUnless(self, view: View | None) -> None:
+        """Give back the foreground of any other view."""
+        if self.node.compositeNode is not (view[1] if view else None):
+            self._hide()
+
     def showNothing(self) -> None:
+        self.remedy, self.shown = None, False
         self._hide()
         self._corner.show("", "")
         self.encoder.withdraw()  # The slice that was asked for may be gone.
@@ -314,6 +324,7 @@ class _Pane:
         self.node.remove()
         self._corner.show("", "")
         self._drawn = ()
+        self._mix.clear()
         self.remedy, self.shown = None, False
 
     def _request(self, source: _Source, plane: ShownPlane, index: int, count: int) -> tuple:
@@ -322,7 +333,7 @@ class _Pane:
             self._index, self._forward = index, 1 if index > self._index else -1
         forward = self._forward
         requests = [
-            ((*source.key, plane.across, each), partial(source.content, plane, each))
+            ((*source.key, plane.across, each, source.noise), partial(source.content, plane, each))
             for each in (index, index + forward, index - forward, index + 2 * forward)
             if 0 <= each < count
         ]
@@ -339,11 +350,12 @@ class _Pane:
         settings: Settings,
     ) -> None:
         consistent = settings.dataConsistency and not parameterNode.liveZoom
-        options = (consistent, parameterNode.inferredDetail, settings.noiseReduction)
+        share = settings.noiseReduction if encoded.withoutNoise is not None else 0.0
+        options = (consistent, parameterNode.inferredDetail, share)
         pixelsOf = (key, replace(grid, ijkToWorld=()), *options)
         drawn = (pixelsOf, compositeNode.GetID(), grid.ijkToWorld)
         if drawn[:2] != self._drawn[:2] or not self.node.isShownIn(compositeNode):
-            pixels = encoded.draw(grid, *options)
+            pixels = encoded.draw(grid, *options, self._mix)
             self.node.show(compositeNode, pixels, grid.ijkToWorld)
         elif drawn != self._drawn:
             self.node.move(grid.ijkToWorld)
@@ -352,6 +364,17 @@ class _Pane:
     def _hide(self) -> None:
         self.node.hide()
         self._drawn = ()
+        self._mix.clear()
+
+
+def _noView(inputVolume: slicer.vtkMRMLScalarVolumeNode, ofPlanes: bool) -> NotShowable:
+    """
+    :param ofPlanes: through the slices.
+    """
+    if not ofPlanes:
+        return NotShowable(_("No slice view shows the input volume in its background."), Remedy.SHOW_INPUT)
+    text = _("No slice view shows planes through the slices of the input.")
+    return NotShowable(text, Remedy.ROTATE_VIEW if viewsOf([inputVolume]) else Remedy.SHOW_INPUT)
 
 
 def _measuring(

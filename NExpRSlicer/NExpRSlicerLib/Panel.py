@@ -42,6 +42,7 @@ class VolumeFacts:
     :ivar thickness: of its slices in mm, None if no header tells.
     :ivar acquisition: what the scanner measured, None if it is not recognized (yet).
     :ivar box: voxels to super-resolve, None for all.
+    :ivar regionProblem: why there are none; empty if there are.
     """
 
     problem: str = ""
@@ -52,6 +53,7 @@ class VolumeFacts:
     thickness: float | None = None
     acquisition: Acquisition | None = None
     box: Box | None = None
+    regionProblem: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def panelState(
     try:
         sizes = settings.measuredSizes(volume.geometry, acquisition)
         texts |= _measuredTexts(volume, sizes, settings)
+        if volume.regionProblem:
+            raise ValueError(volume.regionProblem)
         regionPlan = planned(settings, volume.geometry, acquisition, volume.box)
     except ValueError as error:
         return PanelState(problem=str(error), warning=str(error), **texts)

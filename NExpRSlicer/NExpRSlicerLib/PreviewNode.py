@@ -24,12 +24,15 @@ _BRIGHTER = np.array([[0.75, 0.6, 0.35], [1.0, 0.5, 0.0]])
 
 
 class PreviewNode:
-    """Creates the volume when it is shown and removes it when it is hidden for good."""
+    """Creates the volume when it is shown and removes it when it is hidden for good.
+
+    :ivar compositeNode: of the slice view in whose foreground it was put, or None.
+    """
 
     def __init__(self):
         self._node = None
         self._detailColors = None
-        self._compositeNode = None
+        self.compositeNode = None
         self._previousForeground = None
         self._opacity = None  # as the user faded it, to last from slice to slice
         # (time stamp of the input's display, window of inferred detail or 0, window and level) last taken over
@@ -80,8 +83,8 @@ class PreviewNode:
         """
         detail = detailWindow if inferredDetail else 0.0
         if not self._display or bool(self._display[1]) != inferredDetail:
-            _setOpacity(self._compositeNode, DETAIL_OPACITY if inferredDetail else 1)
-        self._opacity = self._compositeNode.GetForegroundOpacity()
+            _setOpacity(self.compositeNode, DETAIL_OPACITY if inferredDetail else 1)
+        self._opacity = self.compositeNode.GetForegroundOpacity()
         inputDisplay, display = inputVolume.GetDisplayNode(), self._node.GetDisplayNode()
         if inputDisplay is None:
             return
@@ -109,7 +112,7 @@ class PreviewNode:
 
     def hide(self) -> None:
         """Give the slice view back its foreground; the volume is kept for the next slice."""
-        compositeNode, self._compositeNode = self._compositeNode, None
+        compositeNode, self.compositeNode = self.compositeNode, None
         if compositeNode is None or not slicer.mrmlScene.IsNodePresent(compositeNode):
             return
         volumeID, opacity, compositing = self._previousForeground
@@ -172,10 +175,10 @@ class PreviewNode:
         return self._detailColors.GetID()
 
     def _setForeground(self, compositeNode: slicer.vtkMRMLSliceCompositeNode) -> None:
-        if compositeNode is self._compositeNode and compositeNode.GetForegroundVolumeID() == self._node.GetID():
+        if compositeNode is self.compositeNode and compositeNode.GetForegroundVolumeID() == self._node.GetID():
             return
         self.hide()  # Also where the user chose another foreground: its opacity is not that of the preview.
-        self._compositeNode = compositeNode
+        self.compositeNode = compositeNode
         self._previousForeground = (
             compositeNode.GetForegroundVolumeID(),
             compositeNode.GetForegroundOpacity(),

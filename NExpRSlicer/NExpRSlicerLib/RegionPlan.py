@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from slicer.i18n import tr as _
 
+from NExpRLib.function.samples import Samples, scaled_size
 from NExpRLib.volumes.acquisition import Acquisition
 from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.geometry import Geometry
@@ -64,39 +65,60 @@ class RegionPlan:
 def planned(
     settings: Settings, geometry: Geometry, acquisition: Acquisition | None = None, box: Box | None = None
 ) -> RegionPlan:
-    """Plan a run.
+    """Plan a run. A box has the pixels of the whole volume; with data consistency, of a grid over its block.
 
     :param geometry: of the whole volume.
     :param acquisition: what was recognized of it, for automatic measured pixels.
     :param box: voxels to super-resolve; all, if left out.
     :raises ValueError: if there is no such plan, with the reason.
     """
-    whole = settings.plan(geometry, acquisition)
+    whole, sizes = settings.plan(geometry, acquisition), settings.measuredSizes(geometry, acquisition)
     if box is None:
-        sizes = settings.measuredSizes(geometry, acquisition)
         everything = Box((0,) * 3, geometry.size)
         return RegionPlan(everything, geometry, sizes, whole, Box((0,) * 3, whole.geometry.size))
     refined = [axis for axis in range(3) if axis != whole.slice_axis or whole.through is not None]
     if any(box.size[axis] < min(_SMALLEST, geometry.size[axis]) for axis in refined):
         raise ValueError(_("The visible part is too small: zoom out, or choose the whole volume as region."))
-    stored = zip(geometry.size, settings.measuredSizes(geometry, acquisition))
     margins = [
         math.ceil(_MARGIN * n / m) + (box.first[axis] - math.ceil(_MARGIN * n / m)) % _PATCH if axis in refined else 0
-        for axis, (n, m) in enumerate(stored)
+        for axis, (n, m) in enumerate(zip(geometry.size, sizes))
     ]
-    block = box.grown(margins, geometry.size)
+    block, measured = _onMeasuredPixels(box.grown(margins, geometry.size), geometry.size, sizes)
+    axes, samples = zip(whole.samples, block.first, block.size, measured), []
+    for along, start, n, m in axes:
+        if settings.dataConsistency:  # The frequencies of the block are kept on a grid over all of it.
+            samples.append(Samples.over(n, max(m, scaled_size(n, 1 / along.step))))
+        else:
+            first, count = _inside(along, start, n)
+            samples.append(Samples(along.first + first * along.step - start, along.step, count))
     ofBlock = block.geometry(geometry)
-    if acquisition is not None:
-        axes = tuple(replace(axis, size=n) for axis, n in zip(acquisition.axes, block.size))
-        acquisition = replace(acquisition, axes=axes)
-    run = settings.plan(ofBlock, acquisition)
-    first, size = [], []
-    for along, start, a, n in zip(run.samples, block.first, box.first, box.size):
-        positions = along.positions() + start
-        inside = np.flatnonzero((positions > a - 0.5 - 1e-9) & (positions < a + n - 0.5 - 1e-9))
-        first.append(int(inside[0]))
-        size.append(int(inside.size))
-    return RegionPlan(block, ofBlock, settings.measuredSizes(ofBlock, acquisition), run, Box(tuple(first), tuple(size)))
+    run = Plan(whole.slice_axis, tuple(samples), ofBlock.sampled(samples))
+    starts = (a - b for a, b in zip(box.first, block.first))
+    first, size = zip(*(_inside(along, a, n) for along, a, n in zip(samples, starts, box.size)))
+    return RegionPlan(block, ofBlock, measured, run, Box(first, size))
+
+
+def _onMeasuredPixels(block: Box, size: tuple[int, ...], measured: tuple[int, ...]) -> tuple[Box, tuple[int, ...]]:
+    """A block that ends a little later, so that its measured pixels are as large as those of the volume.
+
+    :param size: of the volume.
+    :param measured: pixels of the volume.
+    :return: the block, and its measured pixels.
+    """
+    lengths, counts = [], []
+    for start, length, n, m in zip(block.first, block.size, size, measured):
+        longest = min(length + _PATCH, n - start)
+        length = min(range(length, longest + 1), key=lambda each: min(each * m % n, -each * m % n))
+        lengths.append(length)
+        counts.append(max(1, round(length * m / n)))
+    return Box(block.first, tuple(lengths)), tuple(counts)
+
+
+def _inside(along: Samples, first: int, size: int) -> tuple[int, int]:
+    """The first of the samples that lie in some pixels, and how many do."""
+    positions = along.positions()
+    inside = np.flatnonzero((positions > first - 0.5 - 1e-9) & (positions < first + size - 0.5 - 1e-9))
+    return int(inside[0]), int(inside.size)
 
 
 def visibleBox(sizes: tuple[int, int, int], views: Iterable[tuple[int, np.ndarray, tuple[int, int]]]) -> Box:

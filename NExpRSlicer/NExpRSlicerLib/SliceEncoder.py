@@ -144,7 +144,6 @@ class EncodedSlice:
     empty: np.ndarray | None = None
     limits: tuple[float | None, float | None] = (None, None)
     withoutNoise: ExplicitImage | None = None
-    _drawn: tuple = ()  # (rows and columns, values with noise, values without) of the last mix
 
     @property
     def nbytes(self) -> int:
@@ -159,16 +158,21 @@ class EncodedSlice:
         dataConsistency: bool = False,
         inferredDetail: bool = False,
         noiseReduction: float = 0.0,
+        mix: NoiseMix | None = None,
     ) -> np.ndarray:
         """Pixels of a preview.
 
         :param dataConsistency: keep the measured spatial frequencies; for grids over the whole slice.
         :param inferredDetail: draw what the network added to the band-limited input.
         :param noiseReduction: share of the noise to remove, from 0 to 1.
+        :param mix: of the view, which makes drawing the same slice with another share quick.
         :return: float32 array (rows, columns) of the preview.
         """
         rows, columns = (along.seen_from(of) for along, of in zip((grid.rows, grid.columns), self.grid.samples))
-        values = self._values(rows, columns, noiseReduction)
+        if noiseReduction and self.withoutNoise is not None:
+            values = (mix or NoiseMix()).of(self.image, self.withoutNoise, rows, columns, noiseReduction)
+        else:
+            values = self.image.rasterize(rows=rows, columns=columns)
         if dataConsistency and self.grid.measured == self.grid.stored:
             values = self.measured.kept_by(values, rows, columns)
         elif dataConsistency:
@@ -184,15 +188,30 @@ class EncodedSlice:
         values = values.astype(np.float32, copy=False)
         return np.ascontiguousarray(values.T if grid.transposed else values)
 
-    def _values(self, rows: Samples, columns: Samples, noiseReduction: float) -> np.ndarray:
-        """Functions are linear: mixing what they give takes less time than mixing their coefficients."""
-        if not noiseReduction or self.withoutNoise is None:
-            return self.image.rasterize(rows=rows, columns=columns)
-        if not self._drawn or self._drawn[0] != (rows, columns):
-            images = (self.image, self.withoutNoise)
-            self._drawn = (rows, columns), *(image.rasterize(rows=rows, columns=columns) for image in images)
-        _where, kept, removed = self._drawn
-        return kept + np.float32(noiseReduction) * (removed - kept)
+
+class NoiseMix:
+    """The slice that was drawn last, with and without its noise.
+
+    Functions are linear: mixing what they give takes less time than mixing their coefficients.
+    """
+
+    def __init__(self):
+        self._drawn: tuple = ()  # (what is drawn, values with noise, values without)
+
+    def of(
+        self, image: ExplicitImage, withoutNoise: ExplicitImage, rows: Samples, columns: Samples, share: float
+    ) -> np.ndarray:
+        """Array (rows, columns) without a share of the noise."""
+        what = (image, rows, columns)
+        if not self._drawn or self._drawn[0] != what:
+            self.clear()  # Before the next is drawn: both can be large.
+            self._drawn = what, *(each.rasterize(rows=rows, columns=columns) for each in (image, withoutNoise))
+        _what, kept, removed = self._drawn
+        return kept + np.float32(share) * (removed - kept)
+
+    def clear(self) -> None:
+        """Forget it."""
+        self._drawn = ()
 
 
 def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[[], bool]) -> EncodedSlice:

@@ -8,6 +8,8 @@ import numpy as np
 import slicer
 import vtk
 
+View = tuple["slicer.vtkMRMLSliceNode", "slicer.vtkMRMLSliceCompositeNode"]
+
 
 class CornerText:
     """A line of text in the bottom right corner of a slice view."""
@@ -46,7 +48,7 @@ def _sliceView(layoutName: str):
 
 def viewOf(
     volumeNode: slicer.vtkMRMLVolumeNode, ijkToWorld: np.ndarray, sliceAxis: int, closestAxis: bool = False
-) -> tuple[slicer.vtkMRMLSliceNode, slicer.vtkMRMLSliceCompositeNode] | None:
+) -> View | None:
     """The slice node whose view is closest to the plane, among those that show the volume in the background.
 
     :param ijkToWorld: 4x4 array of the volume.
@@ -71,9 +73,7 @@ def acrossOf(sliceNode: slicer.vtkMRMLSliceNode, ijkToWorld: np.ndarray) -> int:
     return int(np.abs(normals @ _normal(sliceNode)).argmax())
 
 
-def viewsOf(
-    volumeNodes: Iterable[slicer.vtkMRMLVolumeNode],
-) -> list[tuple[slicer.vtkMRMLSliceNode, slicer.vtkMRMLSliceCompositeNode]]:
+def viewsOf(volumeNodes: Iterable[slicer.vtkMRMLVolumeNode]) -> list[View]:
     """(slice node, slice composite node) of the views that show one of these volumes in the background."""
     identifiers = [volumeNode.GetID() for volumeNode in volumeNodes]
     views = []

@@ -15,6 +15,7 @@ import slicer.util
 from NExpRLib import inspect, load_model, upsample
 from NExpRLib.kspace import kspace_crop, zero_fill
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf
+from NExpRSlicerLib.Choices import settingsOf
 from NExpRSlicerLib.Parameters import MeasuredMode, TargetMode
 
 from ..conftest import TINY, write_model
@@ -194,7 +195,7 @@ def test_thickness_comes_from_the_dicom_database(thickSlices, monkeypatch):
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     thickSlices._parameterNode.inputVolume.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
     wait(lambda: thickSlices.ui.thicknessSpinBox.specialValueText == "3.5 mm (DICOM)")
-    assert thickSlices.logic.settings(thickSlices._parameterNode).thickness == 3.5
+    assert settingsOf(thickSlices._parameterNode).thickness == 3.5
 
 
 def test_panel_says_what_was_measured(widget, interpolated):

@@ -7,9 +7,13 @@ import numpy as np
 import slicer
 import slicer.util
 
+from NExpRSlicerLib.Parameters import TargetMode
+
 from .gui_stand_ins import Shortcut, process_events
 from .opened_widget import outputs, preview, wait
 from .stage import add_view
+from .test_acquired import interpolated  # noqa: F401
+from .volumes import add_volume, matrix_of
 
 
 def background(scene):
@@ -92,12 +96,17 @@ def test_run_that_ends_in_another_module_offers_its_result(widget, scene):
     assert not widget.ui.showResultButton.visible
 
 
-def test_side_by_side_and_back(widget, scene):
+def add_layout(scene):
     layout = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
     for arrangement in (layout.SlicerLayoutFourUpView, layout.SlicerLayoutSideBySideView):
         layout.AddLayoutDescription(arrangement, "<layout/>")
     layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
     add_view(scene, "Yellow", "Sagittal")
+    return layout
+
+
+def test_side_by_side_and_back(widget, scene):
+    layout = add_layout(scene)
     output = applied(widget, scene)
     views = slicer.util.getNodesByClass("vtkMRMLSliceNode")
     composites = [slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(view) for view in views]
@@ -119,3 +128,27 @@ def test_side_by_side_and_back(widget, scene):
     for view, matrix in zip(views, before):
         assert np.allclose(slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS()), matrix)
     assert not any(composite.GetLinkedControl() for composite in composites)
+
+
+def test_side_by_side_without_a_target_says_why_not(widget, scene):
+    layout = add_layout(scene)
+    applied(widget, scene)
+    widget._parameterNode.targetMode, widget._parameterNode.spacing = TargetMode.SPACING, 10
+    process_events()
+    widget.ui.sideBySideButton.click()
+    process_events()
+    assert "coarser than the input" in widget.ui.statusLabel.text
+    assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpView
+    assert not widget.ui.sideBySideButton.checked
+
+
+def test_side_by_side_with_a_target_between_stored_and_measured_pixels(widget, scene, interpolated):  # noqa: F811
+    """The preview shows it, so it can be compared."""
+    layout = add_layout(scene)
+    volume = add_volume(interpolated, matrix_of("axial", origin=(0, 0, 0)), "Interpolated")
+    slicer.util.setSliceViewerLayers(background=volume)
+    widget._parameterNode.inputVolume, widget._parameterNode.livePreview = volume, True
+    widget._parameterNode.targetMode, widget._parameterNode.spacing = TargetMode.SPACING, 1.3
+    wait(lambda: "Slice" in widget.ui.previewLabel.text)
+    widget.ui.sideBySideButton.click()
+    assert layout.GetViewArrangement() == layout.SlicerLayoutSideBySideView

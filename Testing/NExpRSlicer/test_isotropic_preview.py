@@ -13,6 +13,7 @@ import slicer.util
 from NExpRSlicer import NExpRSlicerLogic
 from NExpRSlicerLib.Parameters import MeasuredMode, TargetMode
 from NExpRSlicerLib.PreviewGrid import Remedy
+from NExpRSlicerLib.SliceViews import rotateToPlane
 
 from ..conftest import TINY, write_model
 from .opened_widget import wait
@@ -144,6 +145,35 @@ def test_one_of_the_views_is_enough(thick):
     thick.settle()
     assert thick.preview.text == "No slice view shows planes through the slices of the input."
     assert not thick.preview.shown
+
+
+def test_only_view_is_turned_to_planes_through_the_slices(thick):
+    for name in ("Yellow", "Green"):
+        thick.views[name][0].SetMappedInLayout(0)
+    thick.settle()
+    assert "No slice view shows planes" in thick.preview.text
+    assert thick.preview.remedy == Remedy.ROTATE_VIEW
+    thick.preview.applyRemedy(thick.parameters)
+    thick.settle()
+    assert list(previews()) == ["Red"]
+    thick.views["Red"][1].SetBackgroundVolumeID(None)
+    thick.settle()
+    assert thick.preview.remedy == Remedy.SHOW_INPUT
+
+
+def test_overlay_is_given_back_by_a_view_that_is_turned_back_and_forth(thick):
+    """Each of the two previews is in that view for a while, and the other one comes to where it was."""
+    volume = thick.parameters.inputVolume
+    overlay = add_volume(smooth_pixels((7, 20, 24)), matrix_of_node(volume), "PET")
+    for _sliceNode, composite in thick.views.values():
+        composite.SetForegroundVolumeID(overlay.GetID())
+    for across in (0, 1, 0, 1, 0):
+        rotateToPlane(thick.views["Yellow"][0], matrix_of_node(volume), across)
+        thick.settle()
+        assert "Yellow" in previews()
+    thick.preview.stop()
+    for _sliceNode, composite in thick.views.values():
+        assert composite.GetForegroundVolumeID() == overlay.GetID()
 
 
 def test_views_are_turned_to_an_oblique_volume(thick):

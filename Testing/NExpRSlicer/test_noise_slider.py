@@ -1,5 +1,8 @@
 """The slider for noise reduction: preview, Apply and panel against the library."""
 
+import gc
+import threading
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +13,17 @@ import slicer
 import slicer.util
 
 from NExpRLib import load_model, upsample
+from NExpRLib.function.explicit_image import ExplicitImage
 from NExpRLib.volumes.box import Box
 from NExpRSlicerLib.Apply import ApplyRun
+from NExpRSlicerLib.Choices import settingsOf
 from NExpRSlicerLib.Models import ModelCache
-from NExpRSlicerLib.Parameters import Settings
+from NExpRSlicerLib.Parameters import Settings, TargetMode
 
 from ..conftest import TINY, write_model
 from .opened_widget import wait
 from .test_apply import assert_same
+from .test_isotropic_preview import slices_folder  # noqa: F401
 from .volumes import add_volume, matrix_of, sitk_image
 
 
@@ -64,6 +70,33 @@ def test_slider_is_live_and_equals_apply(prepared, noise_folder, noisy, logic, m
     assert output.GetAttribute("NExpR.NoiseReduction") == "0.3"
 
 
+def test_preview_stays_while_its_noise_is_being_removed(prepared, monkeypatch):
+    kept, end = shown(prepared), threading.Event()
+    prepared.worker.submit(lambda: end.wait(10), lambda value, error: None)
+    prepared.parameters.noiseReduction = 100
+    prepared.preview.update(prepared.parameters)
+    assert np.array_equal(slicer.util.arrayFromVolume(prepared.node)[0], kept)
+    assert prepared.shownIn() == ["Red"]
+    assert "being removed" in prepared.preview.text
+    end.set()
+    assert np.abs(shown(prepared) - kept).max() > 0.1
+    assert "being removed" not in prepared.preview.text
+    monkeypatch.setattr(prepared.worker, "submit", None)
+    prepared.parameters.noiseReduction = 0
+    assert np.array_equal(shown(prepared), kept)
+
+
+def test_planes_through_slices_keep_their_noise_and_are_not_encoded_again(prepared, slices_folder, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("NExpRSlicerLib.Models.slices_model_for", lambda card: str(slices_folder))
+    prepared.parameters.targetMode = TargetMode.ISOTROPIC
+    prepared.center(prepared.parameters.inputVolume, 1)
+    kept = shown(prepared)
+    monkeypatch.setattr(prepared.worker, "submit", None)
+    prepared.parameters.noiseReduction = 50
+    assert np.array_equal(shown(prepared), kept)
+    assert "keeps the noise" in prepared.preview.text
+
+
 def test_inferred_detail_and_live_zoom_follow(prepared):
     prepared.parameters.liveZoom = True
     kept = shown(prepared)
@@ -75,11 +108,30 @@ def test_inferred_detail_and_live_zoom_follow(prepared):
     assert np.abs(shown(prepared) - detail).max() > 0.1
 
 
+def test_slices_that_were_shown_keep_no_pixels_of_the_screen(prepared, monkeypatch):
+    """They can be many times larger than what is counted of the slices that are kept."""
+    rasterize, drawn = ExplicitImage.rasterize, []
+
+    def noted(self, *args, **options):
+        values = rasterize(self, *args, **options)
+        drawn.append(weakref.ref(values))
+        return values
+
+    monkeypatch.setattr(ExplicitImage, "rasterize", noted)
+    prepared.parameters.noiseReduction = 50
+    for k in range(4):
+        prepared.center(prepared.parameters.inputVolume, k)
+        shown(prepared)
+    gc.collect()
+    assert len(drawn) == 8
+    assert sum(each() is not None for each in drawn) <= 2
+
+
 def test_panel_offers_it_for_models_that_can(widget, noise_folder, noisy):
     slider = widget.ui.noiseReductionSliderWidget
     assert not slider.visible, "the model cannot"
     widget._parameterNode.noiseReduction = 50
-    assert widget.logic.settings(widget._parameterNode).noiseReduction == 0
+    assert settingsOf(widget._parameterNode).noiseReduction == 0
     widget._parameterNode.modelPath = noise_folder
     wait(lambda: slider.visible)
     widget._parameterNode.inputVolume = add_volume(noisy, matrix_of("axial"), "Noisy")

@@ -105,3 +105,16 @@ def test_slice_that_does_not_fit_into_free_memory_is_not_drawn(stage, monkeypatc
     monkeypatch.setattr("NExpRSlicerLib.LivePreview.available_memory", lambda: 32 * 48 * 40 - 1)
     stage.settle()
     assert "too many for a preview" in stage.preview.text
+
+
+def test_slice_that_could_not_be_drawn_is_not_shown(stage, monkeypatch):
+    def draw(*_args):
+        raise MemoryError
+
+    stage.settle()
+    assert stage.preview.shown
+    monkeypatch.setattr("NExpRSlicerLib.SliceEncoder.EncodedSlice.draw", draw)
+    stage.parameters.scale = 3
+    stage.preview.update(stage.parameters)
+    assert "not enough memory" in stage.preview.text
+    assert not stage.preview.shown, "there would be something to compare with"

@@ -10,12 +10,15 @@ import slicer
 import slicer.util
 
 from NExpRLib.volumes.box import Box
+from NExpRLib.volumes.geometry import Geometry
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.Models import ModelCache
-from NExpRSlicerLib.Parameters import Region, Settings
+from NExpRSlicerLib.Parameters import MODEL_AUTO, Region, Settings
+from NExpRSlicerLib.RegionPlan import planned
 from NExpRSlicerLib.SliceViews import rotateToPlane
 
 from ..conftest import TINY, write_model
+from .gui_stand_ins import Timer
 from .opened_widget import wait
 from .stage import add_view
 from .test_acquired import interpolated, slices_folder  # noqa: F401
@@ -72,7 +75,9 @@ def test_part_of_an_isotropic_volume(scene, tiny_model_folder, slices_folder):  
 
 def test_scale_that_is_no_whole_number_covers_the_part(scene, tiny_model_folder):
     volume = add_volume(smooth_pixels((2, 60, 100)), matrix_of("axial"))
-    part = applied(volume, Box((40, 10, 0), (30, 20, 2)), scale=1.7, model=str(tiny_model_folder), measured="stored")
+    settings = dict(scale=1.7, model=str(tiny_model_folder), measured="stored")
+    part = applied(volume, Box((40, 10, 0), (30, 20, 2)), **settings)
+    assert_part_of(part, applied(volume, **settings))
     extent = np.array(part.GetSpacing()) * part.GetImageData().GetDimensions()
     assert np.abs(extent - [0.9 * 30, 1.1 * 20, 6.0]).max() < 1.0
     toInput = np.linalg.inv(matrix_of_node(volume)) @ matrix_of_node(part)
@@ -88,6 +93,31 @@ def test_part_on_measured_pixels(scene, tiny_model_folder, interpolated):  # noq
     part = applied(volume, Box((64, 30, 0), (64, 60, 4)), **settings)
     # Both ends of the block are mirrored, and the size of its measured pixels is rounded.
     assert_part_of(part, applied(volume, **settings), 0.02 * np.ptp(interpolated))
+
+
+@pytest.mark.parametrize("isotropic", [True, 0.978])
+def test_cubes_of_a_part_are_those_of_the_whole_whatever_the_zoom(isotropic):
+    """Also where they are a tenth coarser than what was measured, which is just allowed."""
+    geometry = Geometry((512, 400, 30), (0.45, 0.5, 3.0), (0.0, 0.0, 0.0), np.eye(3))
+    settings = Settings(isotropic=isotropic, measured=(0.95, 0.891))
+    whole = planned(settings, geometry)
+    spacing, origin = whole.run.geometry.spacing, whole.run.geometry.origin
+    for size in range(40, 300, 7):
+        part = planned(settings, geometry, box=Box((101, 83, 9), (size, size, 11)))
+        assert np.allclose(part.result.geometry.spacing, spacing, rtol=1e-9)
+        steps = np.subtract(part.result.geometry.origin, origin) / spacing
+        assert np.abs(steps - np.rint(steps)).max() < 1e-6
+        # Half a pixel of a hundred would be 5e-3.
+        assert np.allclose(part.measuredMm, whole.measuredMm, rtol=3e-3)
+
+
+def test_dark_part_of_an_image_is_no_label_map(scene, tiny_model_folder):
+    pixels = smooth_pixels((2, 120, 130), "int16")
+    pixels[:, :, :80] = np.where(pixels[:, :, :80] > 500, 3, 0)
+    volume = add_volume(pixels, matrix_of("axial"))
+    settings = dict(scale=2, model=str(tiny_model_folder), measured="stored")
+    part = applied(volume, Box((4, 30, 0), (30, 20, 2)), **settings)
+    assert assert_part_of(part, applied(volume, **settings)) == (60, 40, 2)
 
 
 def test_part_keeps_measured_frequencies_and_padding(scene, tiny_model_folder):
@@ -141,6 +171,19 @@ def test_apply_to_what_the_views_show(panel, scene):
     assert assert_part_of(part, whole) == (120, 60, 7)
 
 
+def test_part_follows_the_transform_of_the_volume(panel, scene):
+    panel._parameterNode.region = Region.VISIBLE
+    slicer.util.getNode("Red").SetFieldOfView(60, 40, 1)
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    panel._parameterNode.inputVolume.SetAndObserveTransformNodeID(transform.GetID())
+    wait(lambda: "12 slices of 120 x 80 pixels" in panel.ui.sizeLabel.text)
+    wait(lambda: not Timer.active)
+    shift = np.eye(4)
+    shift[0, 3] = 40  # mm, of the 50 on either side of the center of the views
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shift))
+    wait(lambda: "12 slices of 80 x 80 pixels" in panel.ui.sizeLabel.text)
+
+
 def test_view_turned_to_an_oblique_volume_bounds_it(panel):
     matrix = matrix_of("oblique", spacing=(1, 1, 3), origin=(0, 0, 0))
     volume = add_volume(smooth_pixels((12, 90, 100)), matrix, "Oblique")
@@ -165,3 +208,24 @@ def test_nothing_visible_is_said_before_apply(panel):
     slicer.util.setSliceViewerLayers(background=None)
     wait(lambda: "No slice view shows" in panel.ui.warningLabel.text)
     assert not panel.ui.applyButton.enabled
+
+
+def test_what_is_known_of_the_volume_is_still_said_where_nothing_is_visible(panel):
+    """Only the region is wrong: neither the model nor the other choices are to change."""
+    hounsfield = np.where(smooth_pixels((12, 90, 100)) > 500, 40, -1000).astype(np.int16)
+    hounsfield += np.random.default_rng(0).integers(-20, 20, hounsfield.shape, np.int16)
+    volume = add_volume(hounsfield, matrix_of("axial", spacing=(1, 1, 3), origin=(0, 0, 0)), "Air")
+    panel._parameterNode.model = MODEL_AUTO
+    panel._parameterNode.inputVolume = volume
+    slicer.util.setSliceViewerLayers(background=volume)
+    shown = (
+        lambda: panel.ui.modelComboBox.items[0][0],
+        lambda: panel.ui.isotropicSpacingSpinBox.specialValueText,
+        lambda: panel.ui.thicknessSpinBox.specialValueText,
+    )
+    wait(lambda: "CT" in shown[0]())
+    before = [each() for each in shown]
+    panel._parameterNode.region = Region.VISIBLE
+    slicer.util.getNode("Red").JumpSliceByCentering(500, -45, 18)
+    wait(lambda: "No part of the input volume is visible" in panel.ui.warningLabel.text)
+    assert [each() for each in shown] == before

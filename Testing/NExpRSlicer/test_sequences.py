@@ -7,7 +7,11 @@ pytest.importorskip("slicer_core", reason="needs the wheel slicer-core")
 import slicer
 import slicer.util
 
+from NExpRLib.volumes.box import Box
 from NExpRSlicer import NExpRSlicerLogic
+from NExpRSlicerLib.Apply import ApplyRun
+from NExpRSlicerLib.Models import ModelCache
+from NExpRSlicerLib.Parameters import Settings
 
 from .volumes import add_volume, matrix_of, scene_content, smooth_pixels
 
@@ -187,3 +191,12 @@ def test_kind_of_index_is_kept(scene, sequence, tiny_model_folder):
     sequenceNode.SetIndexType(sequenceNode.TextIndex)
     output = NExpRSlicerLogic().process(proxy, scale=2, model=tiny_model_folder)
     assert browserNode.GetSequenceNode(output).GetIndexType() == sequenceNode.TextIndex
+
+
+def test_part_of_frames_that_differ_from_what_is_shown_is_refused(sequence, tiny_model_folder):
+    """The part is one of the shown volume, here of one that the user has replaced."""
+    _browserNode, _sequenceNode, proxy = sequence
+    slicer.util.updateVolumeFromArray(proxy, smooth_pixels((2, 12, 14), "int16"))
+    settings = Settings(scale=2, model=str(tiny_model_folder), device="cpu")
+    with pytest.raises(ValueError, match="differ in size"):
+        ApplyRun(proxy, None, settings, ModelCache(), Box((0, 0, 0), (8, 8, 2)))
