@@ -236,7 +236,7 @@ def test_cpu_when_the_gpu_has_too_little_memory(tiny_model):
     class OnSmallGPU:
         device, card, intensity_range = torch.device("cuda"), tiny_model.card, tiny_model.intensity_range
 
-        def represent(self, *_arguments):
+        def represent(self, *_arguments, **_options):
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
         def to(self, device):

@@ -58,8 +58,8 @@ class SliceData(lightning.LightningDataModule):
     def setup(self, stage):
         options = self.hparams
         self.training, self.validation, self.facts = load_slices(options.data, options.validation_subjects)
-        config = getattr(self.trainer.lightning_module.network, "config", None)
-        told = getattr(config, "noise_level", False)
+        network = getattr(self.trainer.lightning_module, "network", None)
+        told = getattr(getattr(network, "config", None), "noise_level", False)
         if options.scans != told or (options.scans and options.degradation not in DRAWS):
             raise ValueError(
                 "Networks that are told the noise level (--model.network.noise_level true) are trained with "
