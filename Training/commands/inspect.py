@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 
 from NExpRLib.volumes.acquisition import inspect_volume
 from NExpRLib.volumes.checks import check_values
@@ -28,12 +29,14 @@ def run(arguments):
     if arguments.output and not arguments.output.endswith(".png"):
         raise ValueError(f"The figure {arguments.output} must end in .png.")
     found, failures = {}, 0
+    names = Counter(source.name for source in sources)
     for source in sources:
         try:
             image = read_volume(source)
             volume = volumes_of(image)[0]
             check_values(volume.pixels)
-            found[source.name] = inspect_volume(volume, sidecar_of(image))
+            name = source.name if names[source.name] == 1 else str(source)
+            found[name] = inspect_volume(volume, sidecar_of(image))
         except (ValueError, MemoryError) as error:
             if len(sources) == 1:
                 raise

@@ -52,3 +52,10 @@ def test_bad_input(nexpr, interpolated, tmp_path):
         assert status == 2
         assert message in err
         assert len(err.splitlines()) == 1
+
+
+def test_volumes_of_one_name_have_a_row_each(nexpr, volume, tmp_path):
+    for name in ("a.nrrd", "a.mha"):
+        sitk.WriteImage(volume, tmp_path / name)
+    rows = [line for line in nexpr("inspect", tmp_path)[1].splitlines() if line.startswith("|")]
+    assert len(rows) == 4
