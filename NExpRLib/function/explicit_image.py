@@ -117,23 +117,6 @@ class ExplicitImage:
         """The same function, of tensors in main memory."""
         return self._with(lambda part: part.cpu())
 
-    def mixed(self, other: ExplicitImage, share: float) -> ExplicitImage:
-        """The function ``(1 - share) * self + share * other`` of two functions of the same slices.
-
-        >>> parts = dict(shape=(2, 2), frequencies=np.zeros((2, 1)), patch_size=2)
-        >>> one, two = (ExplicitImage(np.full((1, 1, 1, 1), n, np.float32), **parts) for n in (1, 2))
-        >>> one.mixed(two, 0.25).rasterize(shape=(1, 1))
-        array([[1.25]], dtype=float32)
-
-        :raises ValueError: if they are not alike in slices, patches and frequencies.
-        """
-        shapes = [[part.shape for part in image.parts] for image in (self, other)]
-        if self.axes != other.axes or shapes[0] != shapes[1]:
-            raise ValueError("Only functions of the same slices, patches and frequencies are mixed.")
-        image = copy.copy(self)
-        image.parts = [a + share * (b - a) for a, b in zip(self.parts, other.parts)]
-        return image
-
     def _with(self, change: Callable[[Any], Any]) -> ExplicitImage:
         image = copy.copy(self)
         image.parts = [change(part) for part in self.parts]

@@ -42,7 +42,6 @@ def test_reduction_is_a_linear_mix(model):
     assert np.abs(kept.rasterize(2) - removed.rasterize(2)).max() > 0.01
     expected = 0.75 * kept.rasterize(2) + 0.25 * removed.rasterize(2)
     np.testing.assert_allclose(half.rasterize(2), expected, atol=1e-4)
-    np.testing.assert_allclose(kept.mixed(removed, 0.25).rasterize(2), expected, atol=1e-4)
 
 
 def test_no_reduction_ignores_the_noise(model):
@@ -104,12 +103,6 @@ def test_models_that_cannot(tiny_model):
 def test_not_with_data_consistency(model):
     with pytest.raises(ValueError, match="leave out either"):
         upsample(sitk.GetImageFromArray(noisy((2, 16, 16))), 2, model=model, noise_reduction=0.5, data_consistency=True)
-
-
-def test_functions_of_other_slices_are_not_mixed(model):
-    one, other = (model.represent(noisy(shape)) for shape in ((8, 8), (8, 10)))
-    with pytest.raises(ValueError, match="same slices"):
-        one.mixed(other, 0.5)
 
 
 def test_gradients_of_the_noise_level_flow():
