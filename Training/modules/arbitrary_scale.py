@@ -13,20 +13,22 @@ from .schedule import Schedule
 class ArbitraryScaleTraining(RestorationTraining):
     """Trains one network for all scales at the true pixels of every crop.
 
-    :param method: whose network, of the published size.
+    :param method: whose network.
+    :param network: its sizes, where they are not the published ones, e.g. ``{"blocks": 5, "features": 32}``.
     :param learning_rate: of Adam, times the factor of ``schedule``.
     """
 
     def __init__(
         self,
         method: Literal[names_of(Kind.ARBITRARY_SCALE)],
+        network: dict[str, int] = {},  # noqa: B006
         learning_rate: float = 1e-4,
         schedule: Schedule = Schedule(),  # noqa: B008
     ):
         super().__init__()
         self.save_hyperparameters()
         self.schedule = schedule
-        self.network = METHODS[method].network()
+        self.network = METHODS[method].network(**network)
 
     def restored(self, samples):
         features = self.network.encode(to_network(torch.cat([sample.inputs for sample in samples])))

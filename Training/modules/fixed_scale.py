@@ -12,7 +12,8 @@ from .schedule import Schedule
 class FixedScaleTraining(RestorationTraining):
     """Trains the network of one scale on crops whose truth is that many times their size.
 
-    :param method: whose network, of the published size.
+    :param method: whose network.
+    :param network: its sizes, where they are not the published ones, e.g. ``{"blocks": 5, "features": 32}``.
     :param scale: 2, 3 or 4.
     :param learning_rate: of Adam, times the factor of ``schedule``.
     """
@@ -20,6 +21,7 @@ class FixedScaleTraining(RestorationTraining):
     def __init__(
         self,
         method: Literal[names_of(Kind.FIXED_SCALE)],
+        network: dict[str, int] = {},  # noqa: B006
         scale: Literal[2, 3, 4] = 4,
         learning_rate: float = 1e-4,
         schedule: Schedule = Schedule(),  # noqa: B008
@@ -28,7 +30,7 @@ class FixedScaleTraining(RestorationTraining):
         self.save_hyperparameters()
         self.fixed_scale = scale
         self.schedule = schedule
-        self.network = METHODS[method].network(scale)
+        self.network = METHODS[method].network(scale, **network)
 
     def restored(self, samples):
         truths = [truth for sample in samples for truth in sample.truths]
