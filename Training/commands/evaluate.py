@@ -10,8 +10,9 @@ from NExpRLib.allocator import freed_memory_kept
 from NExpRLib.model_card import model_folder, read_card
 from NExpRLib.volumes.geometry import PLANES
 
-from ..data.degradation import DEGRADATIONS
+from ..data.degradation import DEGRADATIONS, SLICES
 from ..evaluation.restorers import classical_methods, load_trained
+from ..evaluation.stacks import evaluate_stacks
 from ..evaluation.volumes import evaluate_volumes
 from ..files.file_table import read_table
 from ..files.volume_sources import volumes_at
@@ -32,8 +33,18 @@ def add_arguments(parser):
         default="mri",
         help="name or folder of a model, or checkpoint (.ckpt) of nexpr train, of any method (default: mri)",
     )
-    parser.add_argument("--scales", type=float, nargs="+", default=[2, 3, 4], help="default: 2 3 4")
-    parser.add_argument("--degradation", choices=DEGRADATIONS, help="default: that which the model was trained for")
+    parser.add_argument(
+        "--scales",
+        type=float,
+        nargs="+",
+        default=[2, 3, 4],
+        help="for slices, how many voxels of the volume they are thick and apart (default: 2 3 4)",
+    )
+    parser.add_argument(
+        "--degradation",
+        choices=[*DEGRADATIONS, SLICES],
+        help=f"{SLICES}: volumes are averaged to thick slices (default: that which the model was trained for)",
+    )
     parser.add_argument(
         "--plane",
         default="auto",
@@ -71,6 +82,8 @@ def run(arguments):
     degradation = arguments.degradation or trained.degradation
     note = "" if degradation == trained.degradation else f"; the model was trained for {trained.degradation}"
     print(f"{trained.description}. Degradation: {degradation}{note}.")
+    if SLICES in (degradation, trained.degradation):
+        return _evaluate_stacks(arguments, sources, trained, degradation)
     restorer = trained.restorer(degradation)
     if restorer.scale and arguments.scales != [restorer.scale]:
         raise ValueError(
@@ -82,10 +95,26 @@ def run(arguments):
         print(f"No resolution in {table}, so used whole: {', '.join(found.without_resolution)}.")
     if found.empty_slices:
         print(f"Left out: {found.empty_slices} slices that hold one value only.")
+    _report(arguments, found, len(sources), degradation)
+
+
+def _evaluate_stacks(arguments, sources, trained, degradation):
+    if degradation != trained.degradation:
+        kinds = ["the pixels of slices", "stacks of slices"]
+        kind, other = kinds if degradation == SLICES else kinds[::-1]
+        raise ValueError(f"The model {arguments.model} refines {kind}, not {other}: leave out --degradation.")
+    if arguments.window or arguments.effective_resolution:
+        raise ValueError("--window and --effective-resolution do not apply to stacks of slices: leave them out.")
+    model = trained.restorer("bicubic").model
+    found = evaluate_stacks(sources, {trained.method: model}, arguments.scales, arguments.plane)
+    _report(arguments, found, len(sources), SLICES)
+
+
+def _report(arguments, found, count, degradation):
     for metric, table in quality_tables(found.results).items():
         print(f"\n{metric}\n{table}")
     if found.failures:
-        raise ValueError(f"{len(found.failures)} of {len(sources)} volumes were skipped: " + " ".join(found.failures))
+        raise ValueError(f"{len(found.failures)} of {count} volumes were skipped: " + " ".join(found.failures))
     if arguments.update_card:
         metrics = {"command": _command(arguments, degradation), "results": rounded(found.results)}
         write_card({**read_card(arguments.model), "metrics": metrics}, model_folder(arguments.model))

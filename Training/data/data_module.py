@@ -4,6 +4,7 @@ import lightning
 import torch
 from jsonargparse.typing import ClosedUnitInterval, PositiveInt
 
+from .degradation import SLICES
 from .items import TrainingCrops, ValidationSlices, reached_scale
 from .prepared import load_slices
 from .scans import DRAWS
@@ -65,7 +66,7 @@ class SliceData(lightning.LightningDataModule):
                 "Networks that are told the noise level (--model.network.noise_level true) are trained with "
                 f"--data.scans true and --data.degradation {' or '.join(DRAWS)}, and others without."
             )
-        if self.trainer.lightning_module.fixed_scale or options.degradation == "slices":
+        if self.trainer.lightning_module.fixed_scale or options.degradation == SLICES:
             return
         of_smallest, of_largest = reached_scale(self.training.values(), options.crop_size)
         lowest, highest = options.scales
@@ -91,7 +92,7 @@ class SliceData(lightning.LightningDataModule):
             "seed": options.seed,
             "start": self.trainer.global_step * slices_per_step,
         }
-        if options.degradation == "slices":
+        if options.degradation == SLICES:
             crops = SliceStackCrops(
                 self.training,
                 items,
@@ -117,7 +118,7 @@ class SliceData(lightning.LightningDataModule):
 
     def val_dataloader(self):
         options = self.hparams
-        if options.degradation == "slices":
+        if options.degradation == SLICES:
             stacks = ValidationStacks(
                 self.validation,
                 ratios=options.validation_scales,

@@ -9,6 +9,7 @@ from NExpRLib.intensity import to_dtype
 from NExpRLib.kspace import band_limited, kspace_crop, zero_fill
 
 DEGRADATIONS = ("kspace", "bicubic", "paper")
+SLICES = "slices"  # That of stacks, across their slices: Training/data/slice_stacks.py, Training/evaluation/stacks.py.
 
 
 def degrade(image, shape, degradation, rounded=True):

@@ -10,6 +10,7 @@ import torch
 
 from NExpRLib.model_card import model_names
 
+from ..data.degradation import SLICES
 from ..files.volume_files import atomic_output
 from ..methods import METHODS, Kind, method_of
 from .card import write_card
@@ -68,7 +69,7 @@ def export_model(checkpoint, folder, about=None):
 
 
 def _crops(data):
-    if data["degradation"] == "slices":
+    if data["degradation"] == SLICES:
         return {"crop_size": list(data["stack_crop"])}
     return {"crop_size": data["crop_size"], "cut_crops": data.get("cut_crops", 0.0)}
 
