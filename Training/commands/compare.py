@@ -20,7 +20,7 @@ def add_arguments(parser):
         help=f"methods, data and experiments: a file, or the name of one that comes with NExpR ({shipped})",
     )
     parser.add_argument("--data", default=".", metavar="FOLDER", help="where its data lie (default: here)")
-    parser.add_argument("--output", metavar="FOLDER", help="tables, figures, networks (default: nexpr-NAME)")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="tables, figures, networks (default: nexpr-NAME)")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu (default: auto)")
 
 

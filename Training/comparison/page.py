@@ -45,9 +45,12 @@ def _introduction(comparison, config, command):
     if protocol.note:
         lines.append(protocol.note)
     if networks:
+        own = "with its own published loss, learning rate and schedule"
+        if "model.learning_rate" in protocol.options:
+            own = "with the same learning rate and schedule"
         lines.append(
             f"Trained for this comparison: {', '.join(networks)}. Every network saw {protocol.images:,} training crops "
-            "with its own published loss, learning rate and schedule; fixed-scale networks as many for each scale."
+            f"{own}; fixed-scale networks as many for each scale."
         )
     if ready:
         lines.append(f"Models that were trained before, on other terms: {', '.join(ready)}.")

@@ -42,7 +42,8 @@ def train(nexpr, prepared, tmp_path):  # noqa: F811
     ("name", "options", "kind"),
     [
         ("edsr", ["--model.scale", "3"], FixedScale),
-        ("liif", ["--data.truth_samples", "8"], ArbitraryScale),
+        ("edsr", ["--model.scale", "3", "--model.network", "{blocks: 2, features: 8}"], FixedScale),
+        ("liif", ["--data.truth_samples", "8", "--model.network", "{blocks: 1, features: 4}"], ArbitraryScale),
     ],
 )
 def test_trained_network_is_used_from_its_checkpoint(train, nexpr, tmp_path, name, options, kind):
