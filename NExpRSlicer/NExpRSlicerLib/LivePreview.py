@@ -128,7 +128,7 @@ class LivePreview(VTKObservationMixin):
         planes = shownPlanes(plan)
         source, ofPlanes = self._source(inputVolume, settings, plan), len(planes) > 1
         matrix = ijkToWorld(inputVolume)
-        views = [viewOf(inputVolume, matrix, plane.across, ofPlanes) for plane in planes]
+        views = [viewOf([inputVolume], matrix, plane.across, ofPlanes) for plane in planes]
         # Before any is drawn: no pane may remember the preview of another one as what the user chose for a view.
         for pane in self._panes[len(planes) :]:
             pane.stop()
@@ -292,7 +292,7 @@ class _Pane:
     def applyRemedy(self, inputVolume: slicer.vtkMRMLScalarVolumeNode, plane: ShownPlane, oneOfSeveral: bool) -> None:
         """Change the slice view so that it shows the preview."""
         matrix = ijkToWorld(inputVolume)
-        view = viewOf(inputVolume, matrix, plane.across, oneOfSeveral) or viewOf(inputVolume, matrix, plane.across)
+        view = viewOf([inputVolume], matrix, plane.across, oneOfSeveral) or viewOf([inputVolume], matrix, plane.across)
         if view is None:
             slicer.util.setSliceViewerLayers(background=inputVolume, fit=True)
         elif self.remedy == Remedy.ROTATE_VIEW:

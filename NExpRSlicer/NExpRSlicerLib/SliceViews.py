@@ -47,17 +47,17 @@ def _sliceView(layoutName: str):
 
 
 def viewOf(
-    volumeNode: slicer.vtkMRMLVolumeNode, ijkToWorld: np.ndarray, sliceAxis: int, closestAxis: bool = False
+    volumeNodes: Iterable[slicer.vtkMRMLVolumeNode], ijkToWorld: np.ndarray, sliceAxis: int, closestAxis: bool = False
 ) -> View | None:
-    """The slice node whose view is closest to the plane, among those that show the volume in the background.
+    """The slice node whose view is closest to the plane, among those that show one of the volumes in the background.
 
-    :param ijkToWorld: 4x4 array of the volume.
+    :param ijkToWorld: 4x4 array of a volume with these directions.
     :param sliceAxis: volume axis across the plane that is refined.
     :param closestAxis: only views to which no other plane of the volume is closer.
-    :return: (slice node, slice composite node), or None if no view shows the volume.
+    :return: (slice node, slice composite node), or None if no view shows any.
     """
     normal = np.cross(*np.delete(ijkToWorld[:3, :3], sliceAxis, axis=1).T)
-    views = viewsOf([volumeNode])
+    views = viewsOf(volumeNodes)
     if closestAxis:
         views = [view for view in views if acrossOf(view[0], ijkToWorld) == sliceAxis]
     return max(views, key=lambda view: abs(normal @ _normal(view[0])), default=None)

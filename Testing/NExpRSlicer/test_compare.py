@@ -130,6 +130,22 @@ def test_side_by_side_and_back(widget, scene):
     assert not any(composite.GetLinkedControl() for composite in composites)
 
 
+def test_side_by_side_shows_the_part_that_was_enlarged(widget, scene):
+    add_layout(scene)
+    output = applied(widget, scene)
+    red, yellow = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    for view in (red, yellow):
+        slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(view).SetBackgroundVolumeID(output.GetID())
+    red.SetFieldOfView(9, 6, 1)
+    red.SetXYZOrigin(2, -3, 0)
+    before = [(view.GetFieldOfView(), view.GetXYZOrigin()) for view in (red, yellow)]
+    widget.ui.sideBySideButton.click()
+    for view in (red, yellow):
+        assert (view.GetFieldOfView(), view.GetXYZOrigin()) == ((9, 6, 1), (2, -3, 0))
+    widget.ui.sideBySideButton.click()
+    assert [(view.GetFieldOfView(), view.GetXYZOrigin()) for view in (red, yellow)] == before
+
+
 def test_side_by_side_without_a_target_says_why_not(widget, scene):
     layout = add_layout(scene)
     applied(widget, scene)
