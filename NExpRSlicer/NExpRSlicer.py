@@ -120,7 +120,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # The worker thread goes on while the main thread waits for it. It waits whenever it has nothing else to do, for at
     # most one frame of the screen.
     POLL_SECONDS = 0.015
-    # A second click so soon is part of a double click on "Apply", not meant as "Cancel" or as another run.
+    # A click so soon after "Apply" became "Cancel", or that became "Apply" again, was meant for what the button said
+    # before: it is the second of a double click, or came just as the run ended.
     DOUBLE_CLICK_SECONDS = 0.5
     # At least 4.5:1 against the window in either of Slicer's themes (WCAG 2.1, AA).
     WARNING_ON_LIGHT, WARNING_ON_DARK = "#9a3f00", "#ffb060"
@@ -138,7 +139,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._viewObserver, self._observedViews = VTKObservationMixin(), []
         self._installing = False
         self._run = None
-        self._runStart = None
+        self._runStart = self._runEnd = None
         self._applyProblem = ""
         self._previewRefusal = ""
         self._sideBySide = SideBySide()
@@ -282,7 +283,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onApplyButton(self, checked=False):
         """Run processing when user clicks "Apply" button, which is "Cancel" during a run."""
-        if self._runStart is not None and time.monotonic() - self._runStart < self.DOUBLE_CLICK_SECONDS:
+        changed = self._runStart if self._run else self._runEnd
+        if changed is not None and time.monotonic() - changed < self.DOUBLE_CLICK_SECONDS:
             return
         if self._run:
             self._run.cancel()
@@ -407,11 +409,15 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.measuredLabel.setVisible(bool(state.measuredText))
         self.ui.isotropicSpacingSpinBox.specialValueText = state.isotropicText
         self.ui.thicknessSpinBox.specialValueText = state.thicknessText
+        # From 0, which stands for the default, the first step leads to its value.
+        self.ui.isotropicSpacingSpinBox.singleStep = 0.05 if self._parameterNode.isotropicSpacing else state.finestPixel
+        self.ui.thicknessSpinBox.singleStep = 0.05 if self._parameterNode.thickness else state.thickness
         for widget in (self.ui.noiseReductionLabel, self.ui.noiseReductionSliderWidget):
             widget.setVisible(state.canReduceNoise)
         self.ui.dataConsistencyCheckBox.enabled = self._parameterNode.targetMode != TargetMode.ISOTROPIC
         self._recognize()
         self.ui.sizeLabel.text = state.sizeText
+        self.ui.sizeLabel.setVisible(bool(state.sizeText))
         self.ui.warningLabel.text = state.warning
         self.ui.warningLabel.setVisible(bool(state.warning))
         # Not of the label itself: with a style sheet, it keeps the palette of the theme before.
@@ -552,8 +558,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _finishRun(self):
         run, self._run = self._run, None
+        self._runEnd = time.monotonic()
         self._updateRun()
-        seconds = f"{time.monotonic() - self._runStart:.1f}"
+        seconds = f"{self._runEnd - self._runStart:.1f}"
         if run.inputRemoved:
             text = _("The input volume, or its sequence, was removed. Nothing was changed.")
         elif run.cancelled:
