@@ -75,9 +75,9 @@ class NExpRSlicer(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["NExpR contributors"]
         self.parent.helpText = _("""
-This module refines MRI and CT volumes in their acquisition plane to any resolution. A neural network turns each slice
-into an explicit function once; after that the slice is drawn at any scale without the network, live while a slider
-moves. For research use only. See more information in the
+This module refines MRI and CT volumes to any resolution: in their acquisition plane, or to isotropic voxels. A neural
+network turns each slice into an explicit function once; after that the slice is drawn at any scale without the network,
+live while a slider moves. For research use only. See more information in the
 <a href="https://github.com/NExpR/SlicerNExpR#readme">extension documentation</a>.
 """)
         self.parent.acknowledgementText = _("""
@@ -190,6 +190,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.showResultButton.clicked.connect(self.onShowResultButton)
         self.ui.modelPathLineEdit.validInputChanged.connect(self.onModelPathValidChanged)
         self.ui.modelComboBox.connect("activated(int)", self.onModelActivated)
+        slicer.app.connect("paletteChanged(QPalette)", self._scheduleUpdate)
         self.ui.progressBar.hide()
         self.ui.modelComboBox.addItem("", MODEL_AUTO)
         for name, card in offeredModels().items():
@@ -204,6 +205,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called when the application closes and the module widget is destroyed."""
         self.setParameterNode(None)
         self._setShortcut(None)
+        slicer.app.disconnect("paletteChanged(QPalette)", self._scheduleUpdate)
         self.removeObservers()
         self._updateTimer.stop()
         self._pollTimer.stop()
@@ -325,9 +327,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._preview.shown:
             self._preview.showInput = not self._preview.showInput
         elif isShown(result):
-            showInstead(result, inputVolume)
+            self._showInstead(result, inputVolume)
         elif result is not None:
-            showInstead(inputVolume, result)
+            self._showInstead(inputVolume, result)
         self._scheduleUpdate()
 
     def onSideBySideButton(self, checked=False):
@@ -349,8 +351,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onShowResultButton(self, checked=False):
         """Show the result of a run that ended while another module was open."""
         (inputVolume, output), self._unseenOutput = self._unseenOutput, None
-        if not showInstead(inputVolume, output):
-            slicer.util.setSliceViewerLayers(background=output)
+        self._showInstead(inputVolume, output)
         self._scheduleUpdate()
 
     def onModelActivated(self, index):
@@ -585,8 +586,17 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._preview.stop()
         if not self.parent.isEntered:
             self._unseenOutput = run.inputVolume, run.output
-        elif not showInstead(run.inputVolume, run.output) and selected:
-            slicer.util.setSliceViewerLayers(background=run.output)
+        elif selected:
+            self._showInstead(run.inputVolume, run.output)
+        else:
+            showInstead(run.inputVolume, run.output)
+
+    def _showInstead(self, volumeNode, otherNode):
+        """Show another volume where a volume is shown, else in all views; of two side by side, in the left one."""
+        if self._sideBySide.shown:
+            self._sideBySide.showLeft(otherNode)
+        elif not showInstead(volumeNode, otherNode):
+            slicer.util.setSliceViewerLayers(background=otherNode)
 
 
 #

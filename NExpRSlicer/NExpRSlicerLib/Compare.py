@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import slicer
 
-from .SliceViews import View, rotateToPlane, viewOf, viewSize
+from .SliceViews import View, isShown, rotateToPlane, viewOf, viewSize
 
 _INPUT = "NExpR.Input"  # node reference of a result
 
@@ -16,8 +16,9 @@ def rememberInput(result: slicer.vtkMRMLScalarVolumeNode, inputVolume: slicer.vt
 
 
 def resultOf(inputVolume: slicer.vtkMRMLScalarVolumeNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
-    """The newest result of a volume in the scene."""
-    return next(reversed(resultsOf(inputVolume)), None) if inputVolume is not None else None
+    """The newest result of a volume among those that are shown, or of all in the scene if none is."""
+    results = resultsOf(inputVolume) if inputVolume is not None else []
+    return next(reversed([result for result in results if isShown(result)] or results), None)
 
 
 def resultsOf(inputVolume: slicer.vtkMRMLScalarVolumeNode) -> list[slicer.vtkMRMLScalarVolumeNode]:
@@ -73,6 +74,10 @@ class SideBySide:
         for _sliceNode, compositeNode in views:
             compositeNode.SetHotLinkedControl(True)
             compositeNode.SetLinkedControl(True)
+
+    def showLeft(self, volume: slicer.vtkMRMLVolumeNode) -> None:
+        """Show another volume beside the one on the right."""
+        _view(self._NAMES[0])[1].SetBackgroundVolumeID(volume.GetID())
 
     def end(self) -> None:
         """Back to the layout before, where the user has not left it."""

@@ -76,22 +76,23 @@ def acrossOf(sliceNode: slicer.vtkMRMLSliceNode, ijkToWorld: np.ndarray) -> int:
 def viewsOf(volumeNodes: Iterable[slicer.vtkMRMLVolumeNode]) -> list[View]:
     """(slice node, slice composite node) of the views that show one of these volumes in the background."""
     identifiers = [volumeNode.GetID() for volumeNode in volumeNodes]
-    views = []
-    for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-        compositeNode = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
-        if sliceNode.IsMappedInLayout() and compositeNode is not None:
-            if compositeNode.GetBackgroundVolumeID() in identifiers:
-                views.append((sliceNode, compositeNode))
-    return views
+    return [view for view in _views() if view[1].GetBackgroundVolumeID() in identifiers]
+
+
+def _views() -> list[View]:
+    """(slice node, slice composite node) of the views of the layout."""
+    sliceNodes = [node for node in slicer.util.getNodesByClass("vtkMRMLSliceNode") if node.IsMappedInLayout()]
+    views = [(node, slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(node)) for node in sliceNodes]
+    return [view for view in views if view[1] is not None]
 
 
 def isShown(volumeNode: slicer.vtkMRMLVolumeNode | None) -> bool:
-    """Whether a slice view shows a volume, in the background or the foreground."""
+    """Whether a slice view of the layout shows a volume, in the background or the foreground."""
     if volumeNode is None:
         return False
     return any(
         volumeNode.GetID() in (compositeNode.GetBackgroundVolumeID(), compositeNode.GetForegroundVolumeID())
-        for compositeNode in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        for _sliceNode, compositeNode in _views()
     )
 
 
