@@ -29,13 +29,27 @@ def noise_of(volume: Volume, across: int | None, grid: "MeasuredGrid") -> tuple[
     :param across: the axis across the slices.
     :param grid: what was measured of them.
     """
+    return noise_of_slices(*middle_of(volume, across), grid)
+
+
+def middle_of(volume: Volume, across: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The middle slices of a volume, and where they hold no data: a bool array alike, or ``None`` for nowhere."""
     missing = volume.missing_slices(across)
+    return middle_slices(volume.slices(across)), None if missing is None else middle_slices(missing)
+
+
+def noise_of_slices(slices: np.ndarray, missing: np.ndarray | None, grid: "MeasuredGrid") -> tuple[float, float]:
+    """As :func:`noise_level`, of slices as they are stored.
+
+    :param missing: bool array of the same shape: where they hold no data; ``None`` for nowhere.
+    :param grid: what was measured of them.
+    """
     if missing is not None:
         rows, columns = (
             np.clip(np.round(along.positions()).astype(int), 0, n - 1) for along, n in zip(grid.samples, grid.stored)
         )
-        missing = middle_slices(missing)[:, rows[:, None], columns]
-    return noise_level(grid.resample(middle_slices(volume.slices(across))), missing)
+        missing = missing[:, rows[:, None], columns]
+    return noise_level(grid.resample(slices), missing)
 
 
 def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[float, float]:

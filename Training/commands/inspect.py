@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 
 from NExpRLib.volumes.acquisition import inspect_volume
-from NExpRLib.volumes.checks import check_values
+from NExpRLib.volumes.meaning import Meaning
 from NExpRLib.volumes.series import volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
 
@@ -34,9 +34,10 @@ def run(arguments):
         try:
             image = read_volume(source)
             volume = volumes_of(image)[0]
-            check_values(volume.pixels)
+            facts = sidecar_of(image)
+            Meaning(volume, facts)  # refuses what is no intensities
             name = source.name if names[source.name] == 1 else str(source)
-            found[name] = inspect_volume(volume, sidecar_of(image))
+            found[name] = inspect_volume(volume, facts)
         except (ValueError, MemoryError) as error:
             if len(sources) == 1:
                 raise
