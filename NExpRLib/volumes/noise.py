@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..intensity import within_one
 from .volume import Volume, middle_slices
 
 if TYPE_CHECKING:
@@ -67,18 +68,20 @@ def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[
     :param missing: bool array of the same shape: where they hold no data.
     :return: (noise, signal) in the intensities of the slices; the noise of constant slices is 0.
     """
-    slices = np.asarray(slices, dtype=np.float32)
+    slices, exponent = within_one(slices)
+    scale = 2.0**exponent
     window = min(_WINDOW, min(slices.shape[1:]) // 3)
     if window < 3:
-        return 0.0, float(slices.mean())
+        return 0.0, scale * float(slices.mean())
     smooth = _window_means(slices, window)
     low, high = np.percentile(smooth, (1, 99))
     bright = smooth > low + 0.15 * (high - low)
     unknown = slices == slices.max()  # Where values were clipped, there is no noise.
     bright &= _window_means(unknown if missing is None else unknown | missing, window) < 1e-6
     if not bright.any():
-        return 0.0, float(slices.mean())
-    return _lowest(slices, window, bright) / _of_white_noise(window), float(smooth[bright].mean())
+        return 0.0, scale * float(slices.mean())
+    noise = _lowest(slices, window, bright) / _of_white_noise(window)
+    return scale * noise, scale * float(smooth[bright].mean())
 
 
 def _lowest(slices, window, bright):
