@@ -28,6 +28,8 @@ class MRScan:
     :ivar missing: share of k-space, 0 to 1/4.
     :ivar floor: weight that a Hann window has at the border, at least.
     :ivar sigma: standard deviation of either channel of the noise before the window, in intensities.
+    :ivar smoothness: standard deviation, in measured pixels, of a Gaussian that what is scanned is smoothed by. No
+        scanner filters like this without leaving noise: what looks so is to stay smooth.
     """
 
     WINDOWS: ClassVar = ("box", "ellipse", "hann", "fermi", "partial fourier")
@@ -37,6 +39,7 @@ class MRScan:
     missing: float = 0.0
     sigma: float = 0.0
     floor: float = 0.08
+    smoothness: float = 0.0
     told: bool = False
 
     def positions(self, shape):
@@ -45,6 +48,10 @@ class MRScan:
 
     def acquired(self, image, rng):
         """Phase and noise are drawn."""
+        if self.smoothness:
+            image = gaussian_filter(
+                image, [self.smoothness * n / m for n, m in zip(image.shape, self.shape)], mode="wrap"
+            )
         if self.window == "box" and not self.sigma:
             return kspace_crop(image, self.shape), image
         spectrum = np.fft.fft2(image * np.exp(1j * smooth_phase(image.shape, rng)), norm="forward")
@@ -85,8 +92,11 @@ def draw_mr_scan(shape, scales, smallest, rng):
     first = rng.uniform(low, high)
     second = first if rng.random() < 0.5 else rng.uniform(max(low, first / 2.5), min(high, first * 2.5))
     measured = tuple(max(smallest, scaled_size(n, 1 / scale)) for n, scale in zip(shape, (first, second)))
-    if rng.random() < 0.45:
+    kind = rng.random()
+    if kind < 0.4:
         return MRScan(measured)  # Most is to be had of these.
+    if kind < 0.48:
+        return MRScan(measured, smoothness=0.6 * 8 ** rng.random())
     window = str(rng.choice(MRScan.WINDOWS, p=(0.6, 0.18, 0.04, 0.05, 0.13)))
     missing = rng.uniform(0.1, 0.25) if window == "partial fourier" else 0.0
     sigma = 0.0 if rng.random() < 0.3 else 0.08 * rng.random() ** 1.5

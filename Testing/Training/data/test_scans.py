@@ -124,3 +124,11 @@ def test_ct_noise_that_is_not_told_is_in_the_truth_as_well():
 
 def test_ct_without_faults_is_the_reduced_slice():
     np.testing.assert_array_equal(CTScan((30, 25)).acquired(blob(), rng())[0], degrade(blob(), (30, 25), "bicubic"))
+
+
+def test_what_is_smooth_is_to_stay_smooth():
+    image = np.random.default_rng(0).random((48, 64), dtype=np.float32)
+    low, truth = MRScan((24, 32), smoothness=1.5).acquired(image, np.random.default_rng(0))
+    np.testing.assert_allclose(low, kspace_crop(truth, (24, 32)), atol=1e-6)
+    spectrum = np.abs(np.fft.fft2(truth - truth.mean()))
+    assert spectrum[12, 0] < 1e-2 * np.abs(np.fft.fft2(image - image.mean()))[12, 0], "nothing is left at its border"

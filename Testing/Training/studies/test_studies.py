@@ -10,7 +10,10 @@ import SimpleITK as sitk
 
 from NExpRTraining import studies
 
-NO_STUDIES_OF_VOLUMES = ("volumes", "fuzz", "public_files", "acquired_slices", "simulated_slices", "mri_scans")
+NO_STUDIES_OF_VOLUMES = (
+    *("volumes", "fuzz", "public_files", "acquired_slices", "simulated_slices", "mri_scans"),
+    *("other_program", "smooth_structures"),
+)
 NAMES = [module.name for module in pkgutil.iter_modules(studies.__path__) if module.name not in NO_STUDIES_OF_VOLUMES]
 
 
@@ -52,3 +55,13 @@ def test_what_is_to_be_named_is_said(study, name, tmp_path):
     status, _, err = study(name, tmp_path / "nowhere.nrrd")
     assert (status, err.count("\n")) == (2, 1)
     assert "There is no file or folder" in err
+
+
+def test_blob_that_is_interpolated_is_as_high_as_it_is(study, skip_only_model_folder):
+    status, out, _ = study("smooth_structures", "--model", skip_only_model_folder)
+    assert status == 0
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines() if line.startswith("|")]
+    without_noise = [[float(number) for number in cell.split(",")] for cell in rows[2][2:]]
+    for (height, shift), tolerance in zip(without_noise, (0.1, 0.02, 0.01, 0.005)):
+        assert height == pytest.approx(1, abs=tolerance)
+        assert shift < 1e-3
