@@ -11,7 +11,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,7 +70,7 @@ class ExplicitVolume:
         if self.missing is not None:
             arrays |= {"missing": self.missing, "slope": self.slope}
         for family in ("of_rows", "of_columns"):
-            arrays |= {f"{family}.{name}": value for name, value in _arrays(getattr(self, family)).items()}
+            arrays |= {f"{family}.{name}": value for name, value in getattr(self, family).arrays().items()}
         with open(path, "wb") as file:
             np.savez_compressed(file, volume_format=_FORMAT, **arrays)
 
@@ -111,21 +110,6 @@ def joined_planes(parts: Sequence[ExplicitImage]) -> ExplicitImage:
     joined.parts = [np.concatenate([to_numpy(array) for array in arrays]) for arrays in zip(*(i.parts for i in parts))]
     joined.returns_numpy = True
     return joined
-
-
-def _arrays(image: ExplicitImage) -> dict[str, Any]:
-    """What the image is made from."""
-    axis = image.axes[0]
-    arrays = {
-        "coefficients": image.coefficients,
-        "shape": image.shape,
-        "frequencies": np.array([axis.frequencies for axis in image.axes]),
-        "patch_size": axis.patch_size,
-        "blend": axis.blend,
-        "skip": axis.skip,
-        "padding": axis.padding,
-    }
-    return arrays if image.skip_coefficients is None else arrays | {"skip_coefficients": image.skip_coefficients}
 
 
 def positions_of(along: Samples | ArrayLike) -> NDArray[np.float64]:
