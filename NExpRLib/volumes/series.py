@@ -94,12 +94,7 @@ class SeriesUpsampling:
             return self._result(self._meanings[0], model, progress, models).to_image()
         result = np.empty((count, *self.plan.geometry.size[::-1]), self._meanings[0].dtype)
         for number, meaning in enumerate(self._meanings):
-
-            def share(fraction, number=number):
-                if progress is not None:
-                    progress((number + fraction) / count)
-
-            result[number] = self._result(meaning, model, share, models).pixels
+            result[number] = self._result(meaning, model, _part_of(progress, number, count), models).pixels
         return _to_4d_image(result, self.plan, self._image)
 
     def _runs_of(self, meaning):
@@ -109,17 +104,17 @@ class SeriesUpsampling:
         runs = self._runs_of(meaning)
         results = []
         for number, run in enumerate(runs):
-
-            def share(fraction, number=number):
-                if progress is not None:
-                    progress((number + fraction) / len(runs))
-
-            results.append(run.run(model, share, **models))
+            results.append(run.run(model, _part_of(progress, number, len(runs)), **models))
         result = meaning.joined(results, self.plan)
         if self.plan.of_reference:
             fill = meaning.default_fill(self._facts) if self._fill is None else self._fill
             fill_outside(result, self.plan, self._size, fill)
         return result
+
+
+def _part_of(progress, number, count):
+    """Progress of one of several equal parts."""
+    return None if progress is None else lambda fraction: progress((number + fraction) / count)
 
 
 def _to_4d_image(pixels, plan, like):

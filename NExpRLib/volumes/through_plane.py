@@ -19,7 +19,7 @@ from ..function.samples import Samples
 from ..memory import PLANES_AT_ONCE
 from .explicit_plane import ExplicitPlane
 from .explicit_volume import ExplicitVolume, joined_planes
-from .slice_profile import make_consistent, missing_slices, slice_operator, slice_profile, slopes
+from .slice_profile import AddedProfiles, make_consistent, missing_slices, slice_operator, slice_profile, slopes
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -116,8 +116,7 @@ def represent_stack(
         return without
     fine = Samples.over(count, math.ceil(count / pixel))
     drawn = without.rasterize(slices=fine, rows=Samples.pixels(h), columns=Samples.pixels(w))
-    missing, slope = _missing(drawn, slices, fine, thickness, profile, consistency)
-    return replace(without, missing=missing, slope=slope, thickness=thickness, profile=profile, step=fine.step)
+    return replace(without, added=_added(drawn, slices, fine, thickness, profile, consistency))
 
 
 def represent_plane(
@@ -148,8 +147,7 @@ def represent_plane(
         return ExplicitPlane(image)
     fine = Samples.over(len(plane), math.ceil(len(plane) / pixel))
     drawn = image.rasterize(rows=fine, columns=Samples.pixels(plane.shape[1]))
-    missing, slope = _missing(drawn, plane, fine, thickness, profile, consistency)
-    return ExplicitPlane(image, missing, slope, thickness, profile, fine.step)
+    return ExplicitPlane(image, _added(drawn, plane, fine, thickness, profile, consistency))
 
 
 def spline_through_plane(slices: NDArray[np.float32], positions: ArrayLike) -> NDArray[np.float32]:
@@ -170,16 +168,15 @@ def spline_through_plane(slices: NDArray[np.float32], positions: ArrayLike) -> N
     return np.stack(list(planes), axis=1)
 
 
-def _missing(
+def _added(
     drawn: NDArray[np.float32],
     slices: NDArray[np.float32],
     fine: Samples,
     thickness: float,
     profile: str,
     consistency: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """What is added of the profile of each slice, and by which slopes these are centered.
-
+) -> AddedProfiles:
+    """
     :param drawn: (m, ...) at fine samples.
     :param slices: (n, ...).
     """
@@ -191,7 +188,8 @@ def _missing(
     # Rows of the operator have the sum 1, also at the ends of the stack, where samples lack on one side.
     totals = (weights * (1 - offsets * slope[:, None])).sum(axis=1)
     missing = missing_slices(drawn, slices, operator, consistency)
-    return missing / totals.reshape(-1, *[1] * (slices.ndim - 1)).astype(np.float32), slope
+    missing = missing / totals.reshape(-1, *[1] * (slices.ndim - 1)).astype(np.float32)
+    return AddedProfiles(missing, slope, thickness, profile, fine.step)
 
 
 def _checked(slices: np.ndarray) -> NDArray[np.float32]:
