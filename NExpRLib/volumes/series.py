@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ..model_card import check_noise_reduction, on_kspace
+from .acquisition import inspect_volume, measured_sizes
 from .checks import check_memory
+from .geometry import slice_axis
 from .meaning import Meaning, fill_outside
-from .plan import Plan
+from .plan import plan_upsampling
 from .run import Upsampling
 from .sidecar import sidecar_of
 from .volume import Volume, geometry_of
@@ -42,44 +46,62 @@ def volumes_of(image: sitk.Image, periodic: bool = False) -> list[Volume]:
 class SeriesUpsampling:
     """The run of an image: what is wrong is found when it is made, which needs neither torch nor a model.
 
+    :ivar geometry: of one of its volumes.
+    :ivar acquisition: what was recognized of it; ``None`` where that was not asked for.
+    :ivar measured: pixels that were measured along each image axis.
+    :ivar plan: of the run of each volume.
     :ivar notes: sentences for the user on what was recognized in the values.
     """
 
     def __init__(
         self,
         image: sitk.Image,
-        plan: Plan,
+        card: dict[str, Any],
         *,
-        periodic: bool = False,
+        like: sitk.Image | None = None,
+        plane: str | int = "auto",
+        grid: str = "fov",
+        measured: str | ArrayLike = "auto",
+        noise_reduction: float = 0.0,
+        data_consistency: bool = False,
         value_range: str = "auto",
         fill: float | None = None,
         thickness: float | None = None,
-        **options: Any,
+        **target: Any,
     ):
         """
-        :param plan: of one of its volumes, see :func:`volumes_of`.
-        :param value_range: of the result, see :class:`~.meaning.Meaning`.
-        :param fill: value outside the input, where the plan is that of a reference; by default the lowest value, or 0
-            where values are signed about 0.
-        :param thickness: of the slices in mm, where the plan refines them; by default that of the header.
-        :param options: of :class:`~.run.Upsampling`.
-        :raises ValueError: for voxels that are no intensities, and for a result that does not fit into memory.
+        :param card: of the model for pixels.
+        :param target: scale, spacing, size or isotropic.
+        :raises ValueError: for options that make no sense, see :func:`~.upsampling.upsample`, for voxels that are no
+            intensities, and for a result that does not fit into memory.
         """
+        volumes = volumes_of(image, periodic=grid == "kspace")
         facts = sidecar_of(image)
-        volumes = volumes_of(image, periodic)
-        check_memory(plan, volumes[0].pixels.dtype, len(volumes))
-        if options.get("data_consistency") and value_range == "auto":
+        check_noise_reduction(card, noise_reduction)
+        self.geometry = volumes[0].geometry
+        recognize = isinstance(measured, str) and measured == "auto" and on_kspace(card)
+        self.acquisition = inspect_volume(volumes[0], facts, plane) if recognize else None
+        self.measured = measured_sizes(self.geometry, measured, slice_axis(self.geometry, plane), self.acquisition)
+        reference = None if like is None else geometry_of(like)
+        self.plan = plan_upsampling(
+            self.geometry, like=reference, plane=plane, grid=grid, measured=self.measured, **target
+        )
+        check_memory(self.plan, volumes[0].pixels.dtype, len(volumes))
+        if data_consistency and value_range == "auto":
             value_range = "free"  # The measured band would not stay as it was measured.
         self._meanings = [Meaning(volume, facts, value_range) for volume in volumes]
         self.notes = list(dict.fromkeys(note for meaning in self._meanings for note in meaning.notes))
-        self.plan = plan
         self._image = image
-        self._size = volumes[0].geometry.size
         self._facts = facts
         self._fill = fill
-        if plan.through is not None and thickness is None:
+        if self.plan.through is not None and thickness is None:
             thickness = facts.get("SliceThickness")
-        self._options = {**options, "thickness": thickness}
+        self._options: dict[str, Any] = {
+            "measured": self.measured,
+            "data_consistency": data_consistency,
+            "thickness": thickness,
+            "noise_reduction": noise_reduction,
+        }
         self._runs_of(self._meanings[0])  # finds what is wrong with the options
 
     def run(self, model: Model, progress: Callable[[float], None] | None = None, **models: Any) -> sitk.Image:
@@ -108,7 +130,7 @@ class SeriesUpsampling:
         result = meaning.joined(results, self.plan)
         if self.plan.of_reference:
             fill = meaning.default_fill(self._facts) if self._fill is None else self._fill
-            fill_outside(result, self.plan, self._size, fill)
+            fill_outside(result, self.plan, self.geometry.size, fill)
         return result
 
 
