@@ -20,8 +20,7 @@ def panel_figure(comparison, test_set):
     slices = comparison.slices(test_set)
     of_first = [one for one in slices if (one.patient, one.volume) == (slices[0].patient, slices[0].volume)]
     one = of_first[len(of_first) // 2]
-    degradation = comparison.protocol.training_sets[comparison.protocol.test_sets[test_set].trained_on].degradation
-    low, truth = reduced(one.truth, case, degradation)
+    low, truth = reduced(one.truth, case, comparison.degradation(test_set))
     row, column, side = most_detailed_window(truth)
     window = np.s_[row : row + side, column : column + side]
     names = [name for name in comparison.methods if comparison.restores(name, scale)]
