@@ -84,12 +84,7 @@ def add_arguments(parser):
         help="name or folder of a model for stacks of slices, with --isotropic (default: that of the modality)",
     )
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
-    parser.add_argument(
-        "--threads",
-        type=count,
-        metavar="N",
-        help=f"of the CPU ({DEFAULT_THREADS})",
-    )
+    parser.add_argument("--threads", type=count, metavar="N", help=f"of the CPU ({DEFAULT_THREADS})")
     parser.add_argument(
         "--noise-reduction",
         type=share,
