@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .axis_operator import arrange, draw, rearrange
-from .backend import Array, full_precision, stack, to_numpy
+from .backend import Array, concatenate, full_precision, to_numpy
 from .fourier_basis import repeated_patches, start_of_first_cell
 from .interpolant import continued_pixels, first_continued_pixel
 from .rasterizer import Axis, axis_operators
@@ -223,7 +223,8 @@ class ExplicitImage:
         with full_precision(coefficients):
             if not slices:
                 return draw(zip(self.parts, operators))
-            image = stack([draw(zip([p[index] for p in self.parts], operators)) for index in np.ndindex(*slices)])
+            drawn = [draw(zip([p[index] for p in self.parts], operators)) for index in np.ndindex(*slices)]
+            image = concatenate([one[None] for one in drawn], 0)
         return image.reshape(*slices, *image.shape[1:])
 
     def _is_for_gpu_kernels(self) -> bool:

@@ -42,6 +42,7 @@ class Meaning:
         facts, pixels = facts or {}, volume.pixels
         self.notes: list[str] = []
         self._volume = volume
+        self._facts = facts
         self.padding = padding_value(pixels, facts.get("PixelPaddingValue"))
         self._mask = None if self.padding is None else mask_of(pixels, self.padding)
         valid = pixels if self._mask is None else pixels[~self._mask]
@@ -56,7 +57,7 @@ class Meaning:
             self.notes.append(f"Voxels without data ({value}, {share:.0%} of all) are held out and put back.")
         if self._phase is not None:
             self.notes.append("The image is phase: it is upsampled through its cosine and sine.")
-        self.limits = self._limits_of(valid, facts, value_range)
+        self.limits = self._limits_of(valid, value_range)
 
     @property
     def is_phase(self) -> bool:
@@ -108,20 +109,20 @@ class Meaning:
             pixels[sampled_mask(self._mask, plan.samples)] = dtype.type(self.padding)
         return Volume(pixels, plan.geometry, self._volume.periodic)
 
-    def default_fill(self, facts: Mapping | None = None) -> float:
+    def default_fill(self) -> float:
         """What lies outside the input: the padding value, 0 where values are signed about 0, else the lowest value."""
         if self.padding is not None:
             return self.padding
         pixels = self._volume.pixels
         lowest, highest = float(pixels.min()), float(pixels.max())
-        if lowest >= 0 or highest <= 0 or (facts or {}).get("Modality") == "CT":
+        if lowest >= 0 or highest <= 0 or self._facts.get("Modality") == "CT":
             return lowest
         sample = pixels.ravel()[:: 1 + pixels.size // _SAMPLES].astype(np.float64)
         among_lowest = np.count_nonzero(sample < lowest + 0.1 * (highest - lowest)) / sample.size
         low, high = np.percentile(sample, (10, 90))
         return 0.0 if low <= 0 <= high and among_lowest < 0.02 else lowest
 
-    def _limits_of(self, valid, facts, value_range):
+    def _limits_of(self, valid, value_range):
         """Lowest and highest value of the result, ``None`` for no limit."""
         if value_range == "free" or self._phase is not None:
             return None, None
@@ -130,7 +131,7 @@ class Meaning:
             return low, high
         if low < 0 or low == high:
             return None, None
-        kinds = {str(kind).upper() for kind in facts.get("ImageType", ()) or ()}
+        kinds = {str(kind).upper() for kind in self._facts.get("ImageType", ()) or ()}
         fractions = high <= 1 and np.issubdtype(valid.dtype, np.floating)
         if not (kinds & _MAPS or fractions or _set_off_from_zero(valid, float(high))):
             return None, None

@@ -92,7 +92,6 @@ class SeriesUpsampling:
         self._meanings = [Meaning(volume, facts, value_range) for volume in volumes]
         self.notes = list(dict.fromkeys(note for meaning in self._meanings for note in meaning.notes))
         self._image = image
-        self._facts = facts
         self._fill = fill
         if self.plan.through is not None and thickness is None:
             thickness = facts.get("SliceThickness")
@@ -129,7 +128,7 @@ class SeriesUpsampling:
             results.append(run.run(model, _part_of(progress, number, len(runs)), **models))
         result = meaning.joined(results, self.plan)
         if self.plan.of_reference:
-            fill = meaning.default_fill(self._facts) if self._fill is None else self._fill
+            fill = meaning.default_fill() if self._fill is None else self._fill
             fill_outside(result, self.plan, self.geometry.size, fill)
         return result
 

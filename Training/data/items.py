@@ -122,7 +122,7 @@ class TrainingCrops(DrawnSlices):
             scales = min(self.scales[0], largest), largest
             if self.draw_scan:
                 scan = self.draw_scan(image.shape, scales, self.crop_size, rng)
-                positions = scan.positions(image.shape)
+                positions = truth_positions(scan.shape, image.shape, self.degradation)
                 low, image = scan.acquired(image, rng)
                 noise = noise_level(low[None])[0] if scan.told else 0.0
             else:
@@ -189,8 +189,7 @@ def cut_at_circle(low, high, rows, columns, rng):
 def degraded_pair(image, scale, degradation, smallest=1):
     """Degraded slice, and the positions of the rows and columns of ``image`` in its pixel indices."""
     shape = [max(smallest, scaled_size(n, 1 / scale)) for n in image.shape]
-    positions = [truth_positions(n, size, degradation) for n, size in zip(shape, image.shape)]
-    return degrade(image, shape, degradation), positions
+    return degrade(image, shape, degradation), truth_positions(shape, image.shape, degradation)
 
 
 def fixed_scale_pair(image, scale, degradation):

@@ -9,7 +9,7 @@ from NExpRLib.model import load_model
 from NExpRLib.model_card import read_card
 from NExpRLib.volumes.upsampling import upsample
 
-from ..data.brain_template import SLICE_SPACING, template_slices
+from ..data.brain_template import template_slices
 from ..files.volume_files import atomic_output, write_volume
 from ..progress import counted, shown_progress
 from .figure import comparison_figure
@@ -36,7 +36,7 @@ def run_demo(folder, scale, model, device):
         raise ValueError(f"The output folder {folder} cannot be made: {error.strerror}.") from error
 
     print("Reading the MNI152 T1 brain template (1 mm) that comes with nilearn.")
-    template = template_slices(SLICE_SPACING)
+    template = template_slices()
     model = load_model(model, device)
     truth_slices = normalized_slices(sitk.GetArrayFromImage(template))
     truth = sitk.GetImageFromArray(truth_slices)
