@@ -1,5 +1,6 @@
 """Intensities: a robust range for the network, and the way back to the input's pixel type."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,3 +49,18 @@ def to_dtype(values: Any, dtype: DTypeLike) -> np.ndarray:
             values = values.to(getattr(torch, _ON_DEVICE[dtype.name]))
         values = values.cpu().numpy()
     return values.astype(dtype, copy=False)
+
+
+def within_one(pixels: np.ndarray) -> tuple[np.ndarray, int]:
+    """Pixels divided by a power of two, so that their powers stay in the range of single precision.
+
+    >>> within_one(np.array([3, -5], np.int16))
+    (array([ 0.375, -0.625], dtype=float32), 3)
+
+    :param pixels: real numbers, finite.
+    :return: float32 pixels from -1 to 1, and the exponent of the power of two.
+    """
+    pixels = np.asarray(pixels)
+    exponent = math.frexp(max(abs(float(pixels.min())), abs(float(pixels.max()))))[1]
+    floating = pixels.astype(np.result_type(pixels.dtype, np.float32), copy=False)
+    return np.ldexp(floating, -exponent).astype(np.float32, copy=False), exponent

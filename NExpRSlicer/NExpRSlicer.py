@@ -75,9 +75,9 @@ class NExpRSlicer(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["NExpR contributors"]
         self.parent.helpText = _("""
-This module refines MRI and CT volumes in their acquisition plane to any resolution. A neural network turns each slice
-into an explicit function once; after that the slice is drawn at any scale without the network, live while a slider
-moves. For research use only. See more information in the
+This module refines MRI and CT volumes to any resolution: in their acquisition plane, or to isotropic voxels. A neural
+network turns each slice into an explicit function once; after that the slice is drawn at any scale without the network,
+live while a slider moves. For research use only. See more information in the
 <a href="https://github.com/NExpR/SlicerNExpR#readme">extension documentation</a>.
 """)
         self.parent.acknowledgementText = _("""
@@ -120,7 +120,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # The worker thread goes on while the main thread waits for it. It waits whenever it has nothing else to do, for at
     # most one frame of the screen.
     POLL_SECONDS = 0.015
-    # A second click so soon is part of a double click on "Apply", not meant as "Cancel" or as another run.
+    # A click so soon after "Apply" became "Cancel", or that became "Apply" again, was meant for what the button said
+    # before: it is the second of a double click, or came just as the run ended.
     DOUBLE_CLICK_SECONDS = 0.5
     # At least 4.5:1 against the window in either of Slicer's themes (WCAG 2.1, AA).
     WARNING_ON_LIGHT, WARNING_ON_DARK = "#9a3f00", "#ffb060"
@@ -138,7 +139,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._viewObserver, self._observedViews = VTKObservationMixin(), []
         self._installing = False
         self._run = None
-        self._runStart = None
+        self._runStart = self._runEnd = None
         self._applyProblem = ""
         self._previewRefusal = ""
         self._sideBySide = SideBySide()
@@ -189,6 +190,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.showResultButton.clicked.connect(self.onShowResultButton)
         self.ui.modelPathLineEdit.validInputChanged.connect(self.onModelPathValidChanged)
         self.ui.modelComboBox.connect("activated(int)", self.onModelActivated)
+        slicer.app.connect("paletteChanged(QPalette)", self._scheduleUpdate)
         self.ui.progressBar.hide()
         self.ui.modelComboBox.addItem("", MODEL_AUTO)
         for name, card in offeredModels().items():
@@ -203,6 +205,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called when the application closes and the module widget is destroyed."""
         self.setParameterNode(None)
         self._setShortcut(None)
+        slicer.app.disconnect("paletteChanged(QPalette)", self._scheduleUpdate)
         self.removeObservers()
         self._updateTimer.stop()
         self._pollTimer.stop()
@@ -282,7 +285,8 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onApplyButton(self, checked=False):
         """Run processing when user clicks "Apply" button, which is "Cancel" during a run."""
-        if self._runStart is not None and time.monotonic() - self._runStart < self.DOUBLE_CLICK_SECONDS:
+        changed = self._runStart if self._run else self._runEnd
+        if changed is not None and time.monotonic() - changed < self.DOUBLE_CLICK_SECONDS:
             return
         if self._run:
             self._run.cancel()
@@ -323,9 +327,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._preview.shown:
             self._preview.showInput = not self._preview.showInput
         elif isShown(result):
-            showInstead(result, inputVolume)
+            self._showInstead(result, inputVolume)
         elif result is not None:
-            showInstead(inputVolume, result)
+            self._showInstead(inputVolume, result)
         self._scheduleUpdate()
 
     def onSideBySideButton(self, checked=False):
@@ -347,8 +351,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onShowResultButton(self, checked=False):
         """Show the result of a run that ended while another module was open."""
         (inputVolume, output), self._unseenOutput = self._unseenOutput, None
-        if not showInstead(inputVolume, output):
-            slicer.util.setSliceViewerLayers(background=output)
+        self._showInstead(inputVolume, output)
         self._scheduleUpdate()
 
     def onModelActivated(self, index):
@@ -407,11 +410,15 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.measuredLabel.setVisible(bool(state.measuredText))
         self.ui.isotropicSpacingSpinBox.specialValueText = state.isotropicText
         self.ui.thicknessSpinBox.specialValueText = state.thicknessText
+        # From 0, which stands for the default, the first step leads to its value.
+        self.ui.isotropicSpacingSpinBox.singleStep = 0.05 if self._parameterNode.isotropicSpacing else state.finestPixel
+        self.ui.thicknessSpinBox.singleStep = 0.05 if self._parameterNode.thickness else state.thickness
         for widget in (self.ui.noiseReductionLabel, self.ui.noiseReductionSliderWidget):
             widget.setVisible(state.canReduceNoise)
         self.ui.dataConsistencyCheckBox.enabled = self._parameterNode.targetMode != TargetMode.ISOTROPIC
         self._recognize()
         self.ui.sizeLabel.text = state.sizeText
+        self.ui.sizeLabel.setVisible(bool(state.sizeText))
         self.ui.warningLabel.text = state.warning
         self.ui.warningLabel.setVisible(bool(state.warning))
         # Not of the label itself: with a style sheet, it keeps the palette of the theme before.
@@ -552,8 +559,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _finishRun(self):
         run, self._run = self._run, None
+        self._runEnd = time.monotonic()
         self._updateRun()
-        seconds = f"{time.monotonic() - self._runStart:.1f}"
+        seconds = f"{self._runEnd - self._runStart:.1f}"
         if run.inputRemoved:
             text = _("The input volume, or its sequence, was removed. Nothing was changed.")
         elif run.cancelled:
@@ -578,8 +586,17 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._preview.stop()
         if not self.parent.isEntered:
             self._unseenOutput = run.inputVolume, run.output
-        elif not showInstead(run.inputVolume, run.output) and selected:
-            slicer.util.setSliceViewerLayers(background=run.output)
+        elif selected:
+            self._showInstead(run.inputVolume, run.output)
+        else:
+            showInstead(run.inputVolume, run.output)
+
+    def _showInstead(self, volumeNode, otherNode):
+        """Show another volume where a volume is shown, else in all views; of two side by side, in the left one."""
+        if self._sideBySide.shown:
+            self._sideBySide.showLeft(otherNode)
+        elif not showInstead(volumeNode, otherNode):
+            slicer.util.setSliceViewerLayers(background=otherNode)
 
 
 #

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .checks import check_values
 from .geometry import Geometry, slice_axis
+from .meaning import Meaning
 from .measured_band import Edge, Spectrum, measured_edge, spectra
 from .measured_grid import MeasuredGrid, continues_periodically
-from .noise import noise_of
+from .noise import middle_of, noise_of_slices
+from .padding import filled, mask_of, padding_value
 from .plan import plane_axes
 from .sidecar import sidecar_of
-from .volume import Volume, middle_slices
+from .volume import Volume
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -148,12 +149,15 @@ def inspect(image: sitk.Image) -> Acquisition:
     :raises ValueError: for an image that holds no intensities.
     """
     volume = Volume.from_image(image)
-    check_values(volume.pixels)
-    return inspect_volume(volume, sidecar_of(image))
+    facts = sidecar_of(image)
+    Meaning(volume, facts)  # refuses what is no intensities
+    return inspect_volume(volume, facts)
 
 
 def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int = "auto") -> Acquisition:
-    """As :func:`inspect`; CT, and images with signed values or voxels that are no numbers, are taken as stored.
+    """As :func:`inspect`; CT, and images with signed values, are taken as stored.
+
+    Voxels without data are held out, as in a run.
 
     >>> rng = np.random.default_rng(0)
     >>> grid = Geometry((64, 64, 1), (1.0,) * 3, (0.0,) * 3, np.eye(3))
@@ -167,14 +171,15 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
     geometry = volume.geometry
     across = slice_axis(geometry, plane)
     rows, columns = plane_axes(geometry, across)
-    slices = middle_slices(volume.slices(across))
+    padding = padding_value(volume.pixels, header.get("PixelPaddingValue"))
+    slices, missing = _with_data(volume, across, padding)
     finite = bool(np.isfinite(slices).all())
     large = min(slices.shape[1:]) >= _FEWEST_PIXELS
     from_kspace = large and finite and header.get("Modality") != "CT" and _is_magnitude(slices)
     found = dict(zip((rows, columns), spectra(slices))) if from_kspace else {}
     if from_kspace and across is not None and geometry.size[across] >= _FEWEST_SLICES:
         # Rows and slices of planes that hold the slice axis.
-        through = middle_slices(volume.slices(columns))
+        through, _ = _with_data(volume, columns, padding)
         slices_first = across > rows
         found[across] = spectra(through)[0 if slices_first else 1]
     told = _shares_in_header(header, geometry)
@@ -192,7 +197,7 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
     grid = MeasuredGrid(
         (slices.shape[1], slices.shape[2]), (axes[rows].measured_size, axes[columns].measured_size), continues
     )
-    noise, signal = noise_of(volume, across, grid) if finite else (0.0, 0.0)
+    noise, signal = noise_of_slices(slices, missing, grid) if finite else (0.0, 0.0)
     cropped = float(grid.cropped(slices).std()) if grid.measured != grid.stored else 0.0
     evidence = tuple(_evidence("ijk"[i], axis) for i, axis in enumerate(axes) if axis.spectrum is not None)
     return Acquisition(axes, across, noise, signal, cropped, header.get("SliceThickness"), continues, evidence)
@@ -236,6 +241,16 @@ def measured_sizes(
             raise ValueError(f"Measured pixels of {size:g} mm leave fewer than two along an axis.")
         sizes[axis] = min(sizes[axis], count)
     return tuple(sizes)
+
+
+def _with_data(volume: Volume, across: int | None, padding: float | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Middle slices, continued where they hold no data as in a run, and where that is."""
+    slices, missing = middle_of(volume, across)
+    if padding is not None:
+        missing = mask_of(slices, padding)
+        if not missing.all():
+            slices = filled(slices, missing)
+    return slices, missing
 
 
 def _is_magnitude(slices: np.ndarray) -> bool:

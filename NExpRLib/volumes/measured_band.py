@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..intensity import within_one
+
 # Frequencies across the axis that are looked at: there the band is as long as it gets, whatever its outline.
 _ACROSS = (0.01, 0.18)
 # The part of a step's way down, in dB, where the edge is said to lie.
@@ -64,7 +66,7 @@ def spectra(slices: np.ndarray) -> tuple[Spectrum, Spectrum]:
 
     :param slices: real array (n, h, w), finite.
     """
-    slices = np.asarray(slices, dtype=np.float32)
+    slices, _ = within_one(slices)
     padded = np.pad(slices, ((0, 0), (1, 1), (1, 1)), mode="edge")
     detail = 4 * slices - padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1] - padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]
     power = np.abs(np.fft.rfft2(detail * _weights(slices))) ** 2

@@ -103,6 +103,7 @@ def continues_periodically(slices: np.ndarray, axis: int) -> bool:
     """
     if slices.shape[axis] < 2:
         return True
-    step = np.diff(slices.astype(np.float32), axis=axis)
-    first, last = (np.take(slices, i, axis=axis).astype(np.float32) for i in (0, -1))
-    return float(((first - last) ** 2).mean()) <= float((step**2).mean())
+    slices = slices.astype(np.result_type(slices.dtype, np.float32), copy=False)
+    step, across = np.diff(slices, axis=axis), np.take(slices, 0, axis=axis) - np.take(slices, -1, axis=axis)
+    # Squares of large numbers need the range of double precision.
+    return bool(np.square(across, dtype=np.float64).mean() <= np.square(step, dtype=np.float64).mean())

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..intensity import within_one
 from .volume import Volume, middle_slices
 
 if TYPE_CHECKING:
@@ -29,13 +30,27 @@ def noise_of(volume: Volume, across: int | None, grid: "MeasuredGrid") -> tuple[
     :param across: the axis across the slices.
     :param grid: what was measured of them.
     """
+    return noise_of_slices(*middle_of(volume, across), grid)
+
+
+def middle_of(volume: Volume, across: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The middle slices of a volume, and where they hold no data: a bool array alike, or ``None`` for nowhere."""
     missing = volume.missing_slices(across)
+    return middle_slices(volume.slices(across)), None if missing is None else middle_slices(missing)
+
+
+def noise_of_slices(slices: np.ndarray, missing: np.ndarray | None, grid: "MeasuredGrid") -> tuple[float, float]:
+    """As :func:`noise_level`, of slices as they are stored.
+
+    :param missing: bool array of the same shape: where they hold no data; ``None`` for nowhere.
+    :param grid: what was measured of them.
+    """
     if missing is not None:
         rows, columns = (
             np.clip(np.round(along.positions()).astype(int), 0, n - 1) for along, n in zip(grid.samples, grid.stored)
         )
-        missing = middle_slices(missing)[:, rows[:, None], columns]
-    return noise_level(grid.resample(middle_slices(volume.slices(across))), missing)
+        missing = missing[:, rows[:, None], columns]
+    return noise_level(grid.resample(slices), missing)
 
 
 def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[float, float]:
@@ -53,18 +68,20 @@ def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[
     :param missing: bool array of the same shape: where they hold no data.
     :return: (noise, signal) in the intensities of the slices; the noise of constant slices is 0.
     """
-    slices = np.asarray(slices, dtype=np.float32)
+    slices, exponent = within_one(slices)
+    scale = 2.0**exponent
     window = min(_WINDOW, min(slices.shape[1:]) // 3)
     if window < 3:
-        return 0.0, float(slices.mean())
+        return 0.0, scale * float(slices.mean())
     smooth = _window_means(slices, window)
     low, high = np.percentile(smooth, (1, 99))
     bright = smooth > low + 0.15 * (high - low)
     unknown = slices == slices.max()  # Where values were clipped, there is no noise.
     bright &= _window_means(unknown if missing is None else unknown | missing, window) < 1e-6
     if not bright.any():
-        return 0.0, float(slices.mean())
-    return _lowest(slices, window, bright) / _of_white_noise(window), float(smooth[bright].mean())
+        return 0.0, scale * float(slices.mean())
+    noise = _lowest(slices, window, bright) / _of_white_noise(window)
+    return scale * noise, scale * float(smooth[bright].mean())
 
 
 def _lowest(slices, window, bright):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import slicer
 
-from .SliceViews import rotateToPlane
+from .SliceViews import View, isShown, rotateToPlane, viewOf, viewSize
 
 _INPUT = "NExpR.Input"  # node reference of a result
 
@@ -16,8 +16,9 @@ def rememberInput(result: slicer.vtkMRMLScalarVolumeNode, inputVolume: slicer.vt
 
 
 def resultOf(inputVolume: slicer.vtkMRMLScalarVolumeNode | None) -> slicer.vtkMRMLScalarVolumeNode | None:
-    """The newest result of a volume in the scene."""
-    return next(reversed(resultsOf(inputVolume)), None) if inputVolume is not None else None
+    """The newest result of a volume among those that are shown, or of all in the scene if none is."""
+    results = resultsOf(inputVolume) if inputVolume is not None else []
+    return next(reversed([result for result in results if isShown(result)] or results), None)
 
 
 def resultsOf(inputVolume: slicer.vtkMRMLScalarVolumeNode) -> list[slicer.vtkMRMLScalarVolumeNode]:
@@ -44,38 +45,53 @@ class SideBySide:
         ijkToWorld: np.ndarray,
         sliceAxis: int,
     ) -> None:
-        """
+        """Where a view shows that plane enlarged, both show the same part of it.
+
         :param volumes: left and right.
         :param ijkToWorld: 4x4 array of the input.
         :param sliceAxis: volume axis across the plane that is shown.
         """
-        layout = self._layout()
-        self._before = layout.GetViewArrangement(), [_stateOf(*_view(name)) for name in self._NAMES]
-        layout.SetViewArrangement(self._arrangement)
-        first = _view(self._NAMES[0])[0]
-        rotateToPlane(first, ijkToWorld, sliceAxis)
-        for name, volume in zip(self._NAMES, volumes):
-            sliceNode, compositeNode = _view(name)
+        layout, views = self._layout(), [_view(name) for name in self._NAMES]
+        self._before = layout.GetViewArrangement(), [_stateOf(*view) for view in views]
+        start = (viewOf(volumes, ijkToWorld, sliceAxis) or views[0])[0]
+        place, mmPerPixel = _placeOf(start), start.GetFieldOfView()[0] / viewSize(start)[0]
+        self._arrange(self._arrangement)
+        for (_sliceNode, compositeNode), volume in zip(views, volumes):
             compositeNode.SetLinkedControl(False)
             compositeNode.SetBackgroundVolumeID(volume.GetID())
-            sliceNode.GetSliceToRAS().DeepCopy(first.GetSliceToRAS())
-            sliceNode.UpdateMatrices()
+        left, right = (sliceNode for sliceNode, _compositeNode in views)
+        _moveTo(left, place)
+        width, height = viewSize(left)
+        left.SetFieldOfView(mmPerPixel * width, mmPerPixel * height, left.GetFieldOfView()[2])
+        rotateToPlane(left, ijkToWorld, sliceAxis)
+        enlarged = _placeOf(left)
         layoutManager = slicer.app.layoutManager()
-        for name in self._NAMES:
-            if layoutManager is not None:
-                layoutManager.sliceWidget(name).sliceLogic().FitSliceToBackground()
-            compositeNode = _view(name)[1]
+        if layoutManager is not None:
+            layoutManager.sliceWidget(self._NAMES[0]).sliceLogic().FitSliceToBackground()
+        if mmPerPixel * width < left.GetFieldOfView()[0]:
+            _moveTo(left, enlarged)
+        _moveTo(right, _placeOf(left))
+        for _sliceNode, compositeNode in views:
             compositeNode.SetHotLinkedControl(True)
             compositeNode.SetLinkedControl(True)
+
+    def showLeft(self, volume: slicer.vtkMRMLVolumeNode) -> None:
+        """Show another volume beside the one on the right."""
+        _view(self._NAMES[0])[1].SetBackgroundVolumeID(volume.GetID())
 
     def end(self) -> None:
         """Back to the layout before, where the user has not left it."""
         if self.shown:
             arrangement, states = self._before
-            self._layout().SetViewArrangement(arrangement)
+            self._arrange(arrangement)
             for name, state in zip(self._NAMES, states):
                 _restore(*_view(name), state)
         self._before = None
+
+    def _arrange(self, arrangement: int) -> None:
+        self._layout().SetViewArrangement(arrangement)
+        if slicer.app.layoutManager() is not None:
+            slicer.app.processEvents()  # Views that take their new size change their field of view.
 
     @property
     def _arrangement(self) -> int:
@@ -85,16 +101,29 @@ class SideBySide:
         return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
 
 
-def _view(name: str) -> tuple[slicer.vtkMRMLSliceNode, slicer.vtkMRMLSliceCompositeNode]:
+def _view(name: str) -> View:
     sliceNodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
     sliceNode = next(node for node in sliceNodes if node.GetLayoutName() == name)
     return sliceNode, slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
 
 
+def _placeOf(sliceNode: slicer.vtkMRMLSliceNode) -> tuple:
+    """What part of which plane a view shows."""
+    sliceToRAS = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
+    return sliceToRAS, sliceNode.GetFieldOfView(), sliceNode.GetXYZOrigin()
+
+
+def _moveTo(sliceNode: slicer.vtkMRMLSliceNode, place: tuple) -> None:
+    sliceToRAS, fieldOfView, origin = place
+    sliceNode.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(sliceToRAS))
+    sliceNode.SetFieldOfView(*fieldOfView)
+    sliceNode.SetXYZOrigin(*origin)
+    sliceNode.UpdateMatrices()
+
+
 def _stateOf(sliceNode: slicer.vtkMRMLSliceNode, compositeNode: slicer.vtkMRMLSliceCompositeNode) -> tuple:
     return (
-        slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS()),
-        sliceNode.GetFieldOfView(),
+        _placeOf(sliceNode),
         compositeNode.GetBackgroundVolumeID(),
         compositeNode.GetLinkedControl(),
         compositeNode.GetHotLinkedControl(),
@@ -102,11 +131,9 @@ def _stateOf(sliceNode: slicer.vtkMRMLSliceNode, compositeNode: slicer.vtkMRMLSl
 
 
 def _restore(sliceNode: slicer.vtkMRMLSliceNode, compositeNode: slicer.vtkMRMLSliceCompositeNode, state: tuple) -> None:
-    sliceToRAS, fieldOfView, background, linked, hotLinked = state
+    place, background, linked, hotLinked = state
     compositeNode.SetLinkedControl(False)
-    sliceNode.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(sliceToRAS))
-    sliceNode.SetFieldOfView(*fieldOfView)
-    sliceNode.UpdateMatrices()
+    _moveTo(sliceNode, place)
     compositeNode.SetBackgroundVolumeID(background)
     compositeNode.SetHotLinkedControl(hotLinked)
     compositeNode.SetLinkedControl(linked)

@@ -61,7 +61,8 @@ class PanelState:
     """
     :ivar problem: why Apply is disabled; empty if it is enabled.
     :ivar measuredText: what the scanner measured; empty if that is what is stored.
-    :ivar isotropicText, thicknessText: what stands in these fields before the user writes anything.
+    :ivar finestPixel, thickness: in mm, what these fields stand for before the user writes anything.
+    :ivar isotropicText, thicknessText: what stands in them then.
     :ivar sizeText: size, spacing and memory of the result.
     :ivar warning: what the user should know before running.
     :ivar canReduceNoise: whether the model can.
@@ -71,6 +72,8 @@ class PanelState:
     sizeText: str = ""
     warning: str = ""
     measuredText: str = ""
+    finestPixel: float = 0.05
+    thickness: float = 0.05
     isotropicText: str = ""
     thicknessText: str = ""
     canReduceNoise: bool = False
@@ -121,9 +124,10 @@ def panelState(
     shares = (sizes[axis] / volume.geometry.size[axis] for axis in plan.plane_axes)
     if card is not None and max(n / m for n, m in zip(plan.scale, shares)) > card["scales"][1] + 0.05:
         warnings.append(
-            _("The model was trained for scales up to {trained}: beyond, the image only gets smoother.").format(
-                trained=f"{card['scales'][1]:g}"
-            )
+            _(
+                "The model was trained for up to {trained} times the measured pixels: beyond, the image only gets "
+                "smoother."
+            ).format(trained=f"{card['scales'][1]:g}")
         )
     output = parameterNode.outputVolume
     if not problem and output is not None and output.GetImageData() is not None and not isResult(output):
@@ -205,7 +209,7 @@ def _targetProblem(parameterNode: NExpRSlicerParameterNode, plan: Plan, settings
     return ""
 
 
-def _measuredTexts(volume: VolumeFacts, sizes: tuple[int, ...], settings: Settings) -> dict[str, str]:
+def _measuredTexts(volume: VolumeFacts, sizes: tuple[int, ...], settings: Settings) -> dict[str, str | float]:
     """What is said of the measured pixels, and the defaults that follow from them.
 
     :param sizes: measured pixels along each axis.
@@ -214,11 +218,13 @@ def _measuredTexts(volume: VolumeFacts, sizes: tuple[int, ...], settings: Settin
     across = slice_axis(geometry, settings.plane)
     rows, columns = plane_axes(geometry, across)
     measured = [mm * stored / count for mm, stored, count in zip(geometry.spacing, geometry.size, sizes)]
+    finest, thickness = min(measured[rows], measured[columns]), volume.thickness or geometry.spacing[across]
+    thicknessText = _("{size} mm (DICOM)") if volume.thickness else _("{size} mm (slice spacing)")
     texts = {
-        "isotropicText": _("{size} mm (finest pixel)").format(size=f"{min(measured[rows], measured[columns]):.3g}"),
-        "thicknessText": _("{size} mm (DICOM)").format(size=f"{volume.thickness:.3g}")
-        if volume.thickness
-        else _("{size} mm (slice spacing)").format(size=f"{geometry.spacing[across]:.3g}"),
+        "finestPixel": finest,
+        "thickness": thickness,
+        "isotropicText": _("{size} mm (finest pixel)").format(size=f"{finest:.3g}"),
+        "thicknessText": thicknessText.format(size=f"{thickness:.3g}"),
     }
     if sizes != geometry.size:
         text = _("Measured: {x:.3g} x {y:.3g} mm; shown {storedX:.3g} x {storedY:.3g} mm").format(

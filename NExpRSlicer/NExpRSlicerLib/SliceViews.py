@@ -47,17 +47,17 @@ def _sliceView(layoutName: str):
 
 
 def viewOf(
-    volumeNode: slicer.vtkMRMLVolumeNode, ijkToWorld: np.ndarray, sliceAxis: int, closestAxis: bool = False
+    volumeNodes: Iterable[slicer.vtkMRMLVolumeNode], ijkToWorld: np.ndarray, sliceAxis: int, closestAxis: bool = False
 ) -> View | None:
-    """The slice node whose view is closest to the plane, among those that show the volume in the background.
+    """The slice node whose view is closest to the plane, among those that show one of the volumes in the background.
 
-    :param ijkToWorld: 4x4 array of the volume.
+    :param ijkToWorld: 4x4 array of a volume with these directions.
     :param sliceAxis: volume axis across the plane that is refined.
     :param closestAxis: only views to which no other plane of the volume is closer.
-    :return: (slice node, slice composite node), or None if no view shows the volume.
+    :return: (slice node, slice composite node), or None if no view shows any.
     """
     normal = np.cross(*np.delete(ijkToWorld[:3, :3], sliceAxis, axis=1).T)
-    views = viewsOf([volumeNode])
+    views = viewsOf(volumeNodes)
     if closestAxis:
         views = [view for view in views if acrossOf(view[0], ijkToWorld) == sliceAxis]
     return max(views, key=lambda view: abs(normal @ _normal(view[0])), default=None)
@@ -76,22 +76,23 @@ def acrossOf(sliceNode: slicer.vtkMRMLSliceNode, ijkToWorld: np.ndarray) -> int:
 def viewsOf(volumeNodes: Iterable[slicer.vtkMRMLVolumeNode]) -> list[View]:
     """(slice node, slice composite node) of the views that show one of these volumes in the background."""
     identifiers = [volumeNode.GetID() for volumeNode in volumeNodes]
-    views = []
-    for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-        compositeNode = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
-        if sliceNode.IsMappedInLayout() and compositeNode is not None:
-            if compositeNode.GetBackgroundVolumeID() in identifiers:
-                views.append((sliceNode, compositeNode))
-    return views
+    return [view for view in _views() if view[1].GetBackgroundVolumeID() in identifiers]
+
+
+def _views() -> list[View]:
+    """(slice node, slice composite node) of the views of the layout."""
+    sliceNodes = [node for node in slicer.util.getNodesByClass("vtkMRMLSliceNode") if node.IsMappedInLayout()]
+    views = [(node, slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(node)) for node in sliceNodes]
+    return [view for view in views if view[1] is not None]
 
 
 def isShown(volumeNode: slicer.vtkMRMLVolumeNode | None) -> bool:
-    """Whether a slice view shows a volume, in the background or the foreground."""
+    """Whether a slice view of the layout shows a volume, in the background or the foreground."""
     if volumeNode is None:
         return False
     return any(
         volumeNode.GetID() in (compositeNode.GetBackgroundVolumeID(), compositeNode.GetForegroundVolumeID())
-        for compositeNode in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        for _sliceNode, compositeNode in _views()
     )
 
 

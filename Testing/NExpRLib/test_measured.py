@@ -8,7 +8,7 @@ from NExpRLib import inspect, upsample
 from NExpRLib.kspace import kspace_crop, zero_fill
 from NExpRLib.volumes.acquisition import measured_sizes
 from NExpRLib.volumes.geometry import Geometry
-from NExpRLib.volumes.measured_grid import MeasuredGrid
+from NExpRLib.volumes.measured_grid import MeasuredGrid, continues_periodically
 from NExpRLib.volumes.noise import noise_level
 from NExpRLib.volumes.sidecar import set_sidecar
 
@@ -62,6 +62,26 @@ def test_a_part_of_an_interpolated_image_is_recognized():
     pixels = scan((150, 200), (256, 256), 20, np.random.default_rng(1))[:, 20:220, 31:251]
     rows = inspect(image_of(pixels)).axes[1]
     assert rows.edge.share == pytest.approx(150 / 256, abs=0.03)
+
+
+@pytest.mark.parametrize("padding", [np.nan, -2000, -32768])
+def test_voxels_without_data_do_not_hide_what_was_measured(padding, tiny_model):
+    pixels = scan((150, 200), (256, 256), 20, np.random.default_rng(1)).astype(np.float32) * 1000
+    rows, columns = np.mgrid[:256, :256] - 127.5
+    distance = np.hypot(rows, columns)
+    image, padded = image_of(pixels), image_of(np.where(distance < 120, pixels, np.float32(padding)))
+    assert inspect(padded).measured_size == pytest.approx(inspect(image).measured_size, abs=2)
+    assert inspect(padded).noise == pytest.approx(inspect(image).noise, rel=0.1)
+    result, truth = (sitk.GetArrayFromImage(upsample(each, 1.0, model=tiny_model)) for each in (padded, image))
+    assert np.abs(result - truth)[:, distance < 100].max() < 0.01 * np.ptp(pixels)
+
+
+@pytest.mark.filterwarnings("error")
+def test_large_values_overflow_nowhere():
+    wave = np.cos(2 * np.pi * np.arange(16) / 16)[None, :, None]
+    for dtype in (np.float32, np.float64):
+        assert continues_periodically((1e30 * wave).astype(dtype), 1)
+        assert not continues_periodically((1e30 * wave[:, :9]).astype(dtype), 1)
 
 
 @pytest.mark.parametrize("snr", [8, 30, 1e6])

@@ -145,3 +145,10 @@ def test_noise_is_measured_where_there_are_data():
     clipped = np.minimum(noisy((4, 128, 128)) + 300 * (np.arange(128) > 100), 160)
     clipped[:, :40] = 10
     assert noise_level(clipped)[0] == pytest.approx(7, rel=0.1)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [2.0**-60, 2.0**110])
+def test_noise_is_that_of_the_values_whatever_their_unit(scale):
+    slices = noisy((3, 64, 64)).astype(np.float32)
+    assert noise_level(slices * np.float32(scale)) == pytest.approx([scale * value for value in noise_level(slices)])

@@ -31,6 +31,28 @@ class Palette:
         return types.SimpleNamespace(lightness=lambda: Palette.lightness)
 
 
+class Application:
+    def __init__(self):
+        self.connections = []
+
+    def connect(self, signal, slot):
+        self.connections.append((signal, slot))
+
+    def disconnect(self, signal, slot):
+        self.connections = [each for each in self.connections if each != (signal, slot)]
+
+    def emit(self, name, *arguments):
+        for signal, slot in list(self.connections):
+            if signal.split("(")[0] == name:
+                slot(*arguments)
+
+    def testingEnabled(self):
+        return True
+
+    def layoutManager(self):
+        return None
+
+
 class Shortcut:
     """A key of the main window."""
 
@@ -167,9 +189,7 @@ def install(slicer):
     sys.modules["qt"].QPalette = Palette
     sys.modules["qt"].QShortcut, sys.modules["qt"].QKeySequence = Shortcut, str
     sys.modules["ctk"] = types.ModuleType("ctk")
-    slicer.app = types.SimpleNamespace(
-        testingEnabled=lambda: True, connect=lambda signal, slot: None, layoutManager=lambda: None
-    )
+    slicer.app = Application()
     loaded = {}
 
     def loadUI(path):

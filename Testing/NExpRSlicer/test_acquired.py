@@ -163,6 +163,13 @@ def test_panel_shows_what_an_isotropic_volume_takes(thickSlices):
     assert not widget.ui.applyButton.enabled
 
 
+def test_first_step_in_the_fields_of_an_isotropic_volume_leads_to_what_they_stand_for(thickSlices):
+    fields = thickSlices.ui.isotropicSpacingSpinBox, thickSlices.ui.thicknessSpinBox
+    assert [field.singleStep for field in fields] == pytest.approx([0.9, 3])
+    thickSlices._parameterNode.isotropicSpacing, thickSlices._parameterNode.thickness = 0.9, 3
+    wait(lambda: [field.singleStep for field in fields] == [0.05, 0.05])
+
+
 def test_isotropic_volume_from_the_panel(thickSlices, scene, logic, tiny_model_folder, slices_folder):
     widget = thickSlices
     widget._parameterNode.thickness, widget._parameterNode.isotropicSpacing = 4, 0.8

@@ -130,6 +130,60 @@ def test_side_by_side_and_back(widget, scene):
     assert not any(composite.GetLinkedControl() for composite in composites)
 
 
+def test_side_by_side_shows_the_part_that_was_enlarged(widget, scene):
+    add_layout(scene)
+    output = applied(widget, scene)
+    red, yellow = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    for view in (red, yellow):
+        slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(view).SetBackgroundVolumeID(output.GetID())
+    red.SetFieldOfView(9, 6, 1)
+    red.SetXYZOrigin(2, -3, 0)
+    before = [(view.GetFieldOfView(), view.GetXYZOrigin()) for view in (red, yellow)]
+    widget.ui.sideBySideButton.click()
+    for view in (red, yellow):
+        assert (view.GetFieldOfView(), view.GetXYZOrigin()) == ((9, 6, 1), (2, -3, 0))
+    widget.ui.sideBySideButton.click()
+    assert [(view.GetFieldOfView(), view.GetXYZOrigin()) for view in (red, yellow)] == before
+
+
+def test_key_side_by_side_changes_the_left_view(widget, scene):
+    add_layout(scene)
+    output, volume = applied(widget, scene), widget._parameterNode.inputVolume
+    widget.ui.sideBySideButton.click()
+    process_events()
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    for left in (volume, output, volume):
+        press("C")
+        assert [node.GetBackgroundVolumeID() for node in composites] == [left.GetID(), volume.GetID()]
+        assert widget.ui.compareButton.checked == (left is volume)
+
+
+def test_result_of_a_run_side_by_side_with_its_input(widget, scene):
+    add_layout(scene)
+    volume = widget._parameterNode.inputVolume
+    widget._parameterNode.livePreview = True
+    wait(lambda: preview() is not None)
+    widget.ui.sideBySideButton.click()
+    process_events()
+    for _run in range(2):
+        widget.ui.applyButton.click()
+        wait(lambda: widget.ui.applyButton.text == "Apply")
+        process_events()
+        composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        shown = [node.GetBackgroundVolumeID() for node in composites]
+        assert shown == [outputs(scene)[-1].GetID(), volume.GetID()]
+        assert [node.GetForegroundVolumeID() for node in composites] == [None, None]
+
+
+def test_key_leads_from_an_older_result_to_the_input(widget, scene):
+    for _run in range(2):
+        widget.ui.applyButton.click()
+        wait(lambda: widget.ui.applyButton.text == "Apply")
+    slicer.util.setSliceViewerLayers(background=outputs(scene)[0])
+    press("C")
+    assert background(scene) is widget._parameterNode.inputVolume
+
+
 def test_side_by_side_without_a_target_says_why_not(widget, scene):
     layout = add_layout(scene)
     applied(widget, scene)

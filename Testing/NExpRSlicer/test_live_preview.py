@@ -395,7 +395,7 @@ def test_worker_thread_touches_no_mrml(stage):
 def test_slice_too_large_to_draw_is_refused(stage, monkeypatch):
     """At a spacing of 0.01 mm, drawing it in the main thread would end Slicer."""
     stage.settle()
-    monkeypatch.setattr("NExpRSlicerLib.LivePreview.LARGEST_PREVIEW", 40 * 48 - 1)
+    monkeypatch.setattr("NExpRSlicerLib.PreviewPane.LARGEST_PREVIEW", 40 * 48 - 1)
     stage.settle()
     assert "48 x 40 pixels, too many for a preview" in stage.preview.text
     assert stage.shownIn() == []

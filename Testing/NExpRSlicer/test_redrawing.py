@@ -102,7 +102,7 @@ def test_live_zoom_is_without_data_consistency_and_says_so(stage):
 
 def test_slice_that_does_not_fit_into_free_memory_is_not_drawn(stage, monkeypatch):
     stage.settle()
-    monkeypatch.setattr("NExpRSlicerLib.LivePreview.available_memory", lambda: 32 * 48 * 40 - 1)
+    monkeypatch.setattr("NExpRSlicerLib.PreviewPane.available_memory", lambda: 32 * 48 * 40 - 1)
     stage.settle()
     assert "too many for a preview" in stage.preview.text
 

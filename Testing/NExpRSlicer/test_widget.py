@@ -15,7 +15,7 @@ import slicer.util
 import NExpRSlicer
 
 from .conftest import MODULE_FOLDER
-from .gui_stand_ins import Parent, Timer, process_events
+from .gui_stand_ins import Palette, Parent, Timer, process_events
 from .opened_widget import opened, preview, wait
 from .volumes import add_volume, matrix_of, smooth_pixels
 
@@ -52,6 +52,14 @@ def test_first_volume_is_selected_and_apply_is_ready(widget):
     assert not widget.ui.warningLabel.visible
     assert not widget.ui.progressBar.visible
     wait(lambda: Timer.active == [])  # Nothing runs while nothing happens.
+
+
+def test_warnings_follow_the_theme(widget, monkeypatch):
+    before = widget.ui.warningLabel.styleSheet
+    monkeypatch.setattr(Palette, "lightness", 40)
+    slicer.app.emit("paletteChanged", None)
+    process_events()
+    assert widget.ui.warningLabel.styleSheet != before
 
 
 def test_volume_that_was_loaded_last_is_selected(scene, tiny_model_folder):

@@ -61,11 +61,22 @@ def test_cancel(widget, scene):
 
 
 def test_double_click_starts_one_run(widget, scene):
-    widget.DOUBLE_CLICK_SECONDS = 0.5
+    widget.DOUBLE_CLICK_SECONDS = 1000
     widget.ui.applyButton.click()
     widget.ui.applyButton.click()
     wait(lambda: widget.ui.applyButton.text == "Apply")
     assert len(outputs(scene)) == 1
+
+
+def test_click_on_cancel_as_the_run_ends_starts_no_other(widget, scene):
+    widget.ui.applyButton.click()
+    wait(lambda: widget.ui.applyButton.text == "Apply")
+    widget.DOUBLE_CLICK_SECONDS = 1000
+    widget.ui.applyButton.click()
+    assert widget.ui.applyButton.text == "Apply"
+    widget.DOUBLE_CLICK_SECONDS = 0
+    widget.ui.applyButton.click()
+    assert widget.ui.applyButton.text == "Cancel"
 
 
 def test_run_that_waits_for_a_slice_is_cancelled_at_once(widget, scene):

@@ -15,6 +15,7 @@ import io
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import tempfile
 import warnings
@@ -176,6 +177,7 @@ def _element(path, chance):
 
 def judge(source, output, status, out, err):
     """What is wrong with how a run ended; empty if nothing is."""
+    err = re.sub(r".* \d+ % done.*\n", "", err)  # A run of some seconds says how far it is.
     if "Traceback" in err or "Warning" in err + out:
         return "traceback or warning: " + err[-600:]
     left = [path.name for path in output.parent.glob(".*")]

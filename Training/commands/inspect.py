@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 
 from NExpRLib.volumes.acquisition import inspect_volume
-from NExpRLib.volumes.checks import check_values
+from NExpRLib.volumes.meaning import Meaning
 from NExpRLib.volumes.series import volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
 
@@ -34,9 +34,10 @@ def run(arguments):
         try:
             image = read_volume(source)
             volume = volumes_of(image)[0]
-            check_values(volume.pixels)
+            facts = sidecar_of(image)
+            meaning = Meaning(volume, facts)  # refuses what is no intensities
             name = source.name if names[source.name] == 1 else str(source)
-            found[name] = inspect_volume(volume, sidecar_of(image))
+            found[name] = inspect_volume(volume, facts)
         except (ValueError, MemoryError) as error:
             if len(sources) == 1:
                 raise
@@ -46,7 +47,9 @@ def run(arguments):
         from ..evaluation.acquisition_figure import acquisition_figure
 
         with atomic_output(arguments.output) as temporary:
-            acquisition_figure(volume, *found.values(), title=sources[0].name).savefig(temporary, dpi=100)
+            (acquisition,) = found.values()
+            shown = volume if meaning.padding is None else meaning.parts(acquisition.slice_axis)[0]
+            acquisition_figure(shown, acquisition, title=sources[0].name).savefig(temporary, dpi=100)
     if arguments.json:
         facts = {name: _facts(acquisition) for name, acquisition in found.items()}
         print(json.dumps(facts if len(sources) > 1 else next(iter(facts.values())), indent=2))

@@ -24,7 +24,8 @@ def acquisition_figure(volume, acquisition, title):
         if axis.interpolated:
             spectra.axvline(axis.edge.share, color=line.get_color(), ls="--", lw=1)
     spectra.set(xlim=(0, 1), xlabel="frequency / Nyquist of the stored pixels", ylabel="mean log power (dB)")
-    spectra.legend(fontsize=9, loc="lower left")
+    if spectra.lines:
+        spectra.legend(fontsize=9, loc="lower left")
     spectra.grid(alpha=0.3)
     slices = volume.slices(acquisition.slice_axis)
     middle = slices[len(slices) // 2 :][:1]

@@ -20,11 +20,13 @@ from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
 
 from .dicom_headers import quiet_pydicom, read_header, readable
 from .nifti import read_nifti
-from .notes import add_note
+from .notes import add_note, drop_notes
 from .slice_stack import SliceStack, stacks_of
 
 # Uncompressed, with a sidecar, rows in the order of DICOM, neither cropped nor turned, whatever ~/.dcm2nii.ini says.
 _OPTIONS = ("-z", "n", "-b", "y", "-y", "n", "-x", "i", "-g", "i", "-f", "v")
+# What dcm2niix says of a Siemens mosaic whose private header was removed.
+_UNKNOWN_MOSAIC, _GUESSED_MOSAIC = "MOSAIC but number of slices not specified", "Guessing this is a mosaic"
 _NOT_VOLUMES = re.compile(r"_ROI\d+$|_Eq|_ADC$")
 
 
@@ -120,14 +122,25 @@ def _converted(files):
         outputs.mkdir()
         factor, scaling = _prepare(files, stacks, inputs)
         said = _run_dcm2niix(inputs, outputs, scaling)
+        if _UNKNOWN_MOSAIC in said:
+            raise ValueError(
+                "its slices are tiled in one picture (a Siemens mosaic), and the private header that says how many "
+                "there are was removed: take the files as the scanner wrote them"
+            )
         found = [path for path in sorted(outputs.glob("*.nii")) if not _NOT_VOLUMES.search(path.stem)]
         parts = [_part(path, files, stacks, factor) for path in found]
     if not parts:
-        raise ValueError(f"dcm2niix makes nothing of it{said}")
+        raise ValueError(f"dcm2niix makes nothing of it{_reason(said)}")
     if stacks:
         parts = _joined(parts, stacks)
     for part in parts:
         _keep_facts(part.image, files, part.stack)
+        if _GUESSED_MOSAIC in said:
+            add_note(
+                part.image,
+                "The slices are tiled in one picture (a Siemens mosaic), and the private header that says how many "
+                f"there are was removed: {part.image.GetSize()[2]} are assumed, the last of which may be blank.",
+            )
     return [(part.suffix, _straight(part.image, part.stack)) for part in parts]
 
 
@@ -157,6 +170,8 @@ class _Part:
 def _part(path, files, stacks, factor):
     suffix = path.stem[1:]
     image = read_nifti(path)
+    if stacks:  # The headers say where it lies: what the file between says of it is of no concern.
+        drop_notes(image)
     if not stacks or stacks == [None]:
         if stacks:
             add_note(image, "The image does not say where it lies or how it is oriented.")
@@ -345,7 +360,7 @@ def _link(source, target):
 
 
 def _run_dcm2niix(inputs, outputs, scaling):
-    """:return: what dcm2niix says where it fails, for the end of a sentence."""
+    """:return: what dcm2niix says."""
     try:
         import dcm2niix
     except ModuleNotFoundError:
@@ -355,7 +370,12 @@ def _run_dcm2niix(inputs, outputs, scaling):
         ) from None
     command = [dcm2niix.bin, *_OPTIONS, "-p", scaling, "-o", outputs, inputs]
     result = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
-    lines = [line for line in (result.stdout + result.stderr).splitlines() if "rror" in line or "nsupported" in line]
+    return result.stdout + result.stderr
+
+
+def _reason(said):
+    """Why dcm2niix failed, for the end of a sentence."""
+    lines = [line for line in said.splitlines() if "rror" in line or "nsupported" in line]
     reason = re.sub(r"^\W*(Error|Warning)\W*", "", lines[-1]) if lines else ""
     reason = re.sub(r"\S*[/\\]\S*", "a file", reason).strip(" .")
     return f" ({reason})" if reason else ""

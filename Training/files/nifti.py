@@ -362,6 +362,8 @@ def _image(voxels, affine, dimension, notes):
     """SimpleITK image of voxels (x, y, ...) whose affine is RAS."""
     steps, origin = _LPS @ affine[:3, :3], _LPS @ affine[:3, 3]
     spacing = np.linalg.norm(steps, axis=0)
+    if not np.isfinite(spacing).all() or spacing.min() <= 0:
+        raise ValueError("it does not say how large its voxels are")
     axes = steps / spacing
     if dimension == 2:
         in_plane = np.abs(axes[2, :2]).max() < 1e-4 and np.abs(axes[:2, 2]).max() < 1e-4 and abs(origin[2]) < 1e-4

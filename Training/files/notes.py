@@ -11,6 +11,11 @@ def add_note(image, note):
     image.SetMetaData(_KEY, "\n".join([*notes_of(image), note]))
 
 
+def drop_notes(image):
+    """Forget the sentences kept with an image."""
+    image.EraseMetaData(_KEY)
+
+
 def notes_of(image):
     """The sentences kept with an image."""
     return image.GetMetaData(_KEY).splitlines() if image.HasMetaDataKey(_KEY) else []

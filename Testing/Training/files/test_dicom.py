@@ -185,6 +185,23 @@ def test_mosaic_is_taken_apart(tmp_path):
     image = read_volume(tmp_path / "in.dcm")
     assert np.array_equal(voxels(image), slices)
     assert image.GetOrigin() == pytest.approx((-30 + 7 * 3, -30 + 7 * 3, 0))  # Siemens gives the tiled picture's corner
+    assert "9 are assumed" in notes_of(image)[0]
+
+
+def test_mosaic_that_does_not_say_how_many_slices_it_holds(refused, tmp_path):
+    """As anonymisers leave it: the picture must not be taken for one large slice."""
+    kind = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+    tiles = np.random.default_rng(0).integers(0, 900, (64, 64)).astype(np.uint16)
+    write_slice(tmp_path / "in.dcm", tiles, spacing=(3, 3), ImageType=kind, Manufacturer="SIEMENS")
+    assert "mosaic" in refused(tmp_path / "in.dcm", tmp_path / "out.nrrd", "--scale", 2)
+
+
+def test_image_without_a_place_is_said_to_have_none(tmp_path):
+    """In one sentence, which is not about the file that dcm2niix makes of it."""
+    write_slice(
+        tmp_path / "in.dcm", noise(1, dtype=np.uint16)[0], ImagePositionPatient=None, ImageOrientationPatient=None
+    )
+    assert notes_of(read_volume(tmp_path / "in.dcm")) == ["The image does not say where it lies or how it is oriented."]
 
 
 SCALINGS = {

@@ -296,3 +296,14 @@ def test_the_same_volume_in_every_format(tmp_path, extension):
     for index in ((0, 0, 0), (6, 8, 4)):
         place = read.TransformIndexToPhysicalPoint(index)
         assert place == pytest.approx(image.TransformIndexToPhysicalPoint(index), abs=1e-3)
+
+
+def test_surfaces_in_mgh_are_no_volumes(refused, tmp_path):
+    """FreeSurfer keeps values of the vertices of a surface in them, without the size of a voxel."""
+    image = nibabel.MGHImage(np.random.default_rng(0).normal(size=(99, 1, 1)).astype(np.float32), np.eye(4))
+    path = tmp_path / "lh.thickness.mgh"
+    nibabel.save(image, path)
+    content = bytearray(path.read_bytes())
+    content[30:42] = np.array((-2, 0, 0), ">f4").tobytes()  # the size of a voxel
+    path.write_bytes(content)
+    assert "how large its voxels are" in refused(path, tmp_path / "out.nrrd", "--scale", 2)

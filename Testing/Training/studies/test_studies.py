@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from NExpRTraining import studies
 
-NO_STUDIES_OF_VOLUMES = ("volumes", "acquired_slices", "simulated_slices", "mri_scans")
+NO_STUDIES_OF_VOLUMES = ("volumes", "acquired_slices", "simulated_slices", "mri_scans", "other_program")
 NAMES = [module.name for module in pkgutil.iter_modules(studies.__path__) if module.name not in NO_STUDIES_OF_VOLUMES]
 
 

@@ -57,6 +57,20 @@ def test_simulated_slices_are_kept_by_what_is_made_consistent(study, tmp_path):
         assert float(spline[7]) < 60 < float(consistent[7])  # slice consistency
 
 
+def test_result_of_another_program_is_measured_where_the_truth_lies(study, tmp_path):
+    volume = write(tmp_path / "cubes.nrrd", (30, 30, 50), (1, 1, 1), 2)
+    study("other_program", "write", volume, 4, tmp_path / "stack.nii.gz")
+    stack = sitk.ReadImage(tmp_path / "stack.nii.gz")
+    assert stack.GetSize() == (30, 30, 12)
+    # The slices interpolated linearly by another library, on a grid of a quarter of their spacing.
+    grid = sitk.Image(30, 30, 48, sitk.sitkFloat32)
+    grid.SetOrigin((0.0, 0.0, -1.5))
+    sitk.WriteImage(sitk.Resample(stack, grid, sitk.Transform(), sitk.sitkLinear), tmp_path / "finer.nii.gz")
+    rows = {row[0]: row[1:] for row in study("other_program", "compare", volume, 4, tmp_path / "finer.nii.gz")}
+    ours, theirs = rows["Linear"], rows[str(tmp_path / "finer.nii.gz")]
+    assert float(theirs[0]) == pytest.approx(float(ours[0]), abs=0.5), "they differ beyond the outermost slices only"
+
+
 @pytest.mark.slow
 def test_acquired_slices_are_predicted_from_others_where_they_lie(study, tmp_path):
     stacks = [write(tmp_path / f"across{a}.nrrd", (52, 52, 13), (1, 1, 4), a) for a in (2, 0)]
