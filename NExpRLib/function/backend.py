@@ -132,19 +132,6 @@ def between(image: Any, left: NDArray[np.float64], right: NDArray[np.float64]) -
         return like(image, left) @ image @ like(image, right).T
 
 
-def stack(arrays: Sequence[Any]) -> Any:
-    """The arrays along a new first axis.
-
-    >>> stack([np.zeros(2), np.zeros(2)]).shape
-    (2, 2)
-    """
-    if isinstance(arrays[0], np.ndarray):
-        return np.stack(arrays)
-    import torch
-
-    return torch.stack(list(arrays))
-
-
 def to_numpy(array: Any) -> np.ndarray:
     """NumPy array of the same values, without their gradients.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .axis_operator import arrange, draw, rearrange
-from .backend import Array, full_precision, stack, to_numpy
+from .backend import Array, concatenate, full_precision, to_numpy
 from .fourier_basis import repeated_patches, start_of_first_cell
 from .interpolant import continued_pixels, first_continued_pixel
 from .rasterizer import Axis, axis_operators
@@ -66,7 +66,7 @@ class ExplicitImage:
         :param skip: ``none``, ``bicubic`` or ``bspline``.
         :param padding: pixels by which the function extends beyond the slice on every side before its border continues.
         """
-        self.shape = tuple(shape)
+        self.shape = tuple(int(n) for n in shape)
         self.returns_numpy = returns_numpy
         patches = coefficients.shape[-2 * len(self.shape) : -len(self.shape)]
         by_axis: Any = frequencies
@@ -152,8 +152,13 @@ class ExplicitImage:
 
         Its arrays are named as what the class is made from; ``format`` is 3.
         """
+        with open(path, "wb") as file:
+            np.savez_compressed(file, format=_FORMAT, **self.arrays())
+
+    def arrays(self) -> dict[str, Any]:
+        """What the class is made from, by name: NumPy arrays, numbers and text."""
         axis = self.axes[0]
-        arrays: dict[str, Any] = {
+        arrays = {
             "coefficients": to_numpy(self.coefficients),
             "shape": self.shape,
             "frequencies": [to_numpy(axis.frequencies) for axis in self.axes],
@@ -164,8 +169,7 @@ class ExplicitImage:
         }
         if self.skip_coefficients is not None:
             arrays["skip_coefficients"] = to_numpy(self.skip_coefficients)
-        with open(path, "wb") as file:
-            np.savez_compressed(file, format=_FORMAT, **arrays)
+        return arrays
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> ExplicitImage:
@@ -175,22 +179,13 @@ class ExplicitImage:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
+                arrays = {name: value if value.ndim else value.item() for name, value in file.items()}
             version = arrays.pop("format")
             if version == 2:
                 arrays = _from_format_2(arrays)
             elif version != _FORMAT:
                 raise ValueError("unknown format version")
-            return cls(
-                arrays.pop("coefficients"),
-                arrays.pop("skip_coefficients", None),
-                shape=[int(n) for n in arrays.pop("shape")],
-                patch_size=int(arrays.pop("patch_size")),
-                blend=bool(arrays.pop("blend")),
-                padding=int(arrays.pop("padding")),
-                skip=str(arrays.pop("skip")),
-                **arrays,
-            )
+            return cls(**arrays)
         except (OSError, MemoryError):
             raise
         except Exception as error:
@@ -228,7 +223,8 @@ class ExplicitImage:
         with full_precision(coefficients):
             if not slices:
                 return draw(zip(self.parts, operators))
-            image = stack([draw(zip([p[index] for p in self.parts], operators)) for index in np.ndindex(*slices)])
+            drawn = [draw(zip([p[index] for p in self.parts], operators)) for index in np.ndindex(*slices)]
+            image = concatenate([one[None] for one in drawn], 0)
         return image.reshape(*slices, *image.shape[1:])
 
     def _is_for_gpu_kernels(self) -> bool:
@@ -262,8 +258,8 @@ def _from_format_2(arrays: dict[str, Any]) -> dict[str, Any]:
     block, padding = 2 * frequencies.shape[1] - 1, arrays.pop("margin")
     coefficients = rearrange(arrays.pop("patches"), [block, block], [slice(1, -1)] * 2)
     if "pixels" in arrays:
-        patch_size = int(arrays["patch_size"])
-        first = -first_continued_pixel(patch_size, start_of_first_cell(patch_size, bool(arrays["blend"])))
+        patch_size = arrays["patch_size"]
+        first = -first_continued_pixel(patch_size, start_of_first_cell(patch_size, arrays["blend"]))
         places = [slice(first, first + n + 2 * padding) for n in arrays["shape"]]
         arrays["skip_coefficients"] = rearrange(arrays.pop("pixels"), [1, 1], places)[..., 0, 0]
     return arrays | {"coefficients": coefficients, "frequencies": frequencies, "padding": padding}

@@ -1,6 +1,6 @@
 """A plane through the slice axis of a stack as an explicit function, evaluated with NumPy only."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..function.explicit_image import ExplicitImage
 from ..function.samples import Samples
 from .explicit_volume import positions_of, spline_matrix
-from .slice_profile import centered_profiles
+from .slice_profile import AddedProfiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,22 +16,16 @@ class ExplicitPlane:
     """One of the planes that an isotropic volume is made of: by itself, without those that cross it.
 
     :ivar image: function of slices (rows) and pixels (columns).
-    :ivar missing: float32 (n, w), what is added of the profile of each slice; ``None`` for nothing.
-    :ivar slope, thickness, profile, step: of the profiles, see :class:`~.explicit_volume.ExplicitVolume`.
+    :ivar added: (n, w) profiles that are added; ``None`` for nothing.
     """
 
-    image: ExplicitImage = field(repr=False)
-    missing: NDArray[np.float32] | None = field(default=None, repr=False)
-    slope: NDArray[np.float64] | None = field(default=None, repr=False)
-    thickness: float = 1.0
-    profile: str = "super-gaussian"
-    step: float = 0.0
+    image: ExplicitImage
+    added: AddedProfiles | None = None
 
     @property
     def parts(self) -> list[NDArray]:
         """Arrays of coefficients."""
-        added = [self.missing] if self.missing is not None else []
-        return [*self.image.parts, *added]
+        return [*self.image.parts, *([self.added.missing] if self.added else [])]
 
     def rasterize(self, *, rows: Samples | ArrayLike, columns: Samples | ArrayLike) -> NDArray[np.float32]:
         """Evaluate the function.
@@ -41,7 +35,7 @@ class ExplicitPlane:
         :return: float32 array (rows, columns).
         """
         result = self.image.rasterize(rows=rows, columns=columns)
-        if self.missing is not None and self.slope is not None:
-            weights = centered_profiles(positions_of(rows), self.slope, self.thickness, self.profile, self.step)
-            result = result + weights @ (self.missing @ spline_matrix(positions_of(columns), self.missing.shape[1]).T)
+        if self.added:
+            missing, weights = self.added.missing, self.added.weights(positions_of(rows))
+            result = result + weights @ (missing @ spline_matrix(positions_of(columns), missing.shape[1]).T)
         return result

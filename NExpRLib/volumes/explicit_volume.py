@@ -11,7 +11,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +19,7 @@ from ..function.backend import to_numpy
 from ..function.explicit_image import ExplicitImage
 from ..function.interpolant import interpolate, prefilter
 from ..function.samples import Samples
-from .slice_profile import centered_profiles
+from .slice_profile import AddedProfiles
 
 _FORMAT = 1
 _PLANES_AT_ONCE = 16
@@ -33,19 +32,13 @@ class ExplicitVolume:
     :ivar shape: (n, h, w) of the stack.
     :ivar of_rows: (h,) explicit images of slices and columns.
     :ivar of_columns: (w,) explicit images of slices and rows.
-    :ivar missing: float32 (n, h, w), what is added of the profile of each slice; ``None`` for nothing.
-    :ivar slope: float64 (n,), by which the profile of each slice is centered, see :func:`~.slice_profile.slopes`.
-    :ivar thickness, profile, step: of the profile, see :func:`~.slice_profile.slice_profile`, in slices.
+    :ivar added: (n, h, w) profiles that are added; ``None`` for nothing.
     """
 
     shape: tuple[int, int, int]
     of_rows: ExplicitImage = field(repr=False)
     of_columns: ExplicitImage = field(repr=False)
-    missing: NDArray[np.float32] | None = field(default=None, repr=False)
-    slope: NDArray[np.float64] | None = field(default=None, repr=False)
-    thickness: float = 1.0
-    profile: str = "gaussian"
-    step: float = 0.0
+    added: AddedProfiles | None = field(default=None, repr=False)
 
     def rasterize(
         self, *, slices: Samples | ArrayLike, rows: Samples | ArrayLike, columns: Samples | ArrayLike
@@ -60,18 +53,15 @@ class ExplicitVolume:
         by_rows, by_columns = (spline_matrix(p, size) for p, size in zip(along[1:], self.shape[1:]))
         result = 0.5 * _through_planes(self.of_rows, along[0], along[2], by_rows).swapaxes(0, 1)
         result += 0.5 * _through_planes(self.of_columns, along[0], along[1], by_columns).transpose(1, 2, 0)
-        if self.missing is not None and self.slope is not None:
-            weights = centered_profiles(along[0], self.slope, self.thickness, self.profile, self.step)
-            result += np.tensordot(weights, by_rows @ self.missing @ by_columns.T, 1)
+        if self.added:
+            result += np.tensordot(self.added.weights(along[0]), by_rows @ self.added.missing @ by_columns.T, 1)
         return result
 
     def save(self, path: str | PathLike) -> None:
         """Write a portable ``.npz`` file (no pickle); evaluating it needs NumPy only."""
-        arrays = {name: getattr(self, name) for name in ("shape", "thickness", "profile", "step")}
-        if self.missing is not None:
-            arrays |= {"missing": self.missing, "slope": self.slope}
+        arrays = {"shape": self.shape, **(vars(self.added) if self.added else {})}
         for family in ("of_rows", "of_columns"):
-            arrays |= {f"{family}.{name}": value for name, value in _arrays(getattr(self, family)).items()}
+            arrays |= {f"{family}.{name}": value for name, value in getattr(self, family).arrays().items()}
         with open(path, "wb") as file:
             np.savez_compressed(file, volume_format=_FORMAT, **arrays)
 
@@ -92,7 +82,8 @@ class ExplicitVolume:
                 )
                 for family in ("of_rows.", "of_columns.")
             ]
-            return cls(tuple(arrays.pop("shape").tolist()), families[0], families[1], **arrays)
+            shape = tuple(arrays.pop("shape").tolist())
+            return cls(shape, families[0], families[1], AddedProfiles(**arrays) if "missing" in arrays else None)
         except (OSError, MemoryError):
             raise
         except Exception as error:
@@ -111,21 +102,6 @@ def joined_planes(parts: Sequence[ExplicitImage]) -> ExplicitImage:
     joined.parts = [np.concatenate([to_numpy(array) for array in arrays]) for arrays in zip(*(i.parts for i in parts))]
     joined.returns_numpy = True
     return joined
-
-
-def _arrays(image: ExplicitImage) -> dict[str, Any]:
-    """What the image is made from."""
-    axis = image.axes[0]
-    arrays = {
-        "coefficients": image.coefficients,
-        "shape": image.shape,
-        "frequencies": np.array([axis.frequencies for axis in image.axes]),
-        "patch_size": axis.patch_size,
-        "blend": axis.blend,
-        "skip": axis.skip,
-        "padding": axis.padding,
-    }
-    return arrays if image.skip_coefficients is None else arrays | {"skip_coefficients": image.skip_coefficients}
 
 
 def positions_of(along: Samples | ArrayLike) -> NDArray[np.float64]:

@@ -25,6 +25,8 @@ class Meaning:
     """What is done to the voxels of one volume before a run, and to its result.
 
     :ivar notes: sentences for the user on what was recognized.
+    :ivar padding: value of voxels without data, ``None`` where there are none.
+    :ivar limits: lowest and highest value of the result, ``None`` for no limit.
     """
 
     def __init__(self, volume: Volume, facts: Mapping | None = None, value_range: str = "auto"):
@@ -40,35 +42,26 @@ class Meaning:
         facts, pixels = facts or {}, volume.pixels
         self.notes: list[str] = []
         self._volume = volume
-        self._padding = padding_value(pixels, facts.get("PixelPaddingValue"))
-        self._mask = None if self._padding is None else mask_of(pixels, self._padding)
+        self._facts = facts
+        self.padding = padding_value(pixels, facts.get("PixelPaddingValue"))
+        self._mask = None if self.padding is None else mask_of(pixels, self.padding)
         valid = pixels if self._mask is None else pixels[~self._mask]
         if not valid.size:
             raise ValueError("The image contains no data: all its voxels are NaN or padding.")
         self._phase = phase_of(pixels, facts)
         if self._phase is None:
             check_values(valid)
-        if self._padding is not None and self._mask is not None:
-            value = "NaN" if np.isnan(self._padding) else f"{self._padding:g}"
+        if self.padding is not None and self._mask is not None:
+            value = "NaN" if np.isnan(self.padding) else f"{self.padding:g}"
             share = np.count_nonzero(self._mask) / self._mask.size
             self.notes.append(f"Voxels without data ({value}, {share:.0%} of all) are held out and put back.")
         if self._phase is not None:
             self.notes.append("The image is phase: it is upsampled through its cosine and sine.")
-        self._low, self._high = self._limits(valid, facts, value_range)
-
-    @property
-    def padding(self) -> float | None:
-        """Value of voxels without data, ``None`` where there are none."""
-        return self._padding
+        self.limits = self._limits_of(valid, value_range)
 
     @property
     def is_phase(self) -> bool:
         return self._phase is not None
-
-    @property
-    def limits(self) -> tuple[float | None, float | None]:
-        """Lowest and highest value of the result, ``None`` for no limit."""
-        return self._low, self._high
 
     @property
     def dtype(self) -> np.dtype:
@@ -110,19 +103,26 @@ class Meaning:
             pixels = self._phase.joined(cosine, sine, dtype)
         else:
             pixels = results[0].pixels
-            if (self._low, self._high) != (None, None):
-                np.clip(pixels, self._low, self._high, out=pixels)
+            if self.limits != (None, None):
+                np.clip(pixels, *self.limits, out=pixels)
         if self._mask is not None:
-            pixels[sampled_mask(self._mask, plan.samples)] = dtype.type(self._padding)
+            pixels[sampled_mask(self._mask, plan.samples)] = dtype.type(self.padding)
         return Volume(pixels, plan.geometry, self._volume.periodic)
 
-    def default_fill(self, facts: Mapping | None = None) -> float:
+    def default_fill(self) -> float:
         """What lies outside the input: the padding value, 0 where values are signed about 0, else the lowest value."""
-        if self._padding is not None:
-            return self._padding
-        return _default_fill(self._volume.pixels, facts or {})
+        if self.padding is not None:
+            return self.padding
+        pixels = self._volume.pixels
+        lowest, highest = float(pixels.min()), float(pixels.max())
+        if lowest >= 0 or highest <= 0 or self._facts.get("Modality") == "CT":
+            return lowest
+        sample = pixels.ravel()[:: 1 + pixels.size // _SAMPLES].astype(np.float64)
+        among_lowest = np.count_nonzero(sample < lowest + 0.1 * (highest - lowest)) / sample.size
+        low, high = np.percentile(sample, (10, 90))
+        return 0.0 if low <= 0 <= high and among_lowest < 0.02 else lowest
 
-    def _limits(self, valid, facts, value_range):
+    def _limits_of(self, valid, value_range):
         """Lowest and highest value of the result, ``None`` for no limit."""
         if value_range == "free" or self._phase is not None:
             return None, None
@@ -131,7 +131,7 @@ class Meaning:
             return low, high
         if low < 0 or low == high:
             return None, None
-        kinds = {str(kind).upper() for kind in facts.get("ImageType", ()) or ()}
+        kinds = {str(kind).upper() for kind in self._facts.get("ImageType", ()) or ()}
         fractions = high <= 1 and np.issubdtype(valid.dtype, np.floating)
         if not (kinds & _MAPS or fractions or _set_off_from_zero(valid, float(high))):
             return None, None
@@ -144,16 +144,6 @@ def _set_off_from_zero(pixels, highest):
     sample = pixels.ravel()[:: 1 + pixels.size // _SAMPLES]
     others = sample[sample > 0]
     return 0.01 * sample.size < sample.size - others.size and bool(others.size) and others.min() > 0.2 * highest
-
-
-def _default_fill(pixels, facts):
-    lowest, highest = float(pixels.min()), float(pixels.max())
-    if lowest >= 0 or highest <= 0 or facts.get("Modality") == "CT":
-        return lowest
-    sample = pixels.ravel()[:: 1 + pixels.size // _SAMPLES].astype(np.float64)
-    among_lowest = np.count_nonzero(sample < lowest + 0.1 * (highest - lowest)) / sample.size
-    low, high = np.percentile(sample, (10, 90))
-    return 0.0 if low <= 0 <= high and among_lowest < 0.02 else lowest
 
 
 def fill_outside(result: Volume, plan: Plan, size: tuple[int, ...], value: float) -> None:

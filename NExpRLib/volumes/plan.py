@@ -156,11 +156,7 @@ def _planned(geometry: Geometry, across: int | None, refined: dict[int, Samples]
 
 
 def _isotropic_samples(
-    geometry: Geometry,
-    across: int | None,
-    axes: tuple[int, int],
-    isotropic: bool | float,
-    measured: tuple[int, ...],
+    geometry: Geometry, across: int | None, axes: tuple[int, int], isotropic: bool | float, measured: tuple[int, ...]
 ) -> dict[int, Samples]:
     """Samples of cubes, by axis."""
     if across is None:

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ..model_card import check_noise_reduction, on_kspace
+from .acquisition import inspect_volume, measured_sizes
 from .checks import check_memory
+from .geometry import slice_axis
 from .meaning import Meaning, fill_outside
-from .plan import Plan
+from .plan import plan_upsampling
 from .run import Upsampling
 from .sidecar import sidecar_of
 from .volume import Volume, geometry_of
@@ -42,44 +46,61 @@ def volumes_of(image: sitk.Image, periodic: bool = False) -> list[Volume]:
 class SeriesUpsampling:
     """The run of an image: what is wrong is found when it is made, which needs neither torch nor a model.
 
+    :ivar geometry: of one of its volumes.
+    :ivar acquisition: what was recognized of it; ``None`` where that was not asked for.
+    :ivar measured: pixels that were measured along each image axis.
+    :ivar plan: of the run of each volume.
     :ivar notes: sentences for the user on what was recognized in the values.
     """
 
     def __init__(
         self,
         image: sitk.Image,
-        plan: Plan,
+        card: dict[str, Any],
         *,
-        periodic: bool = False,
+        like: sitk.Image | None = None,
+        plane: str | int = "auto",
+        grid: str = "fov",
+        measured: str | ArrayLike = "auto",
+        noise_reduction: float = 0.0,
+        data_consistency: bool = False,
         value_range: str = "auto",
         fill: float | None = None,
         thickness: float | None = None,
-        **options: Any,
+        **target: Any,
     ):
         """
-        :param plan: of one of its volumes, see :func:`volumes_of`.
-        :param value_range: of the result, see :class:`~.meaning.Meaning`.
-        :param fill: value outside the input, where the plan is that of a reference; by default the lowest value, or 0
-            where values are signed about 0.
-        :param thickness: of the slices in mm, where the plan refines them; by default that of the header.
-        :param options: of :class:`~.run.Upsampling`.
-        :raises ValueError: for voxels that are no intensities, and for a result that does not fit into memory.
+        :param card: of the model for pixels.
+        :param target: scale, spacing, size or isotropic.
+        :raises ValueError: for options that make no sense, see :func:`~.upsampling.upsample`, for voxels that are no
+            intensities, and for a result that does not fit into memory.
         """
+        volumes = volumes_of(image, periodic=grid == "kspace")
         facts = sidecar_of(image)
-        volumes = volumes_of(image, periodic)
-        check_memory(plan, volumes[0].pixels.dtype, len(volumes))
-        if options.get("data_consistency") and value_range == "auto":
+        check_noise_reduction(card, noise_reduction)
+        self.geometry = volumes[0].geometry
+        recognize = isinstance(measured, str) and measured == "auto" and on_kspace(card)
+        self.acquisition = inspect_volume(volumes[0], facts, plane) if recognize else None
+        self.measured = measured_sizes(self.geometry, measured, slice_axis(self.geometry, plane), self.acquisition)
+        reference = None if like is None else geometry_of(like)
+        self.plan = plan_upsampling(
+            self.geometry, like=reference, plane=plane, grid=grid, measured=self.measured, **target
+        )
+        check_memory(self.plan, volumes[0].pixels.dtype, len(volumes))
+        if data_consistency and value_range == "auto":
             value_range = "free"  # The measured band would not stay as it was measured.
         self._meanings = [Meaning(volume, facts, value_range) for volume in volumes]
         self.notes = list(dict.fromkeys(note for meaning in self._meanings for note in meaning.notes))
-        self.plan = plan
         self._image = image
-        self._size = volumes[0].geometry.size
-        self._facts = facts
         self._fill = fill
-        if plan.through is not None and thickness is None:
+        if self.plan.through is not None and thickness is None:
             thickness = facts.get("SliceThickness")
-        self._options = {**options, "thickness": thickness}
+        self._options: dict[str, Any] = {
+            "measured": self.measured,
+            "data_consistency": data_consistency,
+            "thickness": thickness,
+            "noise_reduction": noise_reduction,
+        }
         self._runs_of(self._meanings[0])  # finds what is wrong with the options
 
     def run(self, model: Model, progress: Callable[[float], None] | None = None, **models: Any) -> sitk.Image:
@@ -94,12 +115,7 @@ class SeriesUpsampling:
             return self._result(self._meanings[0], model, progress, models).to_image()
         result = np.empty((count, *self.plan.geometry.size[::-1]), self._meanings[0].dtype)
         for number, meaning in enumerate(self._meanings):
-
-            def share(fraction, number=number):
-                if progress is not None:
-                    progress((number + fraction) / count)
-
-            result[number] = self._result(meaning, model, share, models).pixels
+            result[number] = self._result(meaning, model, _part_of(progress, number, count), models).pixels
         return _to_4d_image(result, self.plan, self._image)
 
     def _runs_of(self, meaning):
@@ -109,17 +125,17 @@ class SeriesUpsampling:
         runs = self._runs_of(meaning)
         results = []
         for number, run in enumerate(runs):
-
-            def share(fraction, number=number):
-                if progress is not None:
-                    progress((number + fraction) / len(runs))
-
-            results.append(run.run(model, share, **models))
+            results.append(run.run(model, _part_of(progress, number, len(runs)), **models))
         result = meaning.joined(results, self.plan)
         if self.plan.of_reference:
-            fill = meaning.default_fill(self._facts) if self._fill is None else self._fill
-            fill_outside(result, self.plan, self._size, fill)
+            fill = meaning.default_fill() if self._fill is None else self._fill
+            fill_outside(result, self.plan, self.geometry.size, fill)
         return result
+
+
+def _part_of(progress, number, count):
+    """Progress of one of several equal parts."""
+    return None if progress is None else lambda fraction: progress((number + fraction) / count)
 
 
 def _to_4d_image(pixels, plan, like):

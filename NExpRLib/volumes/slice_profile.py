@@ -5,6 +5,7 @@ positions and thicknesses along the slice axis share one unit: mm, or pixels of 
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -132,21 +133,31 @@ def slopes(weights: FloatArray, offsets: FloatArray) -> FloatArray:
     return np.divide(first, second, out=np.zeros_like(first), where=second > 0)
 
 
-def centered_profiles(
-    positions: ArrayLike, slopes: FloatArray, thickness: float, kind: str, step: float
-) -> NDArray[np.float32]:
-    """Profiles of slices at 0, 1, 2 and so on, centered by their slopes, at positions along the slice axis.
+@dataclass(frozen=True, eq=False)
+class AddedProfiles:
+    """What is added to a function so that averaging it over their profiles gives the slices at 0, 1, 2 and so on.
 
-    >>> centered_profiles([0.0, 0.5], np.zeros(2), 1.0, "gaussian", 0.0).round(4).tolist()
-    [[1.0, 0.0625], [0.5, 0.5]]
-
-    :param positions: (m,) in slices.
-    :param slopes: (n,), see :func:`slopes`.
-    :param thickness, kind, step: see :func:`slice_profile`, in slices.
-    :return: float32 (m, n).
+    :ivar missing: float32 (n, ...), how much of the profile of each slice.
+    :ivar slope: float64 (n,), by which the profile of each slice is centered, see :func:`slopes`.
+    :ivar thickness, profile, step: of the profile, see :func:`slice_profile`, in slices.
     """
-    offsets = np.asarray(positions, dtype=np.float64)[:, None] - np.arange(len(slopes))
-    return (slice_profile(offsets, thickness, kind, step) * (1 - offsets * slopes)).astype(np.float32)
+
+    missing: NDArray[np.float32]
+    slope: FloatArray
+    thickness: float
+    profile: str
+    step: float
+
+    def weights(self, positions: ArrayLike) -> NDArray[np.float32]:
+        """The centered profiles, float32 (m, n), at positions (m,) along the slice axis.
+
+        >>> AddedProfiles(np.zeros(2, np.float32), np.zeros(2), 1.0, "gaussian", 0.0).weights([0.0, 0.5]).round(4)
+        array([[1.    , 0.0625],
+               [0.5   , 0.5   ]], dtype=float32)
+        """
+        offsets = np.asarray(positions, dtype=np.float64)[:, None] - np.arange(len(self.slope))
+        profiles = slice_profile(offsets, self.thickness, self.profile, self.step)
+        return (profiles * (1 - offsets * self.slope)).astype(np.float32)
 
 
 def missing_slices(

@@ -19,7 +19,7 @@ from ..function.samples import Samples
 from ..memory import PLANES_AT_ONCE
 from .explicit_plane import ExplicitPlane
 from .explicit_volume import ExplicitVolume, joined_planes
-from .slice_profile import make_consistent, missing_slices, slice_operator, slice_profile, slopes
+from .slice_profile import AddedProfiles, make_consistent, missing_slices, slice_operator, slice_profile, slopes
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -73,16 +73,11 @@ def through_plane(
     """
     slices = _checked(slices)
     positions = np.asarray(positions, dtype=np.float64)
-    _, h, w = slices.shape
-    result = np.zeros((len(positions), h, w), dtype=np.float32)
-    done = 0
-    for axis in (1, 2):
+    result = np.zeros((len(positions), *slices.shape[1:]), dtype=np.float32)
+    for axis, part, planes in _encoded(slices, model, pixel, thickness, progress):
         columns = Samples.pixels(slices.shape[3 - axis])
-        for part, planes in _encoded(slices, axis, model, pixel, thickness):
-            index = tuple(part if a == axis else slice(None) for a in range(3))
-            result[index] += 0.5 * np.moveaxis(planes.rasterize(rows=positions, columns=columns), 0, axis)
-            done += part.stop - part.start
-            progress(done / (h + w))
+        index = tuple(part if a == axis else slice(None) for a in range(3))
+        result[index] += 0.5 * np.moveaxis(planes.rasterize(rows=positions, columns=columns), 0, axis)
     if consistency:
         operator = slice_operator(positions, np.arange(len(slices)), thickness, profile)
         result = make_consistent(result, slices, operator, consistency)
@@ -113,23 +108,15 @@ def represent_stack(
     """
     slices = _checked(slices)
     count, h, w = slices.shape
-    families: list[ExplicitImage] = []
-    done = 0
-    for axis in (1, 2):
-        parts = []
-        for part, planes in _encoded(slices, axis, model, pixel, thickness):
-            parts.append(planes)
-            done += part.stop - part.start
-            progress(done / (h + w))
-        families.append(joined_planes(parts))
-    shape = count, h, w
+    families: dict[int, list[ExplicitImage]] = {1: [], 2: []}
+    for axis, _, planes in _encoded(slices, model, pixel, thickness, progress):
+        families[axis].append(planes)
+    without = ExplicitVolume((count, h, w), joined_planes(families[1]), joined_planes(families[2]))
     if not consistency:
-        return ExplicitVolume(shape, families[0], families[1])
+        return without
     fine = Samples.over(count, math.ceil(count / pixel))
-    without = ExplicitVolume(shape, families[0], families[1])
     drawn = without.rasterize(slices=fine, rows=Samples.pixels(h), columns=Samples.pixels(w))
-    missing, slope = _missing(drawn, slices, fine, thickness, profile, consistency)
-    return replace(without, missing=missing, slope=slope, thickness=thickness, profile=profile, step=fine.step)
+    return replace(without, added=_added(drawn, slices, fine, thickness, profile, consistency))
 
 
 def represent_plane(
@@ -154,15 +141,13 @@ def represent_plane(
     :param intensity_range: see :meth:`.Model.represent`.
     """
     plane = _checked(np.asarray(plane)[:, None])[:, 0]
-    told = stack_conditions(1 / pixel, thickness / pixel) if model.network.config.conditions else None
     # The CPU draws: it is fast, and consistency is computed there.
-    image = model.represent(plane, intensity_range, conditions=told).cpu()
+    image = model.represent(plane, intensity_range, conditions=_told(model, pixel, thickness)).cpu()
     if not consistency:
         return ExplicitPlane(image)
     fine = Samples.over(len(plane), math.ceil(len(plane) / pixel))
     drawn = image.rasterize(rows=fine, columns=Samples.pixels(plane.shape[1]))
-    missing, slope = _missing(drawn, plane, fine, thickness, profile, consistency)
-    return ExplicitPlane(image, missing, slope, thickness, profile, fine.step)
+    return ExplicitPlane(image, _added(drawn, plane, fine, thickness, profile, consistency))
 
 
 def spline_through_plane(slices: NDArray[np.float32], positions: ArrayLike) -> NDArray[np.float32]:
@@ -183,16 +168,15 @@ def spline_through_plane(slices: NDArray[np.float32], positions: ArrayLike) -> N
     return np.stack(list(planes), axis=1)
 
 
-def _missing(
+def _added(
     drawn: NDArray[np.float32],
     slices: NDArray[np.float32],
     fine: Samples,
     thickness: float,
     profile: str,
     consistency: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """What is added of the profile of each slice, and by which slopes these are centered.
-
+) -> AddedProfiles:
+    """
     :param drawn: (m, ...) at fine samples.
     :param slices: (n, ...).
     """
@@ -204,7 +188,8 @@ def _missing(
     # Rows of the operator have the sum 1, also at the ends of the stack, where samples lack on one side.
     totals = (weights * (1 - offsets * slope[:, None])).sum(axis=1)
     missing = missing_slices(drawn, slices, operator, consistency)
-    return missing / totals.reshape(-1, *[1] * (slices.ndim - 1)).astype(np.float32), slope
+    missing = missing / totals.reshape(-1, *[1] * (slices.ndim - 1)).astype(np.float32)
+    return AddedProfiles(missing, slope, thickness, profile, fine.step)
 
 
 def _checked(slices: np.ndarray) -> NDArray[np.float32]:
@@ -216,15 +201,22 @@ def _checked(slices: np.ndarray) -> NDArray[np.float32]:
     return slices
 
 
+def _told(model: "Model", pixel: float, thickness: float) -> tuple[float, float] | None:
+    return stack_conditions(1 / pixel, thickness / pixel) if model.network.config.conditions else None
+
+
 def _encoded(
-    slices: NDArray[np.float32], axis: int, model: "Model", pixel: float, thickness: float
-) -> Iterator[tuple[slice, ExplicitImage]]:
-    """Planes across an axis of the stack, a few at a time: which they are, and their explicit images."""
+    slices: NDArray[np.float32], model: "Model", pixel: float, thickness: float, progress: Callable[[float], None]
+) -> Iterator[tuple[int, slice, ExplicitImage]]:
+    """Planes across rows (axis 1), then across columns (2), a few at a time: the axis, which, and their images."""
     low, high = float(slices.min()), float(slices.max())
     # Equivariant networks give the same for every range.
     extent = (low, high) if low < high else (low, low + max(1.0, 1e-6 * abs(low)))
-    told = stack_conditions(1 / pixel, thickness / pixel) if model.network.config.conditions else None
-    for start in range(0, slices.shape[axis], PLANES_AT_ONCE):
-        part = slice(start, min(start + PLANES_AT_ONCE, slices.shape[axis]))
-        planes = np.moveaxis(slices, axis, 0)[part]
-        yield part, model.represent(planes[:, None], intensity_range=extent, conditions=told)[:, 0]
+    told = _told(model, pixel, thickness)
+    _, h, w = slices.shape
+    for axis, size, before in ((1, h, 0), (2, w, h)):
+        for start in range(0, size, PLANES_AT_ONCE):
+            part = slice(start, min(start + PLANES_AT_ONCE, size))
+            planes = np.moveaxis(slices, axis, 0)[part]
+            yield axis, part, model.represent(planes[:, None], intensity_range=extent, conditions=told)[:, 0]
+            progress((before + part.stop) / (h + w))

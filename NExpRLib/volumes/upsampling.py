@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from ..model_card import check_noise_reduction, model_for, on_kspace, read_card, slices_model_for
-from .acquisition import inspect_volume, measured_sizes
-from .geometry import slice_axis
+from ..model_card import model_for, read_card, slices_model_for
 from .modality import modality_of
-from .plan import plan_upsampling
 from .series import SeriesUpsampling, volumes_of
 from .sidecar import sidecar_of
-from .volume import geometry_of
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -86,39 +82,27 @@ def upsample(
     :return: image of the input's pixel type; integers are rounded and saturated.
     :raises ValueError: for an image or a target that cannot be upsampled, with what to do instead.
     """
-    periodic = grid == "kspace"
-    volume = volumes_of(image, periodic)[0]
-    reference = None if like is None else geometry_of(like)
     if model == "auto":
-        model = model_for(modality_of(volume.pixels, sidecar_of(image)))
-    card = read_card(model) if isinstance(model, str | os.PathLike) else model.card
-    check_noise_reduction(card, noise_reduction)
-    acquisition = inspect_volume(volume, sidecar_of(image), plane) if measured == "auto" and on_kspace(card) else None
-    sizes = measured_sizes(volume.geometry, measured, slice_axis(volume.geometry, plane), acquisition)
-    plan = plan_upsampling(
-        volume.geometry,
+        model = model_for(modality_of(volumes_of(image)[0].pixels, sidecar_of(image)))
+    upsampling = SeriesUpsampling(
+        image,
+        read_card(model) if isinstance(model, str | os.PathLike) else model.card,
         scale=scale,
         spacing=spacing,
         size=size,
-        like=reference,
+        like=like,
         isotropic=isotropic,
+        thickness=thickness,
         plane=plane,
         grid=grid,
-        measured=sizes,
-    )
-    upsampling = SeriesUpsampling(
-        image,
-        plan,
-        periodic=periodic,
-        value_range=value_range,
-        fill=fill,
+        measured=measured,
         noise_reduction=noise_reduction,
         data_consistency=data_consistency,
-        thickness=thickness,
-        measured=sizes,
+        value_range=value_range,
+        fill=fill,
     )
     of_pixels = _loaded(model, device)
-    if plan.through is None:
+    if upsampling.plan.through is None:
         return upsampling.run(of_pixels, progress)
     name = slices_model_for(of_pixels.card) if slices_model == "auto" else slices_model
     return upsampling.run(of_pixels, progress, slices_model=_loaded(name, str(of_pixels.device)))

@@ -91,10 +91,7 @@ class Volume:
         return cls(np.empty(geometry.size[::-1], dtype), geometry, periodic)
 
     def _across(self, voxels: np.ndarray, axis: int | None) -> np.ndarray:
-        return voxels[None] if axis is None else np.moveaxis(voxels, self._array_axis(axis), 0)
-
-    def _array_axis(self, axis: int) -> int:
-        return self.geometry.dimension - 1 - axis
+        return voxels[None] if axis is None else np.moveaxis(voxels, self.geometry.dimension - 1 - axis, 0)
 
 
 def geometry_of(image: sitk.Image) -> Geometry:

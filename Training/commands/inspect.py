@@ -67,14 +67,7 @@ def run(arguments):
 
 def _print(acquisition):
     rows = [
-        [
-            "ijk"[i],
-            f"{axis.size}",
-            f"{axis.stored:.4g}",
-            f"{axis.measured_size}",
-            f"{axis.measured:.4g}",
-            text,
-        ]
+        ["ijk"[i], f"{axis.size}", f"{axis.stored:.4g}", f"{axis.measured_size}", f"{axis.measured:.4g}", text]
         for i, (axis, text) in enumerate(zip(acquisition.axes, _evidence(acquisition)))
     ]
     print(markdown_table(["Axis", "Pixels", "Stored (mm)", "Measured", "Measured (mm)", "Evidence"], rows))

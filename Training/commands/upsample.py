@@ -8,15 +8,11 @@ import time
 from dataclasses import replace
 
 from NExpRLib.function.samples import GRIDS
-from NExpRLib.model_card import on_kspace
-from NExpRLib.volumes.acquisition import inspect_volume, measured_sizes
-from NExpRLib.volumes.geometry import PLANES, slice_axis
+from NExpRLib.volumes.geometry import PLANES
 from NExpRLib.volumes.meaning import RANGES
 from NExpRLib.volumes.modality import modality_of
-from NExpRLib.volumes.plan import plan_upsampling
 from NExpRLib.volumes.series import SeriesUpsampling, volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
-from NExpRLib.volumes.volume import geometry_of
 
 from ..files.batch_summary import batch_summary
 from ..files.notes import notes_of
@@ -88,12 +84,7 @@ def add_arguments(parser):
         help="name or folder of a model for stacks of slices, with --isotropic (default: that of the modality)",
     )
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu (default: auto)")
-    parser.add_argument(
-        "--threads",
-        type=count,
-        metavar="N",
-        help=f"of the CPU ({DEFAULT_THREADS})",
-    )
+    parser.add_argument("--threads", type=count, metavar="N", help=f"of the CPU ({DEFAULT_THREADS})")
     parser.add_argument(
         "--noise-reduction",
         type=share,
@@ -210,42 +201,30 @@ def _upsample(source, output, preview, arguments, models, like):
     """
     image = read_volume(source)
     facts = sidecar_of(image)
-    periodic = arguments.grid == "kspace"
-    volume = volumes_of(image, periodic)[0]
-    geometry = volume.geometry
-    modality = modality_of(volume.pixels, facts)
+    modality = modality_of(volumes_of(image)[0].pixels, facts)
     card = models.card_of(modality)
-    across = slice_axis(geometry, arguments.plane)
-    acquisition = (
-        inspect_volume(volume, facts, arguments.plane) if arguments.measured == "auto" and on_kspace(card) else None
-    )
-    measured = measured_sizes(geometry, arguments.measured, across, acquisition)
-    plan = plan_upsampling(
-        geometry,
+    upsampling = SeriesUpsampling(
+        image,
+        card,
         scale=arguments.scale,
         spacing=arguments.spacing,
         size=arguments.size,
-        like=None if like is None else geometry_of(like),
+        like=like,
         isotropic=arguments.isotropic,
+        thickness=arguments.thickness,
         plane=arguments.plane,
         grid=arguments.grid,
-        measured=measured,
-    )
-    upsampling = SeriesUpsampling(
-        image,
-        plan,
-        periodic=periodic,
-        value_range=arguments.range,
-        fill=arguments.fill,
+        measured=arguments.measured,
         noise_reduction=arguments.noise_reduction,
         data_consistency=arguments.data_consistency,
-        thickness=arguments.thickness,
-        measured=measured,
+        value_range=arguments.range,
+        fill=arguments.fill,
     )
-    grid = plan.geometry
+    plan, geometry, acquisition = upsampling.plan, upsampling.geometry, upsampling.acquisition
+    measured, grid = upsampling.measured, upsampling.plan.geometry
     check_format(output, grid.size, grid.spacing, grid.origin, grid.direction)
     times = f"{image.GetSize()[3]} times " if image.GetDimension() == 4 else ""
-    print(f"{source}: {times}{_describe(geometry)} -> {_describe(plan.geometry)}")
+    print(f"{source}: {times}{_describe(geometry)} -> {_describe(grid)}")
     if models.by_modality and not facts.get("Modality"):
         values = "the air near -1000 is that of CT" if modality == "CT" else "no air near -1000 speaks for CT"
         print(f'The model "{card["name"]}" is taken: no header names the modality, and {values}.')
@@ -281,7 +260,7 @@ def _upsample(source, output, preview, arguments, models, like):
     write_volume(result, output, image)  # Last: a volume that exists was made with all that belongs to it.
     return {
         "spacing_before": _millimeters(geometry.spacing),
-        "spacing_after": _millimeters(plan.geometry.spacing),
+        "spacing_after": _millimeters(grid.spacing),
         "measured": _millimeters(mm * n / m for mm, n, m in zip(geometry.spacing, geometry.size, measured)),
     }
 

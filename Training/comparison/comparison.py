@@ -17,7 +17,7 @@ from ..evaluation.restorers import CLASSICAL, NExpR, classical_methods, load_res
 from ..progress import counted
 from .data_sets import fingerprint, prepared_file, slices_to_restore, training_subjects
 from .lpips import load_lpips
-from .store import Store
+from .store import stored_rows
 from .trained import training_run
 
 HOW = "float32 without TF32, consistency before rounding"  # Measurements of another kind are not reused.
@@ -54,7 +54,6 @@ class Comparison:
         # Apple GPUs only where they are asked for: the other methods were never run on one.
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch_device(automatic if device == "auto" else device)
-        self.store = Store(self.output / "slices")
         self.results = self.output / "results"
         self.lpips = load_lpips(protocol.lpips, self.device) if protocol.lpips else None
         self.metrics = ["PSNR", "SSIM", "Consistency", *([self.lpips.name] if self.lpips else [])]
@@ -81,29 +80,28 @@ class Comparison:
     def _training_file(self, name):
         return prepared_file(name, self.protocol.training_sets[name], "training", self.data_folder, self.output)
 
-    def run_of(self, name, training_set, scale, variant="", options=None):
-        """The training run of a method, or of a variant of it with other options."""
-        method = self.protocol.methods[name]
-        data_file = self._training_file(training_set)
-        scale = int(scale) if method.trained.fixed_scale else None
-        label = f"{name} {variant}" if variant else name
-        return training_run(
-            self.protocol, self.output, label, method, training_set, data_file, self.device.type, scale, options
-        )
+    def degradation(self, test_set):
+        """That of the training set whose networks a test set is for."""
+        return self.protocol.training_sets[self.protocol.test_sets[test_set].trained_on].degradation
 
-    def restorer(self, name, case, variant="", options=None):
-        """``(origin, load)``: what a restorer depends on, as JSON can hold it, and a function that makes it."""
-        own = self.protocol.test_sets[case.test_set].trained_on
-        degradation = self.protocol.training_sets[own].degradation
+    def restorer(self, name, case, setting=None):
+        """``(origin, load)``: what a restorer depends on, as JSON can hold it, and a function that makes it.
+
+        :param setting: of a method that the protocol does not name.
+        """
+        degradation = self.degradation(case.test_set)
         if name in CLASSICAL:
             return name, lambda: classical_methods(degradation)[name]
-        training_set = case.trained_on or own
-        model = self.protocol.methods[name].models.get(training_set)
+        method = setting or self.protocol.methods[name]
+        training_set = case.trained_on or self.protocol.test_sets[case.test_set].trained_on
+        model = method.models.get(training_set)
         if model:
             ready = partial(load_model, model, self.device.type, "float32")
             return read_card(model)["sha256"], lambda: NExpR(degradation, ready())
         self._check_patients(case.test_set, training_set)
-        run = self.run_of(name, training_set, case.scale, variant, options)
+        scale = int(case.scale) if method.trained.fixed_scale else None
+        data_file = self._training_file(training_set)
+        run = training_run(self.protocol, self.output, name, method, training_set, data_file, self.device.type, scale)
 
         def load():
             run.finish()
@@ -121,15 +119,14 @@ class Comparison:
                 "Networks must not be tested on patients that they were trained on."
             )
 
-    def rows(self, name, case, variant="", options=None):
-        """Measurements of a method per slice, see :meth:`~.store.Store.rows`."""
-        label = f"{name} {variant}" if variant else name
-        own = self.protocol.test_sets[case.test_set].trained_on
-        origin, load = self.restorer(name, case, variant, options)
+    def rows(self, name, case, setting=None):
+        """Measurements of a method per slice, see :func:`~.store.stored_rows`; ``setting`` as of :meth:`restorer`."""
+        origin, load = self.restorer(name, case, setting)
         scales = f"{case.scale:.3f}x" + (f" of {case.input_scale:g}x" if case.input_scale else "")
-        parts = (label, f"trained on {case.trained_on or own}", case.test_set, scales)
+        trained_on = case.trained_on or self.protocol.test_sets[case.test_set].trained_on
+        parts = (name, f"trained on {trained_on}", case.test_set, scales)
         slices = self.slices(case.test_set)
-        degradation = self.protocol.training_sets[own].degradation
+        degradation = self.degradation(case.test_set)
         test_file = self._file(case.test_set)
         origin = [origin, degradation, self.metrics, fingerprint(test_file), self.protocol.slices_per_volume, HOW]
 
@@ -138,7 +135,7 @@ class Comparison:
             shown = counted(slices, ", ".join(parts), "slice")
             return [self._measured(one, restorer, case, degradation) for one in shown]
 
-        return self.store.rows(parts, origin, compute)
+        return stored_rows(self.output / "slices", parts, origin, compute)
 
     def _measured(self, one, restorer, case, degradation):
         low, truth = reduced(one.truth, case, degradation)

@@ -55,10 +55,9 @@ def _introduction(comparison, config, command):
     if ready:
         lines.append(f"Models that were trained before, on other terms: {', '.join(ready)}.")
     counts = []
-    for name, test_set in protocol.test_sets.items():
-        slices = comparison.slices(name)
+    for name in protocol.test_sets:
+        slices, degradation = comparison.slices(name), comparison.degradation(name)
         patients = len({one.patient for one in slices})
-        degradation = protocol.training_sets[test_set.trained_on].degradation
         counts.append(f"{name} (patients: {patients}, slices: {len(slices)}, degradation: {degradation})")
     lines.append(f"Test sets: {'; '.join(counts)}.")
     lines.append(

@@ -6,7 +6,7 @@ The range of colors leaves out the largest hundredth of the errors of the first 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..evaluation.figure import most_detailed_window
+from ..evaluation.figure import frame, most_detailed_window
 from .comparison import Case, reduced
 from .curves import save
 
@@ -20,8 +20,7 @@ def panel_figure(comparison, test_set):
     slices = comparison.slices(test_set)
     of_first = [one for one in slices if (one.patient, one.volume) == (slices[0].patient, slices[0].volume)]
     one = of_first[len(of_first) // 2]
-    degradation = comparison.protocol.training_sets[comparison.protocol.test_sets[test_set].trained_on].degradation
-    low, truth = reduced(one.truth, case, degradation)
+    low, truth = reduced(one.truth, case, comparison.degradation(test_set))
     row, column, side = most_detailed_window(truth)
     window = np.s_[row : row + side, column : column + side]
     names = [name for name in comparison.methods if comparison.restores(name, scale)]
@@ -43,8 +42,7 @@ def panel_figure(comparison, test_set):
         if name == "Truth":
             _show(above, truth[window])
             _show(below, truth)
-            frame = np.array([(0, 0), (0, side), (side, side), (side, 0), (0, 0)]) + (column, row)
-            below.plot(*frame.T, "y", linewidth=1)
+            below.plot(*frame(row, column, side), "y", linewidth=1)
             below.set_title("whole slice", fontsize=9)
         elif name == "Input":
             _show(above, low, extent=(0, truth.shape[1], truth.shape[0], 0))

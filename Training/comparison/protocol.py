@@ -147,10 +147,7 @@ def read_protocol(path):
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Protocol)
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        protocol = Protocol(**vars(parser.instantiate(parser.parse_object(content))))
-    except OSError as error:
-        raise ValueError(f"The configuration {path} cannot be read: {error.strerror}.") from error
+        protocol = Protocol(**vars(parser.instantiate(parser.parse_object(read_config(path)))))
     except (yaml.YAMLError, ArgumentError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise ValueError(f"The configuration {path} is not understood: {error}") from error
     for problem in _problems(protocol):
@@ -164,7 +161,7 @@ def read_protocol(path):
 
 
 def read_config(path):
-    """Content of a configuration of ``nexpr train``.
+    """Content of a configuration.
 
     :raises ValueError: if it cannot be read.
     """

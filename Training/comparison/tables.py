@@ -1,6 +1,7 @@
 """Tables of a comparison, each as CSV and as Markdown."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,9 +58,7 @@ def paired_test_table(comparison, test_set, metric="PSNR"):
                 continue
             case = Case(test_set, scale)
             test = paired_test(comparison.rows(REFERENCE, case), comparison.rows(method, case), metric)
-            rows.append(
-                [method, f"{scale}x", f"{test.difference:+.2f}", str(test.n), f"{test.p:.3g}", test.verdict],
-            )
+            rows.append([method, f"{scale}x", f"{test.difference:+.2f}", str(test.n), f"{test.p:.3g}", test.verdict])
     header = ["NExpR minus", "Scale", f"{metric} (dB)", "Patients n", "p", "At 5 %"]
     return write_table(comparison.results, f"paired-tests-{test_set}", header, rows)
 
@@ -102,10 +101,11 @@ def patient_file(comparison):
 
 def study_table(comparison, study, name, header, variants):
     """A study over one number (Table 6, Fig. 10): ``variants`` are ``(cells, variant name, options)``."""
-    case = Case(study.test_set, study.scale)
+    case, method = Case(study.test_set, study.scale), comparison.protocol.methods[study.method]
     rows, values = [], []
     for cells, variant, options in variants:
-        measured = comparison.rows(study.method, case, variant, {**study.options, **options})
+        setting = replace(method, options={**method.options, **study.options, **options})
+        measured = comparison.rows(f"{study.method} {variant}", case, setting)
         means = [mean_of(measured, metric) for metric in comparison.metrics]
         rows.append([*cells, *(of_metric(metric, mean) for metric, mean in zip(comparison.metrics, means))])
         values.append(means[0])

@@ -96,16 +96,14 @@ class TrainingRun:
         return configuration
 
 
-def training_run(protocol, output, name, method, training_name, data_file, accelerator, scale=None, options=None):
+def training_run(protocol, output, name, method, training_name, data_file, accelerator, scale=None):
     """The run that trains a method on a training set.
 
     :param name: of the network, for its folder.
     :param scale: of a fixed-scale network.
-    :param options: beside those of the protocol and of the method.
     """
-    training_set = protocol.training_sets[training_name]
-    options = {**protocol.options, **method.options, **(options or {})}
-    options["data.degradation"] = training_set.degradation
+    options = {**protocol.options, **method.options}
+    options["data.degradation"] = protocol.training_sets[training_name].degradation
     if scale:
         options["model.scale"] = scale
     config = Path(method.config)

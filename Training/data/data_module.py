@@ -86,59 +86,43 @@ class SliceData(lightning.LightningDataModule):
         options = self.hparams
         slices_per_step = options.slices_per_batch * self.trainer.world_size * self.trainer.accumulate_grad_batches
         steps = options.steps_per_epoch or -(-sum(map(len, self.training.values())) // slices_per_step)
-        items = steps * slices_per_step
         shared = {
+            "volumes": self.training,
+            "length": steps * slices_per_step,
             "crops_per_slice": options.crops_per_slice,
             "seed": options.seed,
             "start": self.trainer.global_step * slices_per_step,
         }
         if options.degradation == SLICES:
-            crops = SliceStackCrops(
-                self.training,
-                items,
-                ratios=options.scales,
-                crop_size=options.stack_crop,
-                variety=self.stack_variety,
+            ratios, crop_size = options.scales, options.stack_crop
+            crops = SliceStackCrops(ratios=ratios, crop_size=crop_size, variety=self.stack_variety, **shared)
+        else:
+            crops = TrainingCrops(
+                degradation=options.degradation,
+                scales=options.scales,
+                crop_size=options.crop_size,
+                fixed_scale=self.trainer.lightning_module.fixed_scale,
+                truth_samples=options.truth_samples,
+                cut_crops=options.cut_crops,
+                draw_scan=DRAWS[options.degradation] if options.scans else None,
                 **shared,
             )
-            return self._loader(crops, options.slices_per_batch)
-        crops = TrainingCrops(
-            self.training,
-            items,
-            degradation=options.degradation,
-            scales=options.scales,
-            crop_size=options.crop_size,
-            fixed_scale=self.trainer.lightning_module.fixed_scale,
-            truth_samples=options.truth_samples,
-            cut_crops=options.cut_crops,
-            draw_scan=DRAWS[options.degradation] if options.scans else None,
-            **shared,
-        )
         return self._loader(crops, options.slices_per_batch)
 
     def val_dataloader(self):
-        options = self.hparams
+        options, count = self.hparams, self.hparams.slices_per_validation_volume
         if options.degradation == SLICES:
-            stacks = ValidationStacks(
+            slices = ValidationStacks(self.validation, ratios=options.validation_scales, slices_per_volume=count)
+        else:
+            slices = ValidationSlices(
                 self.validation,
-                ratios=options.validation_scales,
-                slices_per_volume=options.slices_per_validation_volume,
+                degradation=options.degradation,
+                scales=options.validation_scales,
+                slices_per_volume=count,
+                fixed_scale=self.trainer.lightning_module.fixed_scale,
+                noise=0.0 if options.scans else None,
             )
-            return self._loader(stacks, 1)
-        slices = ValidationSlices(
-            self.validation,
-            degradation=options.degradation,
-            scales=options.validation_scales,
-            slices_per_volume=options.slices_per_validation_volume,
-            fixed_scale=self.trainer.lightning_module.fixed_scale,
-            noise=0.0 if options.scans else None,
-        )
         return self._loader(slices, 1)
 
     def _loader(self, dataset, batch_size):
-        return torch.utils.data.DataLoader(
-            dataset,
-            batch_size,
-            num_workers=self.hparams.workers,
-            collate_fn=list,
-        )
+        return torch.utils.data.DataLoader(dataset, batch_size, num_workers=self.hparams.workers, collate_fn=list)

@@ -57,9 +57,9 @@ def grid_of(degradation):
     return "kspace" if degradation == "kspace" else "fov"
 
 
-def truth_positions(low_size, high_size, degradation):
-    """Positions of the high-resolution pixels along one axis, in low-resolution pixel indices."""
-    return Samples.over(low_size, high_size, grid_of(degradation)).positions()
+def truth_positions(low_shape, shape, degradation):
+    """Positions of the high-resolution pixels along each axis, in low-resolution pixel indices."""
+    return [Samples.over(low, high, grid_of(degradation)).positions() for low, high in zip(low_shape, shape)]
 
 
 def fixed_scale_input(low, shape, scale, degradation, margin=0):

@@ -1,6 +1,7 @@
 """Training items: crops of a degraded slice, the high-resolution pixels inside them, and their positions."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import torch
@@ -29,6 +30,12 @@ class Crops:
     cells: list
     conditions: torch.Tensor | None = None
 
+    @classmethod
+    def of(cls, crops, conditions=None):
+        """:param crops: ``(input, truth, rows, columns, cell)`` of each, the input (channels, h, w)."""
+        inputs, truths, rows, columns, cells = zip(*crops)
+        return cls(torch.stack(inputs), list(truths), list(rows), list(columns), list(cells), conditions)
+
 
 def reached_scale(volumes, crop_size):
     """Largest scale at which a crop of the smallest slice, and of the largest one, still fits into it."""
@@ -36,70 +43,75 @@ def reached_scale(volumes, crop_size):
     return min(sides) / crop_size, max(sides) / crop_size
 
 
-class TrainingCrops(torch.utils.data.Dataset):
+@dataclass(eq=False)
+class DrawnSlices(torch.utils.data.Dataset):
     """Endless training data: item i is a pure function of the seed and i.
 
-    Volumes are drawn in proportion to the square root of their number of slices, which are alike; then a slice, then a
-    scale uniformly in ``scales``. The whole slice is degraded before cropping, so no crop border rings. Crops are
-    flipped and transposed at random.
+    Volumes are drawn in proportion to the square root of their number of slices, which are alike; then a slice.
 
-    :param fixed_scale: instead of ``scales``, the whole scale of a network; the truth of a crop is exactly that many
+    :ivar volumes: ``{(subject, source): [float16 (H, W) in [0, 1], ...]}``.
+    :ivar start: number of the first item.
+    """
+
+    volumes: dict
+    length: int
+    _: KW_ONLY
+    crops_per_slice: int
+    seed: int = 0
+    start: int = 0
+
+    def __post_init__(self):
+        weights = np.sqrt([len(volume) for volume in self.volumes.values()])
+        self.probabilities = weights / weights.sum()
+
+    def __len__(self):
+        return self.length
+
+    def draw(self, index):
+        """The generator of random numbers of an item, and its slice, float32."""
+        rng = np.random.default_rng((self.seed, self.start + index))
+        volume = list(self.volumes.values())[rng.choice(len(self.volumes), p=self.probabilities)]
+        return rng, volume[rng.integers(len(volume))].astype(np.float32)
+
+
+@dataclass(kw_only=True, eq=False)
+class TrainingCrops(DrawnSlices):
+    """Crops of slices at a scale drawn uniformly in ``scales``.
+
+    The whole slice is degraded before cropping, so no crop border rings. Crops are flipped and transposed at random.
+
+    :ivar fixed_scale: instead of ``scales``, the whole scale of a network; the truth of a crop is exactly that many
         times its size, see :func:`~NExpRTraining.data.degradation.fixed_scale_input`.
-    :param truth_samples: keep that many random rows and columns of the truth of each crop instead of all; not for a
+    :ivar truth_samples: keep that many random rows and columns of the truth of each crop instead of all; not for a
         fixed scale.
-    :param cut_crops: share of the crops that end at a hard border, see :func:`cut_at_circle`.
-    :param draw_scan: draws how a slice was acquired, see :mod:`~.scans`, instead of a scale and ``degradation``; the
+    :ivar cut_crops: share of the crops that end at a hard border, see :func:`cut_at_circle`.
+    :ivar draw_scan: draws how a slice was acquired, see :mod:`~.scans`, instead of a scale and ``degradation``; the
         noise level is a second channel of the inputs.
     :raises ValueError: if a slice is smaller than a crop.
     """
 
-    def __init__(
-        self,
-        volumes,
-        length,
-        *,
-        degradation,
-        scales,
-        crop_size,
-        crops_per_slice,
-        fixed_scale=None,
-        truth_samples=None,
-        cut_crops=0.0,
-        draw_scan=None,
-        seed=0,
-        start=0,
-    ):
-        if crop_size < 1:
-            raise ValueError(f"Training crops of {crop_size} pixels are empty: choose a larger --data.crop_size.")
-        needed = crop_size * (fixed_scale or 1)
-        for (subject, source), volume in volumes.items():
+    degradation: str
+    scales: tuple
+    crop_size: int
+    fixed_scale: int | None = None
+    truth_samples: int | None = None
+    cut_crops: float = 0.0
+    draw_scan: Callable | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.crop_size < 1:
+            raise ValueError(f"Training crops of {self.crop_size} pixels are empty: choose a larger --data.crop_size.")
+        needed = self.crop_size * (self.fixed_scale or 1)
+        for (subject, source), volume in self.volumes.items():
             if min(map(min, (image.shape for image in volume))) < needed:
                 raise ValueError(
                     f"{source} of {subject} has slices smaller than a training crop of {needed} pixels: leave it "
                     "out, or choose a smaller --data.crop_size."
                 )
-        self.volumes = list(volumes.values())
-        weights = np.sqrt([len(volume) for volume in self.volumes])
-        self.probabilities = weights / weights.sum()
-        self.length = length
-        self.degradation = degradation
-        self.scales = scales
-        self.crop_size = crop_size
-        self.crops_per_slice = crops_per_slice
-        self.fixed_scale = fixed_scale
-        self.truth_samples = None if fixed_scale else truth_samples
-        self.cut_crops = cut_crops
-        self.draw_scan = draw_scan
-        self.seed = seed
-        self.start = start
-
-    def __len__(self):
-        return self.length
 
     def __getitem__(self, index):
-        rng = np.random.default_rng((self.seed, self.start + index))
-        volume = self.volumes[rng.choice(len(self.volumes), p=self.probabilities)]
-        image = volume[rng.integers(len(volume))].astype(np.float32)
+        rng, image = self.draw(index)
         noise = None
         if self.fixed_scale:
             low, positions = fixed_scale_pair(image, self.fixed_scale, self.degradation)
@@ -110,14 +122,12 @@ class TrainingCrops(torch.utils.data.Dataset):
             scales = min(self.scales[0], largest), largest
             if self.draw_scan:
                 scan = self.draw_scan(image.shape, scales, self.crop_size, rng)
-                positions = scan.positions(image.shape)
+                positions = truth_positions(scan.shape, image.shape, self.degradation)
                 low, image = scan.acquired(image, rng)
                 noise = noise_level(low[None])[0] if scan.told else 0.0
             else:
                 low, positions = degraded_pair(image, rng.uniform(*scales), self.degradation, self.crop_size)
-        crops = [self._crop(low, image, positions, noise, rng) for _ in range(self.crops_per_slice)]
-        inputs, truths, rows, columns, cells = zip(*crops)
-        return Crops(torch.stack(inputs), list(truths), list(rows), list(columns), list(cells))
+        return Crops.of(self._crop(low, image, positions, noise, rng) for _ in range(self.crops_per_slice))
 
     def _crop(self, low, high, positions, noise, rng):
         low_slices, high_slices, in_crop = [], [], []
@@ -126,7 +136,7 @@ class TrainingCrops(torch.utils.data.Dataset):
             start = int(rng.integers(low_size - self.crop_size + 1))
             u = u - start
             inside = np.flatnonzero((u >= -0.5) & (u < self.crop_size - 0.5))
-            if self.truth_samples and self.truth_samples < len(inside):
+            if self.truth_samples and not self.fixed_scale and self.truth_samples < len(inside):
                 inside = np.sort(rng.choice(inside, self.truth_samples, replace=False))
             u = u[inside]
             step = 1
@@ -179,8 +189,7 @@ def cut_at_circle(low, high, rows, columns, rng):
 def degraded_pair(image, scale, degradation, smallest=1):
     """Degraded slice, and the positions of the rows and columns of ``image`` in its pixel indices."""
     shape = [max(smallest, scaled_size(n, 1 / scale)) for n in image.shape]
-    positions = [truth_positions(n, size, degradation) for n, size in zip(shape, image.shape)]
-    return degrade(image, shape, degradation), positions
+    return degrade(image, shape, degradation), truth_positions(shape, image.shape, degradation)
 
 
 def fixed_scale_pair(image, scale, degradation):
@@ -188,6 +197,11 @@ def fixed_scale_pair(image, scale, degradation):
     low, _ = degraded_pair(image, scale, degradation)
     low = fixed_scale_input(low, image.shape, scale, degradation)
     return low, [Samples.over(n, n * scale).positions()[:size] for n, size in zip(low.shape, image.shape)]
+
+
+def evenly_spaced(slices, most):
+    """At most that many slices of a volume, the first and the last among them."""
+    return [slices[i] for i in np.linspace(0, len(slices) - 1, min(most, len(slices))).astype(int)]
 
 
 class ValidationSlices(torch.utils.data.Dataset):
@@ -205,9 +219,7 @@ class ValidationSlices(torch.utils.data.Dataset):
     def __init__(self, volumes, *, degradation, scales, slices_per_volume, fixed_scale=None, noise=None):
         self.images = []
         for volume in volumes.values():
-            volume = [image for image in volume if image.min() < image.max()]
-            chosen = np.linspace(0, len(volume) - 1, min(slices_per_volume, len(volume))).astype(int)
-            self.images += [volume[i] for i in chosen]
+            self.images += evenly_spaced([image for image in volume if image.min() < image.max()], slices_per_volume)
         if not self.images:
             raise ValueError("Every slice for validation holds one value only: name other --data.validation_subjects.")
         self.scales = [fixed_scale] if fixed_scale else scales

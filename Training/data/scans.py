@@ -42,10 +42,6 @@ class MRScan:
     smoothness: float = 0.0
     told: bool = False
 
-    def positions(self, shape):
-        """Positions of the rows and columns of the slice of ``shape``, in indices of measured pixels."""
-        return [truth_positions(low, high, "kspace") for low, high in zip(self.shape, shape)]
-
     def acquired(self, image, rng):
         """Phase and noise are drawn."""
         if self.smoothness:
@@ -129,10 +125,6 @@ class CTScan:
     ramp: bool = True
     told: bool = False
 
-    def positions(self, shape):
-        """Positions of the rows and columns of the slice of ``shape``, in indices of pixels."""
-        return [truth_positions(low, high, "bicubic") for low, high in zip(self.shape, shape)]
-
     def acquired(self, image, rng):
         """The noise is drawn."""
         low = degrade(image, self.shape, "bicubic")
@@ -144,7 +136,8 @@ class CTScan:
         noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(self.shape)) * self._color(radius), s=self.shape)
         noise = (self.sigma / noise.std() * noise).astype(np.float32)
         if not self.told:
-            image = image + interpolate(prefilter(noise, "bspline"), *self.positions(image.shape), "bspline")
+            positions = truth_positions(self.shape, image.shape, "bicubic")
+            image = image + interpolate(prefilter(noise, "bspline"), *positions, "bspline")
         return low + noise, image
 
     def _color(self, radius):

@@ -13,7 +13,7 @@ from NExpRLib.kspace import kspace_crop
 from NExpRLib.volumes.slice_profile import slice_operator
 from NExpRLib.volumes.through_plane import stack_conditions
 
-from .items import Crops
+from .items import Crops, DrawnSlices, evenly_spaced
 
 
 @dataclass(frozen=True)
@@ -106,55 +106,33 @@ def acquired(slices, variety, rng):
     return slices.astype(np.float32)
 
 
-class SliceStackCrops(torch.utils.data.Dataset):
-    """Endless training data as :class:`~.items.TrainingCrops`: item i is a pure function of the seed and i.
+@dataclass(kw_only=True, eq=False)
+class SliceStackCrops(DrawnSlices):
+    """Crops of stacks. Either axis of an image plays the slice axis.
 
-    Either axis of an image plays the slice axis. The ratio of slice spacing to pixel size is drawn uniformly on a
-    logarithmic scale.
+    The ratio of slice spacing to pixel size is drawn uniformly on a logarithmic scale.
 
-    :param volumes: ``{key: [float16 (H, W) in [0, 1], ...]}``.
-    :param ratios: lowest and highest slice spacing, in pixels.
-    :param crop_size: slices and columns of a crop.
+    :ivar ratios: lowest and highest slice spacing, in pixels.
+    :ivar crop_size: slices and columns of a crop.
     :raises ValueError: if an image is smaller than a crop at the lowest ratio.
     """
 
-    def __init__(
-        self,
-        volumes,
-        length,
-        *,
-        ratios,
-        crop_size,
-        crops_per_slice,
-        variety=StackVariety(),
-        seed=0,
-        start=0,  # noqa: B008
-    ):
-        self.needed = max(crop_size[0] * ratios[0] + 1, crop_size[1])
-        for (subject, source), volume in volumes.items():
+    ratios: tuple
+    crop_size: tuple
+    variety: StackVariety = StackVariety()
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.needed = max(self.crop_size[0] * self.ratios[0] + 1, self.crop_size[1])
+        for (subject, source), volume in self.volumes.items():
             if min(min(image.shape) for image in volume) < self.needed:
                 raise ValueError(
                     f"{source} of {subject} has slices smaller than {self.needed:.0f} pixels: leave it out, or choose "
                     "a smaller --data.stack_crop."
                 )
-        self.volumes = list(volumes.values())
-        weights = np.sqrt([len(volume) for volume in self.volumes])
-        self.probabilities = weights / weights.sum()
-        self.length = length
-        self.ratios = ratios
-        self.crop_size = crop_size
-        self.crops_per_slice = crops_per_slice
-        self.variety = variety
-        self.seed = seed
-        self.start = start
-
-    def __len__(self):
-        return self.length
 
     def __getitem__(self, index):
-        rng = np.random.default_rng((self.seed, self.start + index))
-        volume = self.volumes[rng.choice(len(self.volumes), p=self.probabilities)]
-        image = volume[rng.integers(len(volume))].astype(np.float32)
+        rng, image = self.draw(index)
         image = image[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
         image = image.T if rng.random() < 0.5 else image
         variety = self.variety
@@ -172,10 +150,8 @@ class SliceStackCrops(torch.utils.data.Dataset):
         columns = np.arange(image.shape[1]) * (low.shape[1] / image.shape[1])
         positions = stack.seen_from(len(image)), columns
         crops = [self._crop(low, image, positions, rng) for _ in range(self.crops_per_slice)]
-        inputs, truths, rows, columns, cells = zip(*crops)
         told = stack_conditions(ratio, stack.thickness * np.exp(variety.wrong_thickness * rng.standard_normal()))
-        conditions = torch.tensor([told] * len(inputs), dtype=torch.float32)
-        return Crops(torch.stack(inputs)[:, None], list(truths), list(rows), list(columns), list(cells), conditions)
+        return Crops.of(crops, torch.tensor([told] * len(crops), dtype=torch.float32))
 
     def _reduced(self, image, factor, both):
         height, width = image.shape
@@ -192,7 +168,7 @@ class SliceStackCrops(torch.utils.data.Dataset):
             in_crop.append(u[inside])
         low_crop, high_crop = low[tuple(low_slices)], high[tuple(high_slices)]
         cell = tuple(p[1] - p[0] for p in positions)
-        return torch.from_numpy(low_crop.copy()), torch.from_numpy(high_crop.copy()), *in_crop, cell
+        return torch.from_numpy(low_crop.copy())[None], torch.from_numpy(high_crop.copy()), *in_crop, cell
 
 
 class ValidationStacks(torch.utils.data.Dataset):
@@ -204,8 +180,7 @@ class ValidationStacks(torch.utils.data.Dataset):
     def __init__(self, volumes, *, ratios, slices_per_volume):
         self.images = []
         for volume in volumes.values():
-            chosen = np.linspace(0, len(volume) - 1, min(slices_per_volume, len(volume))).astype(int)
-            self.images += [volume[i] for i in chosen]
+            self.images += evenly_spaced(volume, slices_per_volume)
         self.ratios = ratios
 
     def __len__(self):

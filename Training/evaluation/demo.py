@@ -9,10 +9,11 @@ from NExpRLib.model import load_model
 from NExpRLib.model_card import read_card
 from NExpRLib.volumes.upsampling import upsample
 
-from ..data.brain_template import SLICE_SPACING, template_slices
+from ..data.brain_template import template_slices
 from ..files.volume_files import atomic_output, write_volume
 from ..progress import counted, shown_progress
-from .metrics import METRICS, evaluate_slice, normalized_slices
+from .figure import comparison_figure
+from .metrics import METRICS, evaluate_slice, measure, normalized_slices
 from .restorers import classical_methods
 
 
@@ -35,7 +36,7 @@ def run_demo(folder, scale, model, device):
         raise ValueError(f"The output folder {folder} cannot be made: {error.strerror}.") from error
 
     print("Reading the MNI152 T1 brain template (1 mm) that comes with nilearn.")
-    template = template_slices(SLICE_SPACING)
+    template = template_slices()
     model = load_model(model, device)
     truth_slices = normalized_slices(sitk.GetArrayFromImage(template))
     truth = sitk.GetImageFromArray(truth_slices)
@@ -55,17 +56,15 @@ def run_demo(folder, scale, model, device):
     with shown_progress("NExpR") as progress:
         result = upsample(low_volume, size=truth_slices.shape[1:], grid="kspace", model=model, progress=progress)
     restored["NExpR"] = list(sitk.GetArrayFromImage(result))
-    given = iter(restored["NExpR"])
-    values["NExpR"] = [
-        evaluate_slice(image, scale, "kspace", {"NExpR": lambda low, shape: next(given)})[1]["NExpR"][1]
-        for image in truth_slices
-    ]
+    values["NExpR"] = [measure(*slices, "kspace") for slices in zip(restored["NExpR"], truth_slices, low)]
 
     files = {"input": low_volume, "nexpr": result, "truth": truth}
     for name, volume in files.items():
         write_volume(volume, folder / f"{name}.nii.gz")
-    save_figure(folder / "figure.png", low, restored, truth_slices, scale)
-
+    middle = len(low) // 2
+    shown = {name: slices[middle] for name, slices in restored.items() if name != "Bicubic"}
+    with atomic_output(folder / "figure.png") as temporary:
+        comparison_figure(low[middle], shown, truth_slices[middle], f"{scale:g}x").savefig(temporary, dpi=130)
     return {
         name: {metric: np.mean([v[metric] for v in measured]) for metric in METRICS}
         for name, measured in values.items()
@@ -80,13 +79,3 @@ def kspace_volume(slices, truth):
     in_plane = [s * n / m for s, n, m in zip(truth.GetSpacing(), truth.GetSize(), image.GetSize())]
     image.SetSpacing((*in_plane[:2], truth.GetSpacing()[2]))
     return image
-
-
-def save_figure(path, low, restored, truth, scale):
-    """Slice, enlarged part, and error map of every method, with what NExpR inferred beyond the measured band."""
-    from .figure import comparison_figure
-
-    middle = len(low) // 2
-    images = {name: slices[middle] for name, slices in restored.items() if name != "Bicubic"}
-    with atomic_output(path) as temporary:
-        comparison_figure(low[middle], images, truth[middle], f"{scale:g}x").savefig(temporary, dpi=130)

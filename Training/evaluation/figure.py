@@ -21,20 +21,16 @@ def comparison_figure(low, restored, truth, title):
     figure.suptitle(f"{title}: {low.shape[0]} x {low.shape[1]} to {height} x {width} pixels", fontsize=13)
     axes = figure.subplots(3, len(columns), height_ratios=[height / width, 1, height / width])
     extent = (0, width, height, 0)
-    for i, (name, image) in enumerate(columns.items()):
-        for axis, part in ((axes[0, i], False), (axes[1, i], True)):
+    for (name, image), (whole, part, below) in zip(columns.items(), axes.T):
+        for axis in (whole, part):
             axis.imshow(image, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
-            if part:
-                axis.set(xlim=(column, column + side), ylim=(row + side, row))
-        axes[0, i].set_title(name, fontsize=12)
-        axes[0, i].plot(
-            [column, column + side, column + side, column, column], [row, row, row + side, row + side, row], "y", lw=0.8
-        )
-    for i, (name, image) in enumerate(columns.items()):
+        part.set(xlim=(column, column + side), ylim=(row + side, row))
+        whole.set_title(name, fontsize=12)
+        whole.plot(*frame(row, column, side), "y", lw=0.8)
         if name in restored:
             error = image - truth
-            axes[2, i].set_title(f"error, RMS {np.sqrt(np.mean(error**2)):.4f}", fontsize=10)
-            shown = axes[2, i].imshow(error, cmap="RdBu_r", vmin=-ERROR_LIMIT, vmax=ERROR_LIMIT)
+            below.set_title(f"error, RMS {np.sqrt(np.mean(error**2)):.4f}", fontsize=10)
+            shown = below.imshow(error, cmap="RdBu_r", vmin=-ERROR_LIMIT, vmax=ERROR_LIMIT)
     axes[2, 0].set_title("inferred by NExpR", fontsize=10)
     inferred = restored["NExpR"] - restored["Zero-filling"]
     axes[2, 0].imshow(inferred, cmap="RdBu_r", vmin=-ERROR_LIMIT, vmax=ERROR_LIMIT)
@@ -44,6 +40,11 @@ def comparison_figure(low, restored, truth, title):
     legend = axes[2, -1].inset_axes((0.08, 0.1, 0.08, 0.8))
     figure.colorbar(shown, cax=legend, label="share of the intensity range")
     return figure
+
+
+def frame(row, column, side):
+    """Coordinates x and y of the border of a square window."""
+    return column + side * np.array([0, 1, 1, 0, 0]), row + side * np.array([0, 0, 1, 1, 0])
 
 
 def most_detailed_window(image):

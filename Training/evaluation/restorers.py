@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from NExpRLib.function.interpolant import interpolate, prefilter
-from NExpRLib.function.samples import Samples
 from NExpRLib.kspace import zero_fill
 from NExpRLib.model import Model, load_model, torch_device
 
-from ..data.degradation import fixed_scale_input, grid_of
+from ..data.degradation import fixed_scale_input, grid_of, truth_positions
 from ..methods import METHODS, Kind, method_of
 from ..methods.arbitrary_scale import from_network, to_network
 from ..models.checkpoint import load_module, read_checkpoint
@@ -57,18 +56,10 @@ class Restorer(abc.ABC):
         Restorer.__init__(twin, "bicubic")
         return twin
 
-    def samples(self, low_shape, shape):
-        """The truth's rows and columns in pixel indices of the degraded slice."""
-        return [Samples.over(n, size, self.grid) for n, size in zip(low_shape, shape)]
-
-    def positions(self, low_shape, shape):
-        """Positions of the truth's rows and columns in pixel indices of the degraded slice."""
-        return [along.positions() for along in self.samples(low_shape, shape)]
-
 
 class ZeroFilling(Restorer):
     def rescale(self, encoded, shape):
-        return zero_fill(encoded, shape, [along.first for along in self.samples(encoded.shape, shape)])
+        return zero_fill(encoded, shape, [p[0] for p in truth_positions(encoded.shape, shape, self.degradation)])
 
 
 class Interpolation(Restorer):
@@ -82,7 +73,7 @@ class Interpolation(Restorer):
         return prefilter(low, self.kind)
 
     def rescale(self, encoded, shape):
-        return interpolate(encoded, *self.positions(encoded.shape, shape), self.kind)
+        return interpolate(encoded, *truth_positions(encoded.shape, shape, self.degradation), self.kind)
 
 
 class NExpR(Restorer):
@@ -118,7 +109,7 @@ class ArbitraryScale(Restorer):
     @torch.inference_mode()
     def rescale(self, encoded, shape):
         low_shape = [n - 2 * self.margin for n in encoded.shape[-2:]]
-        rows, columns = (p + self.margin for p in self.positions(low_shape, shape))
+        rows, columns = (p + self.margin for p in truth_positions(low_shape, shape, self.degradation))
         cell = [n / size for n, size in zip(low_shape, shape)]
         return from_network(self.network.query(encoded, rows, columns, cell)[0, 0])
 

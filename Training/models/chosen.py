@@ -9,10 +9,12 @@ class ChosenModels:
     :param name: of the model for pixels, or its folder; ``None`` for that of the modality.
     :param slices_name: of the model for stacks of slices; ``auto`` for that of the modality.
     :param noise_reduction: that the model for pixels has to be able to.
+    :ivar by_modality: whether the user named no model for pixels.
     :raises ValueError: for models that do not exist or are of the other kind.
     """
 
     def __init__(self, name, slices_name, device, noise_reduction=0.0):
+        self.by_modality = name is None
         self._name = name
         self._slices_name = slices_name
         self._device = device
@@ -22,11 +24,6 @@ class ChosenModels:
             self.card_of("")
         if slices_name != "auto" and not is_of_stacks(read_card(slices_name)):
             raise ValueError(f'The model "{slices_name}" refines no stacks of slices: choose another one for them.')
-
-    @property
-    def by_modality(self):
-        """Whether the user named no model for pixels."""
-        return self._name is None
 
     def card_of(self, modality):
         """Card of the model for pixels of a volume.
@@ -47,8 +44,8 @@ class ChosenModels:
 
     def load_for_slices(self, modality):
         """The model for stacks of slices."""
-        name = slices_model_for(self.card_of(modality)) if self._slices_name == "auto" else self._slices_name
-        return self._load(name)
+        named = self._slices_name != "auto"
+        return self._load(self._slices_name if named else slices_model_for(self.card_of(modality)))
 
     def _load(self, name):
         if name not in self._loaded:

@@ -48,6 +48,10 @@ def export_model(checkpoint, folder, about=None):
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"The output folder {folder} cannot be made: {error.strerror}.") from error
+    if data["degradation"] == SLICES:
+        crops = {"crop_size": list(data["stack_crop"])}
+    else:
+        crops = {"crop_size": data["crop_size"], "cut_crops": data.get("cut_crops", 0.0)}
     card = {
         "name": folder.resolve().name,
         **about,
@@ -56,7 +60,7 @@ def export_model(checkpoint, folder, about=None):
         "training": {
             "steps": state["global_step"],
             "crops_per_step": data["slices_per_batch"] * data["crops_per_slice"],
-            **_crops(data),
+            **crops,
             "windows": facts["windows"],
             "validation_subjects": facts["validation_subjects"],
         },
@@ -66,12 +70,6 @@ def export_model(checkpoint, folder, about=None):
     with atomic_output(folder / "weights.pt") as temporary:
         temporary.write_bytes(buffer.getvalue())
     write_card(card, folder)
-
-
-def _crops(data):
-    if data["degradation"] == SLICES:
-        return {"crop_size": list(data["stack_crop"])}
-    return {"crop_size": data["crop_size"], "cut_crops": data.get("cut_crops", 0.0)}
 
 
 def _read_about(path):

@@ -13,18 +13,18 @@ class FixedScaleTraining(RestorationTraining):
     """Trains the network of one scale on crops whose truth is that many times their size.
 
     :param method: whose network.
-    :param network: its sizes, where they are not the published ones, e.g. ``{"blocks": 5, "features": 32}``.
     :param scale: 2, 3 or 4.
     :param learning_rate: of Adam, times the factor of ``schedule``.
+    :param network: its sizes, where they are not the published ones, e.g. ``{"blocks": 5, "features": 32}``.
     """
 
     def __init__(
         self,
         method: Literal[names_of(Kind.FIXED_SCALE)],
-        network: dict[str, int] = {},  # noqa: B006
         scale: Literal[2, 3, 4] = 4,
         learning_rate: float = 1e-4,
         schedule: Schedule = Schedule(),  # noqa: B008
+        network: dict[str, int] = {},  # noqa: B006
     ):
         super().__init__()
         self.save_hyperparameters()

@@ -5,7 +5,6 @@ import sys
 import warnings
 from pathlib import Path
 
-import torch
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -15,6 +14,7 @@ from NExpRLib.allocator import freed_memory_kept
 
 from ..configs import config_names, config_path
 from ..data.data_module import SliceData
+from ..models.checkpoint import read_checkpoint
 from ..threads import DEFAULT_THREADS, use_threads
 from .base import RestorationTraining
 from .epoch_lines import EpochLines
@@ -35,7 +35,9 @@ class TrainingCommand(LightningCLI):
 
     def parse_arguments(self, parser, args):
         super().parse_arguments(parser, args)
-        _check_checkpoint(self.config.fit.ckpt_path)
+        path = self.config.fit.ckpt_path
+        if path is not None and Path(path).is_file():  # Lightning knows names such as "last", and says what is missing.
+            read_checkpoint(path)
 
     def add_arguments_to_parser(self, parser):
         parser.usage = "nexpr train --config CONFIG [--OPTION VALUE ...] [--resume CHECKPOINT]"
@@ -65,15 +67,6 @@ class TrainingCommand(LightningCLI):
         use_threads(self.config.fit.threads)
         if not sys.stdout.isatty() and self.config.fit.trainer.enable_progress_bar is not False:
             self.trainer_defaults["callbacks"] = [EpochLines()]
-
-
-def _check_checkpoint(path):
-    if path is None or not Path(path).is_file():  # Lightning knows names such as "last", and says what is missing.
-        return
-    try:
-        torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} is no checkpoint of nexpr train, or is damaged.") from error
 
 
 def _of_shell(arguments):

@@ -21,11 +21,12 @@ from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
-from NExpRLib.kspace import kspace_crop
 from NExpRLib.model import load_model
-from NExpRLib.volumes.slice_profile import make_consistent, slice_operator, slice_profile
-from NExpRLib.volumes.through_plane import spline_through_plane, through_plane
+from NExpRLib.volumes.slice_profile import make_consistent, slice_profile
+from NExpRLib.volumes.through_plane import through_plane
 
+from ..data.degradation import measured_part
+from ..evaluation.stacks import SimulatedStack, methods_through_plane
 from ..files.file_table import fact_of, read_table
 from ..files.volume_files import read_volume
 from ..files.volume_sources import find_volumes
@@ -70,9 +71,9 @@ def read_stack(path, shares=(1.0, 1.0), thickness=1.0):
     image = read_volume(source)
     pixels = sitk.GetArrayFromImage(image).astype(np.float32)
     spacing = np.array(image.GetSpacing())
-    measured = [2 * round(n * share / 2) if share < 1 else n for n, share in zip(pixels.shape[:0:-1], shares)]
-    spacing[:2] *= np.array(pixels.shape[:0:-1]) / measured
-    pixels = kspace_crop(pixels, measured[::-1])
+    stored = pixels.shape
+    pixels = measured_part(pixels, shares[::-1])
+    spacing[:2] *= np.divide(stored, pixels.shape)[:0:-1]
     to_world = np.eye(4)
     direction = np.array(image.GetDirection()).reshape(3, 3)
     to_world[:3, :3] = (direction * spacing)[:, ::-1]
@@ -92,12 +93,18 @@ def box_about_center(stacks, size):
     return center, np.array(size) / 2
 
 
-def cropped(stack, center, half, margin):
-    """The part of a stack about a box: all slices, and ``margin`` pixels more."""
+def bounds(stack, center, half):
+    """Lowest and highest (slice, row, column) in a box."""
     corners = center[:, None] + half[:, None] * np.array(np.meshgrid(*[[-1, 1]] * 3)).reshape(3, -1)
     indices = stack.indices(corners)
-    first = np.maximum(np.floor(indices.min(axis=1)).astype(int) - margin, 0)
-    last = np.minimum(np.ceil(indices.max(axis=1)).astype(int) + margin + 1, stack.slices.shape)
+    return indices.min(axis=1), indices.max(axis=1)
+
+
+def cropped(stack, center, half, margin):
+    """The part of a stack about a box: all slices, and ``margin`` pixels more."""
+    lowest, highest = bounds(stack, center, half)
+    first = np.maximum(np.floor(lowest).astype(int) - margin, 0)
+    last = np.minimum(np.ceil(highest).astype(int) + margin + 1, stack.slices.shape)
     first[0], last[0] = 0, len(stack.slices)
     to_world = stack.to_world.copy()
     to_world[:3, 3] = stack.world(first.astype(float))
@@ -107,24 +114,17 @@ def cropped(stack, center, half, margin):
 
 def drawings(stack, models):
     """``{method: (m, h, w)}`` at positions along the slice axis that are returned as well."""
-    n, h, w = stack.slices.shape
     pixel = min(stack.spacing[1:]) / stack.spacing[0]
-    positions = np.arange(-0.5 + pixel / 2, n - 0.5, pixel)
-    operator = slice_operator(positions, np.arange(n), stack.thickness, PROFILE)
-    linear = np.stack([np.interp(positions, np.arange(n), column) for column in stack.slices.reshape(n, -1).T], axis=1)
-    spline = spline_through_plane(stack.slices, positions)
-    results = {
-        "Linear": linear.astype(np.float32).reshape(-1, h, w),
-        "Cubic B-spline": spline,
-        "B-spline, consistent": make_consistent(spline, stack.slices, operator),
-    }
+    positions = np.arange(-0.5 + pixel / 2, len(stack.slices) - 0.5, pixel)
+    given = SimulatedStack(stack.slices, positions, pixel, stack.thickness, PROFILE)
+    results = {name: method(given) for name, method in methods_through_plane({}).items()}
     for name, model in models.items():
         drawn = through_plane(
             stack.slices, positions, model, pixel=pixel, thickness=stack.thickness, profile=PROFILE, consistency=0
         )
         results[name] = drawn
-        results[f"{name}, half consistent"] = make_consistent(drawn, stack.slices, operator, 0.5)
-        results[f"{name}, consistent"] = make_consistent(drawn, stack.slices, operator)
+        results[f"{name}, half consistent"] = make_consistent(drawn, stack.slices, given.operator, 0.5)
+        results[f"{name}, consistent"] = make_consistent(drawn, stack.slices, given.operator)
     return positions, results
 
 
@@ -163,11 +163,9 @@ def compare(source, target, center, half, models):
     """``{method: (correlation, of detail, of gradients along the source's slice axis)}``."""
     source = cropped(source, center, half, margin=20)
     positions, results = drawings(source, models)
-    corners = center[:, None] + half[:, None] * np.array(np.meshgrid(*[[-1, 1]] * 3)).reshape(3, -1)
-    indices = target.indices(corners)
     region = [
         np.arange(max(0, int(np.ceil(low))), min(n, int(np.floor(high)) + 1))
-        for low, high, n in zip(indices.min(axis=1), indices.max(axis=1), target.slices.shape)
+        for low, high, n in zip(*bounds(target, center, half), target.slices.shape)
     ]
     acquired = target.slices[np.ix_(*region)]
     direction = target.to_world[:3, 1:3] / target.spacing[1:]

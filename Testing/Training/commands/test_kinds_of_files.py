@@ -11,9 +11,9 @@ import SimpleITK as sitk
 
 from NExpRLib import upsample as upsample_image
 from NExpRTraining.files.volume_files import atomic_output
-from NExpRTraining.studies.fuzz import fuzz
 
 from ..files.dicom_files import write_series
+from ..fuzz import fuzz
 
 UP = [(0, 0, 3.0 * k) for k in range(4)]
 
@@ -173,6 +173,6 @@ def test_what_a_killed_run_left_is_removed_by_the_next(upsample, tmp_path):
 
 
 def test_broken_files_end_well(upsample, tiny_model_folder):
-    """A few of those of the study."""
+    """A few of those of ``python -m Testing.Training.fuzz``."""
     failures, _ = fuzz(40, seed=3, run=lambda source, output: upsample(source, output, "--scale", 2, "--plane", 2))
     assert not failures

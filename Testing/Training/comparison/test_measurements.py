@@ -8,7 +8,7 @@ from NExpRTraining.comparison import protocol
 from NExpRTraining.comparison.comparison import Case, reduced
 from NExpRTraining.comparison.data_sets import fingerprint, prepared_file, slices_to_restore
 from NExpRTraining.comparison.statistics import paired_test, patient_means
-from NExpRTraining.comparison.store import Store
+from NExpRTraining.comparison.store import stored_rows
 from NExpRTraining.data.degradation import degrade
 from NExpRTraining.evaluation.metrics import evaluate_slice, measure, normalized_slices, psnr, ssim
 from NExpRTraining.evaluation.restorers import classical_methods
@@ -100,20 +100,20 @@ def test_equal_methods_do_not_differ():
 
 
 def test_finished_parts_are_not_computed_again(tmp_path):
-    store, computed = Store(tmp_path), []
+    computed = []
 
     def compute():
         computed.append(1)
         return rows_of([30.123456789, 31.0])
 
     parts = ("NExpR (paper)", "prostate", "2x of 4x")
-    first = store.rows(parts, {"steps": 10}, compute)
+    first = stored_rows(tmp_path, parts, {"steps": 10}, compute)
     assert first == rows_of([30.123456789, 31.0])
-    assert Store(tmp_path).rows(parts, {"steps": 10}, compute) == first
+    assert stored_rows(tmp_path, parts, {"steps": 10}, compute) == first
     assert len(computed) == 1
-    store.rows(parts, {"steps": 20}, compute)
+    stored_rows(tmp_path, parts, {"steps": 20}, compute)
     assert len(computed) == 2
-    store.rows((*parts[:2], "3x"), {"steps": 20}, compute)
+    stored_rows(tmp_path, (*parts[:2], "3x"), {"steps": 20}, compute)
     assert len(computed) == 3
 
 
@@ -134,9 +134,9 @@ def test_part_that_is_interrupted_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Store(tmp_path).rows(("LIIF", "2x"), "origin", interrupted)
+        stored_rows(tmp_path, ("LIIF", "2x"), "origin", interrupted)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert Store(tmp_path).rows(("LIIF", "2x"), "origin", lambda: rows_of([1.0])) == rows_of([1.0])
+    assert stored_rows(tmp_path, ("LIIF", "2x"), "origin", lambda: rows_of([1.0])) == rows_of([1.0])
 
 
 def test_psnr_and_ssim_are_of_the_displayed_range_and_consistency_is_not():

@@ -201,7 +201,7 @@ def test_published_degradation_has_eight_bits_and_no_wave_beyond_the_band():
     low = degrade(waves.astype(np.float32), (24, 25), "paper")
     np.testing.assert_allclose(255 * low, np.round(255 * low), atol=1e-4)
     np.testing.assert_allclose(low, 0.5, atol=1.5 / 255)  # 24 pixels hold 12 cycles.
-    assert truth_positions(10, 20, "paper")[0] == -0.25
+    assert truth_positions([10], [20], "paper")[0][0] == -0.25
 
 
 def test_validation_sees_what_a_viewer_of_the_unit_range_sees(monkeypatch):

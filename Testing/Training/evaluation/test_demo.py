@@ -14,7 +14,7 @@ from NExpRTraining.data.brain_template import template_slices  # noqa: E402
 
 @pytest.fixture
 def few_slices(monkeypatch):
-    monkeypatch.setattr("NExpRTraining.evaluation.demo.SLICE_SPACING", 60)
+    monkeypatch.setattr("NExpRTraining.data.brain_template.SLICE_SPACING", 60)
 
 
 def test_demo(nexpr, few_slices, tiny_model_folder, tmp_path):

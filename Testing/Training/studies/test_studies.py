@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from NExpRTraining import studies
 
 NO_STUDIES_OF_VOLUMES = (
-    *("volumes", "fuzz", "public_files", "acquired_slices", "simulated_slices", "mri_scans"),
+    *("volumes", "acquired_slices", "simulated_slices", "mri_scans"),
     *("other_program", "smooth_structures"),
 )
 NAMES = [module.name for module in pkgutil.iter_modules(studies.__path__) if module.name not in NO_STUDIES_OF_VOLUMES]

@@ -1,6 +1,6 @@
 """Files that are broken at random: what does the command do with them?
 
-    python -m NExpRTraining.studies.fuzz --count 2000 --seed 0
+    python -m Testing.Training.fuzz --count 2000 --seed 0
 
 makes small volumes (NIfTI, NRRD, MetaImage, DICOM series), changes bytes or header fields at random, and runs ``nexpr
 upsample`` on each. It has to end with status 0 and a whole file whose voxels lie where nibabel or SimpleITK puts those
@@ -24,24 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-_NASTY = (
-    "-1",
-    "0",
-    "1",
-    "3",
-    "nan",
-    "inf",
-    "-inf",
-    "1e30",
-    "1e-30",
-    "65535",
-    "2147483648",
-    "99999999999",
-    "",
-    "x",
-    "1 2",
-    "1 0 0",
-)
+_NUMBERS = ("-1", "0", "1", "3", "nan", "inf", "-inf", "1e30", "1e-30", "65535", "2147483648", "99999999999")
+_NASTY = (*_NUMBERS, "", "x", "1 2", "1 0 0")
 _TIME_LIMIT = 60
 _KINDS = ("nii", "nii.gz", "nrrd", "raw.nrrd", "mha", "raw.mha", "dicom")
 

@@ -1,6 +1,6 @@
 """Files that nobody here wrote: what does the command do with them?
 
-    python -m NExpRTraining.studies.public_files FOLDER ...
+    python -m Testing.Training.public_files FOLDER ...
 
 runs ``nexpr upsample`` on every file below the folders that has the name of a volume or is DICOM, and on every folder
 of DICOM files; for example on those in the packages nibabel, pydicom and nilearn. Prints one line for each, and how
@@ -14,8 +14,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from ..files.dicom_headers import is_dicom
-from ..files.volume_sources import extension_of
+from NExpRTraining.files.dicom_headers import is_dicom
+from NExpRTraining.files.volume_sources import extension_of
+
 from .fuzz import Command, judge
 
 _LARGEST = 60_000_000  # bytes of a file or folder that are read in a study
