@@ -34,13 +34,27 @@ def noise_of(volume: Volume, across: int | None, grid: "MeasuredGrid") -> tuple[
 
 
 def middle_of(volume: Volume, across: int | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """The middle slices of a volume, and where they hold no data: a bool array alike, or ``None`` for nowhere."""
+    """The middle slices of a volume, and where they hold no data: a bool array alike, or ``None`` for nowhere.
+
+    >>> from NExpRLib.volumes.geometry import Geometry
+    >>> volume = Volume(np.zeros((9, 8, 8)), Geometry((8, 8, 9), (1.0, 1.0, 3.0), (0.0, 0.0, 0.0), np.eye(3)))
+    >>> slices, missing = middle_of(volume, across=2)
+    >>> slices.shape, missing
+    ((5, 8, 8), None)
+
+    :param across: axis of the slices, ``None`` for a 2D image.
+    """
     missing = volume.missing_slices(across)
     return middle_slices(volume.slices(across)), None if missing is None else middle_slices(missing)
 
 
 def noise_of_slices(slices: np.ndarray, missing: np.ndarray | None, grid: "MeasuredGrid") -> tuple[float, float]:
     """As :func:`noise_level`, of slices as they are stored.
+
+    >>> from NExpRLib.volumes.measured_grid import MeasuredGrid
+    >>> noise = np.random.default_rng(0).normal(100, 5, (4, 64, 64))
+    >>> [round(value) for value in noise_of_slices(noise, None, MeasuredGrid((64, 64), (64, 64)))]
+    [5, 100]
 
     :param missing: bool array of the same shape: where they hold no data; ``None`` for nowhere.
     :param grid: what was measured of them.
