@@ -193,7 +193,7 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
         (slices.shape[1], slices.shape[2]), (axes[rows].measured_size, axes[columns].measured_size), continues
     )
     noise, signal = noise_of(volume, across, grid) if finite else (0.0, 0.0)
-    cropped = float(grid.cropped(slices).std()) if grid.measured != grid.stored else 0.0
+    cropped = float(grid.cropped(middle_slices(slices, 3)).std()) if grid.measured != grid.stored else 0.0
     evidence = tuple(_evidence("ijk"[i], axis) for i, axis in enumerate(axes) if axis.spectrum is not None)
     return Acquisition(axes, across, noise, signal, cropped, header.get("SliceThickness"), continues, evidence)
 

@@ -65,21 +65,29 @@ def spectra(slices: np.ndarray) -> tuple[Spectrum, Spectrum]:
     :param slices: real array (n, h, w), finite.
     """
     slices = np.asarray(slices, dtype=np.float32)
-    padded = np.pad(slices, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    detail = 4 * slices - padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1] - padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]
-    power = np.abs(np.fft.rfft2(detail * _weights(slices))) ** 2
+    inner = slices[:, 1:-1, 1:-1]
+    detail = np.zeros_like(slices)
+    detail[:, 1:-1, 1:-1] = 4 * inner - slices[:, 2:, 1:-1] - slices[:, :-2, 1:-1] - slices[:, 1:-1, 2:]
+    detail[:, 1:-1, 1:-1] -= slices[:, 1:-1, :-2]
+    detail *= _weights(slices)
+    return _spectrum(detail.transpose(0, 2, 1)), _spectrum(detail)
+
+
+def _spectrum(detail):
+    """Spectrum along the last axis, of the differences of neighbors."""
+    h, w = detail.shape[1:]
+    rows, columns = np.arange(1, h // 2 + 1) / (h / 2), np.fft.fftfreq(w) * 2
+    rows = rows[(rows > _ACROSS[0]) & (rows < _ACROSS[1])]
+    angle = np.pi * np.outer(rows, np.arange(h))
+    lines = (part.astype(np.float32) @ detail for part in (np.cos(angle), np.sin(angle)))
+    power = np.abs(np.fft.fft(next(lines) - 1j * next(lines))) ** 2
     power = power[power.any(axis=(1, 2))]
-    h, w = slices.shape[1:]
-    along_rows, along_columns = np.abs(np.fft.fftfreq(h)) * 2, np.arange(w // 2 + 1) / (w / 2)
-    # What the difference of neighbors above did to each frequency is undone.
-    gain = np.add.outer(*(4 * np.sin(np.pi / 2 * k) ** 2 for k in (along_rows, along_columns)))
-    decibel = 10 * np.log10(np.maximum(power, 1e-12 * power.max(initial=1e-300)) / np.maximum(gain, 1e-9) ** 2)
-    rows, columns = (slice(1, (n + 1) // 2) for n in (h, w))
-    central_rows, central_columns = ((k > _ACROSS[0]) & (k < _ACROSS[1]) for k in (along_rows, along_columns))
-    by_row = decibel[:, :, central_columns].mean((0, 2)) if len(decibel) else np.zeros(h)
-    by_column = decibel[:, central_rows].mean((0, 1)) if len(decibel) else np.zeros(len(along_columns))
-    by_row = (by_row[rows] + by_row[::-1][: (h + 1) // 2 - 1]) / 2
-    return Spectrum(along_rows[rows], by_row), Spectrum(along_columns[columns], by_column[columns])
+    # What the difference of neighbors did to each frequency is undone.
+    gain = np.add.outer(*(4 * np.sin(np.pi / 2 * k) ** 2 for k in (rows, columns)))
+    decibel = 10 * np.log10(np.maximum(power, 1e-12 * power.max(initial=1e-300)) / gain**2)
+    mean = decibel.mean((0, 1)) if decibel.size else np.zeros(w)
+    m = (w + 1) // 2
+    return Spectrum(columns[1:m], (mean[1:m] + mean[:-m:-1]) / 2)
 
 
 def measured_edge(spectrum: Spectrum) -> Edge:
@@ -137,34 +145,33 @@ def _fits(spectrum: Spectrum, width: float) -> NDArray[np.float64]:
     width = max(width, 0.35 * bin_size)
     noise = max(0.3, 1.4826 * float(np.median(np.abs(np.diff(y, 2)))) / 6**0.5)  # dB
     reach = int(np.ceil(max(0.05, 6 * width, 8 * bin_size) / bin_size))
-    fits = []
-    for after in range(3, reach + 1):
-        # Full windows in one go; towards Nyquist they get shorter, and each is alone.
-        n = reach + after
-        if n > len(y):
-            break
-        windows = np.lib.stride_tricks.sliding_window_view(y, n)
-        first = np.arange(len(windows)) if after == reach else np.array([len(y) - n])
-        windows = windows[first]
-        x = (np.arange(n) - reach + 0.5) * bin_size
-        s = 1 / (1 + np.exp(-np.clip(x / width, -50, 50)))
-        step = np.stack([1 - s, (1 - s) * x, s, s * x], axis=1)
-        lines = np.linalg.pinv(step)
-        misfit = _misfit(windows, step), _misfit(windows, np.vander(x / x[-1], 4))
-        evidence = (misfit[1] - misfit[0]) / (2 * np.maximum(noise**2, misfit[0] / n))
-        levels = windows @ lines.T
-        position = k[first + reach] - bin_size / 2
-        plateau = np.full(len(first), after * bin_size - 2.2 * width)
-        fall = levels[:, 0] - levels[:, 2]
-        widths = np.full(len(first), width)
-        fits.append(np.stack([position, widths, fall, evidence, plateau, levels[:, 2], levels[:, 3]], axis=1))
-    return np.concatenate(fits) if fits else np.empty((0, 7))
+    if len(y) < reach + 3:
+        return np.empty((0, 7))
+    # Windows of ``reach`` frequencies on either side; towards Nyquist they are shorter beyond the step.
+    at = np.arange(reach, len(y) - 2)
+    after = np.minimum(reach, len(y) - at)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(y, (0, reach)), 2 * reach)[: len(at)]
+    x = (np.arange(2 * reach) - reach + 0.5) * bin_size
+    s = 1 / (1 + np.exp(-np.clip(x / width, -50, 50)))
+    step = np.stack([1 - s, (1 - s) * x, s, s * x], axis=1)
+    seen = np.arange(2 * reach) < reach + np.arange(3, reach + 1)[:, None]  # (reach - 2, 2 reach)
+    bases = (basis * seen[..., None] for basis in (step, np.vander(x / x[-1], 4)))
+    (levels, misfit), (_, smooth) = (_least_squares(windows, basis, after - 3) for basis in bases)
+    evidence = (smooth - misfit) / (2 * np.maximum(noise**2, misfit / (reach + after)))
+    position = k[at] - bin_size / 2
+    plateau = after * bin_size - 2.2 * width
+    fall = levels[:, 0] - levels[:, 2]
+    widths = np.full(len(at), width)
+    return np.stack([position, widths, fall, evidence, plateau, levels[:, 2], levels[:, 3]], axis=1)
 
 
-def _misfit(windows, basis):
-    """Sums of squares of what a basis leaves of each window."""
-    q, _ = np.linalg.qr(basis)
-    return ((windows - windows @ q @ q.T) ** 2).sum(axis=1)
+def _least_squares(windows, bases, which):
+    """Coefficients and sums of squares of what is left of windows (m, n), each by one of the bases (b, n, p)."""
+    q, r = np.linalg.qr(bases)
+    inside = windows * bases.any(axis=2)[which]
+    along = np.einsum("mnp,mn->mp", q[which], inside)
+    left = inside - np.einsum("mnp,mp->mn", q[which], along)
+    return np.linalg.solve(r[which], along[..., None])[..., 0], (left**2).sum(axis=1)
 
 
 def _rolls_off(spectrum: Spectrum) -> bool:
@@ -178,31 +185,36 @@ def _rolls_off(spectrum: Spectrum) -> bool:
 
 
 def _weights(slices):
-    """Smooth weights (n, h, w) that vanish at borders and in areas of the lowest or highest value."""
-    valid = np.ones(slices.shape, dtype=bool)
+    """Smooth weights (n or 1, h, w) that vanish at borders and in areas of the lowest or highest value."""
+    h, w = slices.shape[1:]
+    valid = np.ones((1, h, w), dtype=bool)
     for value in (slices.min(), slices.max()):
         constant = slices == value
         if constant.mean() > 0.002:
-            area = _sums(_sums(constant, 1, 1), 1, 2) > 8.5
-            valid &= _sums(_sums(area, 2, 1), 2, 2) < 0.5
+            varied = _everywhere(~_everywhere(constant, (3, 3)), (5, 5))
+            valid = valid & np.pad(varied, ((0, 0), (3, 3), (3, 3)), constant_values=True)
     for part in (16, 32, 64):
-        reach = [max(2, n // part) for n in slices.shape[1:]]
-        weights = valid
-        for axis, r in enumerate(reach, start=1):
-            weights = _sums(weights, 2 * r, axis) > 4 * r + 0.5
-        for _ in range(2):
-            for axis, r in enumerate(reach, start=1):
-                weights = _sums(weights, r, axis) / (2 * r + 1)
-        if weights.sum() > 0.25 * valid.sum():
+        reach = [max(2, n // part) for n in (h, w)]
+        far = _everywhere(valid, [4 * r + 1 for r in reach])  # from all that is not valid, and from borders
+        if far.sum() > 0.25 * valid.sum():
             break
-    return weights
+    by_rows, by_columns = (_smoothing(n, r) for n, r in zip((h, w), reach))
+    return by_rows @ far.astype(np.float32) @ by_columns.T
 
 
-def _sums(values, reach, axis):
-    """Sums over ``reach`` neighbors to both sides along an axis; there is nothing beyond the border."""
-    padding = [(0, 0)] * values.ndim
-    padding[axis] = (reach + 1, reach)
-    sums = np.cumsum(np.pad(values, padding), axis=axis, dtype=np.float64)
-    n = values.shape[axis]
-    upper, lower = (np.take(sums, range(start, start + n), axis=axis) for start in (2 * reach + 1, 0))
-    return (upper - lower).astype(np.float32)
+def _everywhere(values, window):
+    """Whether booleans (n, h, w) are true in all of a window: (n, h - window[0] + 1, w - window[1] + 1)."""
+    for axis, size in enumerate(window, start=1):
+        values, width = values.swapaxes(0, axis), 1
+        while width < size:
+            step = min(width, size - width)
+            values, width = values[step:] & values[:-step], width + step
+        values = values.swapaxes(0, axis)
+    return values
+
+
+def _smoothing(size, reach):
+    """Matrix (size, size - 4 reach) of the mean over ``reach`` neighbors to both sides, applied twice."""
+    distance = np.subtract.outer(np.arange(size), np.arange(2 * reach, size - 2 * reach))
+    width = 2 * reach + 1
+    return (np.maximum(width - np.abs(distance), 0) / width**2).astype(np.float32)
