@@ -20,6 +20,9 @@ _GRADUAL = 0.02
 # Partial Fourier alone makes steps of up to 6 dB, and curved spectra gradual ones.
 _SMALLEST_STEP, _SMALLEST_GRADUAL_STEP = 6.0, 8.0
 _SMALLEST_EVIDENCE = 15.0
+_REACH = 2.2  # of a step, in its widths, to either side
+# Under a Hann window the power falls by 12 dB or more in the last part of the band, without a filter by 7 at most.
+_LAST, _FILTERED = (0.75, 0.95), 8.0
 # Scanners interpolate by 2 at most; below, spectra of anatomy have bends of their own.
 _LOWEST_EDGE = 0.42
 _FEWEST_PIXELS = 32
@@ -44,7 +47,7 @@ class Edge:
     :ivar share: of the Nyquist frequency; 1 where no edge was recognized.
     :ivar step: by how many dB the power falls there.
     :ivar evidence: log likelihood ratio of the step against a smooth curve.
-    :ivar filtered: whether the power falls gradually, as k-space filters make it.
+    :ivar filtered: whether the power falls before the edge already, as it does under filters of k-space.
     """
 
     share: float = 1.0
@@ -102,12 +105,12 @@ def measured_edge(spectrum: Spectrum) -> Edge:
     if 2 * len(spectrum.frequency) < _FEWEST_PIXELS:
         return Edge()
     fits = np.concatenate([_fits(spectrum, width) for width in _WIDTHS])
-    position, width, step, evidence, plateau, floor = fits.T[:6]
-    bin_size = spectrum.frequency[0]
-    seen = plateau > np.where(width < _GRADUAL, 3 * bin_size, 2.2 * width)
+    position, width, step, evidence, plateau, _, floor, _ = fits.T
+    seen = plateau > np.where(width < _GRADUAL, spectrum.frequency[0], _REACH * width)
     smallest = np.where(width < _GRADUAL, _SMALLEST_STEP, _SMALLEST_GRADUAL_STEP)
     # Beyond the measured band there is only floor, which falls slowly.
-    seen &= floor - spectrum.decibel[-max(1, len(spectrum.decibel) // 20) :].mean() < 1.5 * step
+    floor_level = spectrum.decibel[-max(1, len(spectrum.decibel) // 20) :].mean()
+    seen &= floor - floor_level < 1.5 * step
     sure = seen & (position > _LOWEST_EDGE) & (step > smallest) & (evidence > _SMALLEST_EVIDENCE)
     best = None
     for i in np.flatnonzero(sure):
@@ -115,21 +118,33 @@ def measured_edge(spectrum: Spectrum) -> Edge:
         if evidence[i] >= evidence[near].max() and (best is None or position[i] > position[best]):
             best = i
     if best is None:
-        return Edge(filtered=_rolls_off(spectrum))
+        # The power falls to the level next to the Nyquist frequency there, if it is a floor.
+        return Edge(filtered=_filtered(spectrum, _last_above(spectrum, floor_level + _SMALLEST_STEP)))
     best = max(np.flatnonzero(sure & (np.abs(position - position[best]) < 0.03)), key=lambda i: evidence[i])
-    shoulder, end, foot = (_crossing(spectrum, fits[best], way_down) for way_down in (0.25, _WAY_DOWN, 0.75))
-    return Edge(end, float(step[best]), float(evidence[best]), foot - shoulder > 0.03)
-
-
-def _crossing(spectrum: Spectrum, fit: NDArray[np.float64], way_down: float) -> float:
-    """Outermost frequency at which the power of a step comes down to a part of its way."""
-    k, y = spectrum.frequency, spectrum.decibel
-    position, _, step, _, _, floor, slope = fit
-    above = y > floor + slope * (k - position) + (1 - way_down) * step
-    above &= np.abs(k - position) < 0.1
-    in_a_row = np.flatnonzero(above[1:] & above[:-1])
+    *_, height, level, slope = fits[best]
+    away = spectrum.frequency - position[best]
+    threshold = np.where(np.abs(away) < 0.05, level + slope * away + (1 - _WAY_DOWN) * height, np.inf)
     # Fading out the borders has spread the edge by about a bin; the next lower one makes an even number of pixels.
-    return float(k[in_a_row[-1] + 1] - k[0]) if len(in_a_row) else float(position)
+    end = _last_above(spectrum, threshold) - spectrum.frequency[0]
+    end = end if end > 0 else float(position[best])
+    return Edge(end, float(step[best]), float(evidence[best]), _filtered(spectrum, end))
+
+
+def _last_above(spectrum: Spectrum, threshold: NDArray[np.float64] | float) -> float:
+    """Outermost of two frequencies in a row whose power is above a threshold; 0, if there are none."""
+    above = spectrum.decibel > threshold
+    in_a_row = np.flatnonzero(above[1:] & above[:-1])
+    return float(spectrum.frequency[in_a_row[-1] + 1]) if len(in_a_row) else 0.0
+
+
+def _filtered(spectrum: Spectrum, end: float) -> bool:
+    """Whether the power falls towards the end of the band, as it does under a filter of k-space."""
+    k = spectrum.frequency / end if end else spectrum.frequency
+    last = (k > _LAST[0]) & (k < _LAST[1])
+    if last.sum() < 4:
+        return False
+    slope = np.polyfit(k[last], spectrum.decibel[last], 1)[0]
+    return bool(-slope * (_LAST[1] - _LAST[0]) > _FILTERED)
 
 
 def _fits(spectrum: Spectrum, width: float) -> NDArray[np.float64]:
@@ -137,8 +152,8 @@ def _fits(spectrum: Spectrum, width: float) -> NDArray[np.float64]:
 
     Two straight lines, joined by a logistic step, against a cubic in the same window.
 
-    :return: (n, 7): position, width, step in dB, log likelihood ratio, length of the plateau seen beyond the step, and
-        level and slope of that plateau at the position.
+    :return: (n, 8): position, width, fall across the step in dB, log likelihood ratio, length of the plateau seen
+        beyond; at the position: height between the lines in dB, level and slope of the plateau.
     """
     k, y = spectrum.frequency, spectrum.decibel
     bin_size = k[0]
@@ -146,23 +161,30 @@ def _fits(spectrum: Spectrum, width: float) -> NDArray[np.float64]:
     noise = max(0.3, 1.4826 * float(np.median(np.abs(np.diff(y, 2)))) / 6**0.5)  # dB
     reach = int(np.ceil(max(0.05, 6 * width, 8 * bin_size) / bin_size))
     if len(y) < reach + 3:
-        return np.empty((0, 7))
+        return np.empty((0, 8))
     # Windows of ``reach`` frequencies on either side; towards Nyquist they are shorter beyond the step.
     at = np.arange(reach, len(y) - 2)
     after = np.minimum(reach, len(y) - at)
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(y, (0, reach)), 2 * reach)[: len(at)]
     x = (np.arange(2 * reach) - reach + 0.5) * bin_size
-    s = 1 / (1 + np.exp(-np.clip(x / width, -50, 50)))
-    step = np.stack([1 - s, (1 - s) * x, s, s * x], axis=1)
     seen = np.arange(2 * reach) < reach + np.arange(3, reach + 1)[:, None]  # (reach - 2, 2 reach)
-    bases = (basis * seen[..., None] for basis in (step, np.vander(x / x[-1], 4)))
+    bases = (basis * seen[..., None] for basis in (_joined_lines(x, width), np.vander(x / x[-1], 4)))
     (levels, misfit), (_, smooth) = (_least_squares(windows, basis, after - 3) for basis in bases)
     evidence = (smooth - misfit) / (2 * np.maximum(noise**2, misfit / (reach + after)))
     position = k[at] - bin_size / 2
-    plateau = after * bin_size - 2.2 * width
-    fall = levels[:, 0] - levels[:, 2]
+    plateau = after * bin_size - _REACH * width
+    height = levels[:, 0] - levels[:, 2]
+    before, behind = _joined_lines(np.array([-_REACH, _REACH]) * width, width)
+    # Lines that rise before a step or fall behind it make it higher than it is.
+    fall = np.minimum(height, levels @ (before - behind))
     widths = np.full(len(at), width)
-    return np.stack([position, widths, fall, evidence, plateau, levels[:, 2], levels[:, 3]], axis=1)
+    return np.stack([position, widths, fall, evidence, plateau, height, levels[:, 2], levels[:, 3]], axis=1)
+
+
+def _joined_lines(x, width):
+    """Basis (n, 4): two straight lines, the first before a logistic step at 0 and the second behind it."""
+    s = 1 / (1 + np.exp(-np.clip(x / width, -50, 50)))
+    return np.stack([1 - s, (1 - s) * x, s, s * x], axis=1)
 
 
 def _least_squares(windows, bases, which):
@@ -172,16 +194,6 @@ def _least_squares(windows, bases, which):
     along = np.einsum("mnp,mn->mp", q[which], inside)
     left = inside - np.einsum("mnp,mp->mn", q[which], along)
     return np.linalg.solve(r[which], along[..., None])[..., 0], (left**2).sum(axis=1)
-
-
-def _rolls_off(spectrum: Spectrum) -> bool:
-    """Whether the power falls towards Nyquist by 5 dB more than it did before."""
-    k, y = spectrum.frequency, spectrum.decibel
-    before, end = (k > 0.45) & (k < 0.75), k > 0.95
-    if before.sum() < 4 or end.sum() < 1:
-        return False
-    trend = np.polyfit(k[before], y[before], 1)
-    return bool((np.polyval(trend, k[end]) - y[end]).mean() > 5)
 
 
 def _weights(slices):
