@@ -125,7 +125,7 @@ def measured_edge(spectrum: Spectrum) -> Edge:
     away = spectrum.frequency - position[best]
     threshold = np.where(np.abs(away) < 0.05, level + slope * away + (1 - _WAY_DOWN) * height, np.inf)
     # Fading out the borders has spread the edge by about a bin; the next lower one makes an even number of pixels.
-    end = _last_above(spectrum, threshold) - spectrum.frequency[0]
+    end = _last_above(spectrum, threshold) - float(spectrum.frequency[0])
     end = end if end > 0 else float(position[best])
     return Edge(end, float(step[best]), float(evidence[best]), _filtered(spectrum, end))
 
