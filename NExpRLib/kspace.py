@@ -96,6 +96,8 @@ def sinc_weights(positions: ArrayLike, size: int) -> NDArray[np.float64]:
 def _resample_axis(image: np.ndarray, size: int, axis: int, shift: float, low_resolution_size: int) -> np.ndarray:
     """Fourier resampling along one axis; the content moves by ``shift`` low-resolution pixels."""
     old_size = image.shape[axis]
+    if size == old_size and shift == 0:
+        return image
     spectrum = np.moveaxis(np.fft.rfft(image, axis=axis), axis, -1)
     bins = min(size, old_size) // 2 + 1
     spectrum = spectrum[..., :bins] * np.exp(2j * np.pi * np.arange(bins) * shift / low_resolution_size)

@@ -16,7 +16,7 @@ from .noise import middle_of, noise_of_slices
 from .padding import filled, mask_of, padding_value
 from .plan import plane_axes
 from .sidecar import sidecar_of
-from .volume import Volume
+from .volume import Volume, middle_slices
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -198,7 +198,7 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
         (slices.shape[1], slices.shape[2]), (axes[rows].measured_size, axes[columns].measured_size), continues
     )
     noise, signal = noise_of_slices(slices, missing, grid) if finite else (0.0, 0.0)
-    cropped = float(grid.cropped(slices).std()) if grid.measured != grid.stored else 0.0
+    cropped = float(grid.cropped(middle_slices(slices, 3)).std()) if grid.measured != grid.stored else 0.0
     evidence = tuple(_evidence("ijk"[i], axis) for i, axis in enumerate(axes) if axis.spectrum is not None)
     return Acquisition(axes, across, noise, signal, cropped, header.get("SliceThickness"), continues, evidence)
 

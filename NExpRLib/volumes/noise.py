@@ -84,7 +84,7 @@ def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[
     """
     slices, exponent = within_one(slices)
     scale = 2.0**exponent
-    window = min(_WINDOW, min(slices.shape[1:]) // 3)
+    window = min(_WINDOW, min(slices.shape[1:]) // 9 * 3)
     if window < 3:
         return 0.0, scale * float(slices.mean())
     smooth = _window_means(slices, window)
@@ -120,11 +120,12 @@ def _of_white_noise(window):
 
 
 def _window_means(values, window):
-    """Means over square windows, every third of them along both axes."""
+    """Means over square windows of a multiple of three pixels, every third of them along both axes."""
     for axis in (1, 2):
-        sums = np.cumsum(values, axis=axis, dtype=np.float64)
-        sums = np.moveaxis(sums, axis, -1)
-        sums = np.concatenate([np.zeros_like(sums[..., :1]), sums], axis=-1)
-        means = (sums[..., window:] - sums[..., :-window])[..., ::3] / window
-        values = np.moveaxis(means, -1, axis)
+        values = np.moveaxis(values, axis, 0)
+        n = len(values) // 3 * 3
+        thirds = values[0:n:3] + values[1:n:3] + values[2:n:3]
+        count = window // 3
+        sums = sum(thirds[i : len(thirds) - count + 1 + i] for i in range(1, count)) + thirds[: len(thirds) - count + 1]
+        values = np.moveaxis(sums / window, 0, axis)
     return values

@@ -24,7 +24,11 @@ def head(shape, generator):
     return np.abs(image) * np.exp(1j * (1 + x + 0.5 * y - 0.7 * x * y))
 
 
-def scan(measured, stored, snr, generator, slices=3):
+def hann(size):
+    return 0.5 + 0.5 * np.cos(2 * np.pi * (np.arange(size) - size // 2) / size)
+
+
+def scan(measured, stored, snr, generator, slices=3, window=np.ones):
     """Magnitude (slices, H, W) of what a scanner measures on (h, w) and stores, by zero-filling k-space."""
     result = []
     for _ in range(slices):
@@ -33,7 +37,8 @@ def scan(measured, stored, snr, generator, slices=3):
         kspace = fine[first[0] : first[0] + measured[0], first[1] : first[1] + measured[1]] / 4
         noise = generator.normal(size=(2, *measured)) * np.sqrt(measured[0] * measured[1]) * 0.6 / snr
         padding = [(s // 2 - m // 2, s - m - (s // 2 - m // 2)) for m, s in zip(measured, stored)]
-        kspace = np.pad(kspace + noise[0] + 1j * noise[1], padding)
+        kspace = (kspace + noise[0] + 1j * noise[1]) * np.multiply.outer(*(window(n) for n in measured))
+        kspace = np.pad(kspace, padding)
         gain = stored[0] * stored[1] / (measured[0] * measured[1])
         result.append(np.abs(np.fft.ifft2(np.fft.ifftshift(kspace))) * gain)
     return np.array(result)
@@ -82,6 +87,20 @@ def test_large_values_overflow_nowhere():
     for dtype in (np.float32, np.float64):
         assert continues_periodically((1e30 * wave).astype(dtype), 1)
         assert not continues_periodically((1e30 * wave[:, :9]).astype(dtype), 1)
+
+
+def test_an_edge_next_to_the_nyquist_frequency_is_recognized():
+    acquisition = inspect(image_of(scan((246, 154), (256, 256), 30, np.random.default_rng(1))))
+    np.testing.assert_allclose(acquisition.measured_size[:2], (154, 246), atol=3)
+
+
+@pytest.mark.parametrize("snr", [30, 50])
+@pytest.mark.parametrize("measured", [(150, 200), (256, 171)])
+def test_filters_of_kspace_are_told_from_sharp_edges(measured, snr):
+    for window, filtered in ((hann, True), (np.ones, False)):
+        for seed in range(2):
+            pixels = scan(measured, (256, 256), snr, np.random.default_rng(seed), 1, window)
+            assert [axis.edge.filtered for axis in inspect(image_of(pixels)).axes[:2]] == [filtered] * 2
 
 
 @pytest.mark.parametrize("snr", [8, 30, 1e6])
