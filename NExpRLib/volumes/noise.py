@@ -83,19 +83,20 @@ def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[
     :return: (noise, signal) in the intensities of the slices; the noise of constant slices is 0.
     """
     slices, exponent = within_one(slices)
-    scale = 2.0**exponent
     window = min(_WINDOW, min(slices.shape[1:]) // 9 * 3)
     if window < 3:
-        return 0.0, scale * float(slices.mean())
+        return 0.0, float(np.ldexp(slices.mean(dtype=np.float64), exponent))
     smooth = _window_means(slices, window)
     low, high = np.percentile(smooth, (1, 99))
     bright = smooth > low + 0.15 * (high - low)
     unknown = slices == slices.max()  # Where values were clipped, there is no noise.
     bright &= _window_means(unknown if missing is None else unknown | missing, window) < 1e-6
     if not bright.any():
-        return 0.0, scale * float(slices.mean())
+        return 0.0, float(np.ldexp(slices.mean(dtype=np.float64), exponent))
     noise = _lowest(slices, window, bright) / _of_white_noise(window)
-    return scale * noise, scale * float(smooth[bright].mean())
+    found = np.array([noise, smooth[bright].mean()], dtype=np.float64)
+    sigma, signal = np.ldexp(found, exponent)
+    return float(sigma), float(signal)
 
 
 def _lowest(slices, window, bright):
