@@ -111,7 +111,7 @@ def edges_found(slices, scans, generator):
         shares = generator.uniform(0.45, 0.97, size=2)
         # No more is measured than the slices hold: objects do not end below the edge of the measured band.
         largest = np.minimum(512, _OBJECT * np.array(slices.shape[1:]) / shares).astype(int)
-        stored = generator.integers(256, largest + 1)
+        stored = generator.integers(np.minimum(256, largest), largest + 1)
         measured = np.round(stored * shares).astype(int)
         kind, snr = str(generator.choice(WINDOWS)), float(np.exp(generator.uniform(np.log(6), np.log(60))))
         pixels = scan(slices[first : first + count], measured, stored, snr, kind, generator)
