@@ -8,15 +8,15 @@ import numpy as np
 
 from ..function.samples import Samples
 
-_REACH = 16  # pixels beyond the border that a value inside depends on, at most
+_REACH = 20  # pixels beyond the border that a value inside depends on, at most
 _SAMPLES = 1_000_000
 
 
 def padding_value(pixels: np.ndarray, announced: float | None = None) -> float | None:
     """The value of voxels without data: NaN, the announced one, or a lowest one that is set off from all others.
 
-    Set off is a negative value of many voxels, further below the next one than a tenth of the range of the others and
-    than thirty of the steps that follow.
+    A value is set off if it is negative, many voxels have it, and the next value above it is further away than a tenth
+    of the range of the others and than thirty of the steps that follow.
 
     >>> circle = np.full((4, 20, 20), -3024, np.int16)
     >>> circle[:, 5:15, 5:15] = np.random.default_rng(0).integers(-1024, 400, (4, 10, 10))
@@ -62,21 +62,37 @@ def filled(slices: np.ndarray, mask: np.ndarray) -> np.ndarray:
     >>> filled(slices, slices == -2000).tolist()
     [[[5, 5], [5, 5]]]
 
-    Further away, where nothing inside depends on it, they have the lowest valid value.
+    Further away they are as in the nearest slice that has a value there, or have the lowest valid value.
 
     :param slices: array (n, h, w).
     :param mask: where there are no data; not everywhere.
     """
-    result = slices.copy()
+    result, unknown = slices.copy(), mask.copy()
     result[mask] = slices[~mask].min()
-    for values, missing in zip(result, mask):
+    for values, missing in zip(result, unknown):
         if missing.any() and not missing.all():
-            _continue(values, missing)
+            missing &= ~_continue(values, missing)
+    _take_from_nearest(result, unknown)
     return result
 
 
-def _continue(values: np.ndarray, missing: np.ndarray) -> None:
-    """Ring by ring, the mean of the neighbors that are known."""
+def _take_from_nearest(slices: np.ndarray, unknown: np.ndarray) -> None:
+    """Planes through the slices see them beside what is known."""
+    n = len(slices)
+    before, after = (np.full(slices.shape[1:], far) for far in (-2 * n, 3 * n))
+    source = np.empty((n, *slices.shape[1:]), np.int32)
+    for k in range(n):
+        before = np.where(unknown[k], before, k)
+        source[k] = before
+    for k in reversed(range(n)):
+        after = np.where(unknown[k], after, k)
+        nearest = np.where(k - source[k] <= after - k, source[k], after)
+        rows, columns = np.nonzero(unknown[k] & (nearest >= 0) & (nearest < n))
+        slices[k, rows, columns] = slices[nearest[rows, columns], rows, columns]
+
+
+def _continue(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Ring by ring, the mean of the neighbors that are known. Returns where there are values now."""
     known = ~missing
     sums = np.where(known, values, 0).astype(np.float64)
     for _ in range(_REACH):
@@ -88,6 +104,7 @@ def _continue(values: np.ndarray, missing: np.ndarray) -> None:
         known |= ring
         new = sums[ring]
         values[ring] = np.rint(new) if np.issubdtype(values.dtype, np.integer) else new
+    return known
 
 
 def _neighbors(values: np.ndarray) -> np.ndarray:

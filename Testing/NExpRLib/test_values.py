@@ -265,3 +265,22 @@ def test_padding_of_ct_with_the_shipped_model(value):
             voxels(upsample(image_of(each), scale, model=model)).astype(float) for each in (pixels, padded)
         )
         assert np.abs(result - truth)[:, inside(scale)].max() < 0.01 * np.ptp(pixels)
+
+
+def test_slices_without_data_hardly_change_their_neighbors():
+    """Those above and below a resampled head: through the slices, the network sees what they are filled with."""
+    pixels = np.full((10, 16, 16), 1000, np.float32) + np.random.default_rng(0).normal(0, 10, (10, 16, 16))
+    pixels[:, :4, :4] = 50  # the lowest value
+    has_data = np.zeros((10, 1, 1), bool)
+    has_data[3:8] = True
+    wedge = has_data & (np.arange(16) < 12 + 4 * (np.arange(10) < 6)[:, None, None])
+    options = dict(isotropic=True, model="mri-fast", slices_model="mri-slices", measured="stored", device="cpu")
+    images = []
+    for data in (np.ones_like(has_data), has_data, wedge):
+        images.append(image_of(np.where(data, pixels, np.nan).astype(np.float32)))
+        images[-1].SetSpacing((1, 1, 4))
+    truth, *results = (voxels(upsample(image, **options)) for image in images)
+    for result in results:
+        change = np.abs(result - truth)[:, 6:, 6:]
+        assert np.nanmax(change) < 60
+        assert np.isfinite(change).sum() >= 0.3 * change.size
