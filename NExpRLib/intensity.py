@@ -41,6 +41,8 @@ def to_dtype(values: Any, dtype: DTypeLike) -> np.ndarray:
         limits = np.iinfo(dtype)
         # In float64 the largest 64-bit integers are not representable: saturate to the next value below.
         high = float(limits.max) if limits.bits < 64 else np.nextafter(float(limits.max), 0)
+        if limits.bits > 24:  # float32 has none of the numbers next to the limits.
+            values = values.astype(np.float64) if isinstance(values, np.ndarray) else values.double()
         values = values.round().clip(float(limits.min), float(high))
     if not isinstance(values, np.ndarray):
         import torch  # Loaded already, since the values are a tensor.

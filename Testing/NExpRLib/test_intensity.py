@@ -48,6 +48,15 @@ def test_integers_are_rounded_and_saturated(dtype):
     assert result[-1] == result[-2] == largest
 
 
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_single_precision_saturates_as_well(dtype):
+    """float32 rounds the largest integers up to a number that has no place in them."""
+    limits = np.iinfo(dtype)
+    low, high = to_dtype(np.array([-1e30, 1e30], np.float32), dtype).tolist()
+    assert low == limits.min
+    assert limits.max - 2048 < high <= limits.max
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_floating_point_values_are_kept(dtype):
     values = np.array([-1e30, 0.1, 1e30])
