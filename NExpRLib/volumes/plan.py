@@ -15,7 +15,7 @@ from .geometry import Geometry, slice_axis
 
 _SAME_PLACE = 0.1  # of a voxel
 
-# Cubes may be coarser than pixels by this share: what folds is weaker than the noise.
+# Cubes may be coarser than pixels by this share: the frequencies that alias then are weaker than the noise.
 _COARSER = 0.1
 FEWEST_SLICES = 4  # that an isotropic volume is made of
 
@@ -107,11 +107,11 @@ def plan_upsampling(
     :param spacing: mm, or (rows, columns) in mm; sizes are rounded so that the field of view is kept.
     :param size: (rows, columns) of an output slice.
     :param like: geometry of a reference whose in-plane grid is taken over: origin, spacing and size.
-    :param isotropic: refine the slice axis, too: ``True`` for cubes of the shorter side of the pixels, or their side in
-        mm, which may be up to a tenth longer than that (1 mm for pixels of 0.94 mm). The middle of the volume stays
-        where it is.
+    :param isotropic: refine the slice axis, too: ``True`` for cubes of the shorter side of the measured pixels, or
+        their side in mm, which may be up to a tenth longer than that (1 mm for pixels of 0.94 mm). The middle of the
+        volume stays where it is.
     :param plane: see :func:`~.geometry.slice_axis`.
-    :param grid: ``fov`` or ``kspace``, see :mod:`~NExpRLib.function.samples`; not with ``like``.
+    :param grid: ``fov`` or ``kspace``, see :mod:`~NExpRLib.function.samples`; not with ``like`` or ``isotropic``.
     :param measured: pixels that were measured along each axis, where the scanner stored more: a target may be coarser
         than what is stored, if it is not coarser than that.
     :raises ValueError: for a target that is missing, named twice, coarser than the input, or not a sensible number.
@@ -129,6 +129,8 @@ def plan_upsampling(
             raise ValueError("A reference image names the whole grid: leave out the grid, or like.")
         return _planned(geometry, across, _samples_of_reference(geometry, axes, like, measured), of_reference=True)
     if isotropic:
+        if grid != "fov":
+            raise ValueError("Cubes fill the field of view: leave out the grid, or isotropic.")
         return _planned(geometry, across, _isotropic_samples(geometry, across, axes, isotropic, measured))
     old = [geometry.size[axis] for axis in axes]
     if scale is not None:
@@ -166,7 +168,7 @@ def _isotropic_samples(
             f"The volume has {geometry.size[across]} slices: making it isotropic takes at least {FEWEST_SLICES}."
         )
     in_plane = min(geometry.spacing[axis] * geometry.size[axis] / measured[axis] for axis in axes)
-    side = in_plane if isotropic is True else _pair(isotropic, "side of isotropic voxels")[0]
+    side = in_plane if isinstance(isotropic, bool | np.bool_) else _pair(isotropic, "side of isotropic voxels")[0]
     if side > in_plane * (1 + _COARSER):
         raise ValueError(
             f"Voxels of {side:g} mm are coarser than the pixels of {in_plane:.3g} mm. NExpR only refines: name "

@@ -63,6 +63,7 @@ def test_three_planes_of_an_oblique_volume_are_three_axes():
         ({"like": geometry(direction=rotation((1, 0.1, 0, 0)))}, "resample it first"),
         ({"like": geometry(spacing=(2, 2, 2))}, "coarser"),
         ({"like": geometry(), "grid": "kspace"}, "leave out the grid"),
+        ({"isotropic": True, "grid": "kspace"}, "leave out the grid"),
         ({"like": Geometry((10, 10, 10), (1, 1, 1), (99, 0, 0), np.eye(3))}, "does not overlap"),
     ],
     ids=str,
