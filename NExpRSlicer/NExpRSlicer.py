@@ -25,7 +25,7 @@ for _folder in (Path(__file__).parent, Path(__file__).parent.parent):
         sys.path.append(str(_folder))
 
 from NExpRLib.memory import available_memory
-from NExpRLib.model_card import model_for
+from NExpRLib.model_card import model_cards, model_for
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts, recognize
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
@@ -43,7 +43,6 @@ from NExpRSlicerLib.Parameters import (
     Settings,
     TargetMode,
     forgetUnknownChoices,
-    offeredModels,
 )
 from NExpRSlicerLib.PreviewGrid import shownPlanes
 from NExpRSlicerLib.RegionPlan import visibleBox
@@ -193,7 +192,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         slicer.app.connect("paletteChanged(QPalette)", self._scheduleUpdate)
         self.ui.progressBar.hide()
         self.ui.modelComboBox.addItem("", MODEL_AUTO)
-        for name, card in offeredModels().items():
+        for name, card in model_cards().items():
             self.ui.modelComboBox.addItem(card.get("label", name), name)
         self.ui.modelComboBox.addItem(_("From folder or file"), MODEL_FROM_FOLDER)
 
@@ -400,7 +399,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._clearEmptyPath()
         self._observeViews(self._parameterNode.region == Region.VISIBLE)
         facts = self.logic.volumeFacts(self._parameterNode.inputVolume, self._parameterNode.region)
-        chosen = offeredModels()[model_for(facts.modality)]
+        chosen = model_cards()[model_for(facts.modality)]
         self.ui.modelComboBox.setItemText(0, _("Automatic ({model})").format(model=chosen.get("label", chosen["name"])))
         self.ui.modelComboBox.currentIndex = self.ui.modelComboBox.findData(self._parameterNode.model)
         state = panelState(self._parameterNode, facts, available_memory(), self.logic.models)
@@ -703,8 +702,6 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         """
         if model == MODEL_AUTO and not volumeProblem(inputVolume):
             model = model_for(modalityOf(inputVolume))
-        if isotropic and thickness is None and not volumeProblem(inputVolume):
-            thickness = headerFacts(inputVolume).get("SliceThickness")
         settings = Settings(
             scale,
             spacing,
@@ -717,6 +714,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             measured,
             str(slicesModel),
             noiseReduction,
+            None if volumeProblem(inputVolume) else headerFacts(inputVolume).get("SliceThickness"),
         )
         if not volumeProblem(inputVolume) and recognizes(settings):
             recognize(inputVolume)

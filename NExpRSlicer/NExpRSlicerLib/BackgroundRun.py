@@ -37,7 +37,7 @@ class UpsamplingJob:
     :ivar remainingSeconds: estimate, or None after the first step, which takes longer.
     :ivar card: of the model for pixels, None before the run.
     :ivar slicesCard: of the model for stacks of slices, if there is one.
-    :ivar plans: of each volume. As far as it is known what was measured; the run sets them right.
+    :ivar plans: of each volume, made with what is known of the measured pixels; run() makes them anew.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class UpsamplingJob:
                         plan.run,
                         measured=plan.measured,
                         data_consistency=self._settings.dataConsistency,
-                        thickness=self._settings.thickness,
+                        thickness=self._settings.thicknessIn(plan.run),
                         noise_reduction=self._settings.noiseReduction,
                         noise=noise,
                     )

@@ -143,7 +143,7 @@ class LivePreview(VTKObservationMixin):
             plan.slice_axis,
             settings.measured,
             inputVolume.GetSpacing(),
-            (plan.through is not None, settings.thickness),
+            (plan.through is not None, settings.thicknessIn(plan)),
         )
         # What was encoded with and without noise serves every share of it, also none.
         noise = plan.through is None and (settings.noiseReduction > 0 or self._range[0] == (key, True))
@@ -204,7 +204,7 @@ def _measuring(
         if plan.through is None:
             noise = noise_of(volume, plan.slice_axis, grid)[0] if settings.noiseReduction else None
             return {plan.slice_axis: Seen(grid, noise=noise)}
-        stack, ofPlanes = stack_options(volume.geometry, plan, grid, settings.thickness), {}
+        stack, ofPlanes = stack_options(volume.geometry, plan, grid, settings.thicknessIn(plan)), {}
         for plane in planes:
             along = axes.index(plane.column)
             stored, measured = ((len(slices), size[along]) for size in (grid.stored, grid.measured))

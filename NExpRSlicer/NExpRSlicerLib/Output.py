@@ -95,7 +95,7 @@ def recordProvenance(
     if box is not None:
         attributes["Region"] = str(box)
     if slicesCard is not None:
-        thickness = settings.thickness or measured[plan.slice_axis]
+        thickness = settings.thicknessIn(plan) or measured[plan.slice_axis]
         attributes |= {
             "SlicesModel": slicesCard.get("name", ""),
             "SlicesModelSHA256": slicesCard.get("sha256", ""),

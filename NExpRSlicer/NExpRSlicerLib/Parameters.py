@@ -9,7 +9,7 @@ from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from NExpRLib.model_card import model_cards, model_for, model_names, read_card, reduces_noise
+from NExpRLib.model_card import model_for, model_names, read_card, reduces_noise
 from NExpRLib.volumes.acquisition import Acquisition, measured_sizes
 from NExpRLib.volumes.checks import check_thickness
 from NExpRLib.volumes.geometry import Geometry, slice_axis
@@ -171,10 +171,11 @@ class Settings:
     :ivar model: name of a model in the package, or path of a model's folder or of a file in it.
     :ivar device: auto, cuda, mps or cpu.
     :ivar isotropic: side of cubes in mm, or True for the finest measured pixel: the slice axis is refined, too.
-    :ivar thickness: of the slices in mm, or None where the header does not tell either.
+    :ivar thickness: of the slices in mm, or None for that of the header.
     :ivar measured: auto (recognized), stored, or (rows, columns) in mm of the pixels that the network sees.
     :ivar slicesModel: auto (that of the modality of the model), or a model for stacks of slices.
     :ivar noiseReduction: share of the noise to remove, from 0 to 1.
+    :ivar headerThickness: of the slices in mm, or None where the header does not tell.
     """
 
     scale: float | None = None
@@ -188,6 +189,7 @@ class Settings:
     measured: str | tuple[float, float] = "auto"
     slicesModel: str = "auto"
     noiseReduction: float = 0.0
+    headerThickness: float | None = None
 
     def plan(self, geometry: Geometry, acquisition: Acquisition | None = None) -> Plan:
         """Plan for a volume, see NExpRLib.volumes.plan.plan_upsampling.
@@ -203,9 +205,14 @@ class Settings:
             plane=self.plane,
             measured=self.measuredSizes(geometry, acquisition),
         )
-        if self.thickness is not None:
-            check_thickness(self.thickness, geometry, plan)
+        thickness = self.thicknessIn(plan)
+        if thickness is not None:
+            check_thickness(thickness, geometry, plan)
         return plan
+
+    def thicknessIn(self, plan: Plan) -> float | None:
+        """Thickness of the slices in mm, where it is known; that of the header counts where a plan refines slices."""
+        return self.thickness or (None if plan.through is None else self.headerThickness)
 
     def measuredSizes(self, geometry: Geometry, acquisition: Acquisition | None = None) -> tuple[int, ...]:
         """Measured pixels along each axis of a volume.
@@ -213,11 +220,6 @@ class Settings:
         :raises ValueError: for sizes in mm that make no sense.
         """
         return measured_sizes(geometry, self.measured, slice_axis(geometry, self.plane), acquisition)
-
-
-def offeredModels() -> dict[str, dict]:
-    """Cards of the models for pixels within slices, by name."""
-    return {name: card for name, card in model_cards().items() if card.get("degradation") != "slices"}
 
 
 def settingsFromParameterNode(
@@ -254,14 +256,15 @@ def settingsFromParameterNode(
         device=parameterNode.device.value,
         dataConsistency=parameterNode.dataConsistency and isotropic is None,
         isotropic=isotropic,
-        thickness=(parameterNode.thickness or thickness) if isotropic is not None else None,
+        thickness=(parameterNode.thickness or None) if isotropic is not None else None,
         measured=measured,
         noiseReduction=_noiseReduction(parameterNode, model),
+        headerThickness=thickness,
     )
 
 
 def _noiseReduction(parameterNode: NExpRSlicerParameterNode, model: str) -> float:
-    """None with a model that cannot, or cannot be used at all, whose slider is hidden."""
+    """0 where the model cannot reduce noise or be read: its slider is hidden then."""
     try:
         possible = parameterNode.noiseReduction > 0 and reduces_noise(read_card(model))
     except ValueError:

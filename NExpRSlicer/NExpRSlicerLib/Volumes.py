@@ -95,7 +95,9 @@ def _seen(volumeNode: slicer.vtkMRMLScalarVolumeNode, look: Callable[[np.ndarray
         pixels = slicer.util.arrayFromVolume(volumeNode)
         if len(_memory) > 100:
             _memory.clear()
-        _memory[key] = time, look(pixels[:: 1 + pixels.size // 1_000_000])
+        # Every tenth of large slices at least: one alone may hold nothing but background.
+        step = min(1 + pixels.size // 1_000_000, 1 + len(pixels) // 10)
+        _memory[key] = time, look(pixels[::step])
     return _memory[key][1]
 
 

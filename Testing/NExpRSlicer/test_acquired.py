@@ -14,9 +14,11 @@ import slicer.util
 
 from NExpRLib import inspect, load_model, upsample
 from NExpRLib.kspace import kspace_crop, zero_fill
+from NExpRLib.volumes.geometry import Geometry
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf
 from NExpRSlicerLib.Choices import settingsOf
-from NExpRSlicerLib.Parameters import MeasuredMode, TargetMode
+from NExpRSlicerLib.Parameters import MeasuredMode, Settings, TargetMode
+from NExpRSlicerLib.Volumes import geometryOf
 
 from ..conftest import TINY, write_model
 from .opened_widget import wait
@@ -202,7 +204,20 @@ def test_thickness_comes_from_the_dicom_database(thickSlices, monkeypatch):
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     thickSlices._parameterNode.inputVolume.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
     wait(lambda: thickSlices.ui.thicknessSpinBox.specialValueText == "3.5 mm (DICOM)")
-    assert settingsOf(thickSlices._parameterNode).thickness == 3.5
+    parameters = thickSlices._parameterNode
+    volume, settings = parameters.inputVolume, settingsOf(parameters)
+    assert settings.thicknessIn(settings.plan(geometryOf(volume))) == 3.5
+
+
+def test_thickness_of_the_header_does_not_matter_where_slices_are_not_refined():
+    """Sagittal planes of an axial volume: what is refined lies in these planes."""
+    geometry = Geometry((32, 32, 10), (0.5, 0.5, 4.0), (0.0, 0.0, 0.0), np.eye(3))
+    settings = Settings(isotropic=True, plane="sagittal", measured="stored", headerThickness=4.0)
+    plan = settings.plan(geometry)
+    assert plan.through is None
+    assert settings.thicknessIn(plan) is None
+    with pytest.raises(ValueError, match="isotropic volume"):
+        replace(settings, thickness=4.0).plan(geometry)
 
 
 def test_panel_says_what_was_measured(widget, interpolated):

@@ -16,6 +16,7 @@ from NExpRSlicerLib.Models import ModelCache
 from NExpRSlicerLib.Parameters import MODEL_AUTO, Region, Settings
 from NExpRSlicerLib.RegionPlan import planned
 from NExpRSlicerLib.SliceViews import rotateToPlane
+from NExpRSlicerLib.Volumes import looksLikeLabels
 
 from ..conftest import TINY, write_model
 from .gui_stand_ins import Timer
@@ -118,6 +119,12 @@ def test_dark_part_of_an_image_is_no_label_map(scene, tiny_model_folder):
     settings = dict(scale=2, model=str(tiny_model_folder), measured="stored")
     part = applied(volume, Box((4, 30, 0), (30, 20, 2)), **settings)
     assert assert_part_of(part, applied(volume, **settings)) == (60, 40, 2)
+
+
+def test_dark_first_slice_of_a_large_image_is_no_label_map(scene):
+    pixels = np.broadcast_to(smooth_pixels((1, 1100, 1000), "int16"), (6, 1100, 1000)).copy()
+    pixels[0] //= 100
+    assert not looksLikeLabels(add_volume(pixels, matrix_of("axial")))
 
 
 def test_part_keeps_measured_frequencies_and_padding(scene, tiny_model_folder):
