@@ -8,7 +8,9 @@ __version__ = "0.1.0"
 _HOME = {
     "load_model": "model",
     "ExplicitImage": "function.explicit_image",
+    "ExplicitVolume": "volumes.explicit_volume",
     "inspect": "volumes.acquisition",
+    "represent_stack": "volumes.through_plane",
     "upsample": "volumes.upsampling",
 }
 __all__ = list(_HOME)

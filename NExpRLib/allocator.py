@@ -14,7 +14,7 @@ from threading import Lock
 # Parameters of mallopt, from malloc.h of the GNU C library.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _MEBIBYTE = 2**20
-# Of a block that is kept. Larger ones leave larger gaps, and other threads than the first cannot keep them anyway.
+# The largest block that is kept. Larger ones would leave larger gaps, and only the first thread could keep them.
 _LARGEST_KEPT = 64 * _MEBIBYTE
 _LARGEST_IN_OLD_VERSIONS = 32 * _MEBIBYTE  # of the library, before 2.35
 # Without it, other threads than the first return areas of 64 MiB in which nothing is used.

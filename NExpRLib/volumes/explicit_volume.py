@@ -1,8 +1,8 @@
 """A stack of slices as an explicit function of all three axes, evaluated with NumPy only.
 
 The planes that contain the slice axis, along the rows and along the columns of the slices, are explicit images each; a
-cubic B-spline leads from plane to plane. The function is the mean of both families, and so much of the profile of each
-slice that averaging the function over the profiles gives the slices. It is linear in all of its coefficients.
+cubic B-spline leads from plane to plane. The function is the mean of both families plus a multiple of each slice's
+profile, chosen so that averaging over the profiles gives the slices. It is linear in all of its coefficients.
 
 Positions count slices and pixels: slice k lies at k, and the pixels of a slice at integers.
 """
@@ -19,10 +19,10 @@ from ..function.backend import to_numpy
 from ..function.explicit_image import ExplicitImage
 from ..function.interpolant import interpolate, prefilter
 from ..function.samples import Samples
+from ..memory import PLANES_AT_ONCE
 from .slice_profile import AddedProfiles
 
 _FORMAT = 1
-_PLANES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,7 @@ def _through_planes(
     """Planes drawn and interpolated from one to the next: (positions, rows, columns)."""
     result = np.zeros((len(matrix), len(rows), len(columns)), dtype=np.float32)
     needed = np.flatnonzero(np.abs(matrix).max(axis=0) > 1e-7)
-    for start in range(0, len(needed), _PLANES_AT_ONCE):
-        part = needed[start : start + _PLANES_AT_ONCE]
+    for start in range(0, len(needed), PLANES_AT_ONCE):
+        part = needed[start : start + PLANES_AT_ONCE]
         result += np.tensordot(matrix[:, part], planes[part].rasterize(rows=rows, columns=columns), 1)
     return result

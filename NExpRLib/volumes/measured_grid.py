@@ -1,8 +1,8 @@
 """Slices on the grid that was measured: interpolation by the scanner undone.
 
 k-space is cropped to what was measured. Nothing moves: of m measured pixels along an axis of n stored ones, pixel j
-lies at stored index j n/m. Where an axis continues periodically, as k-space has it, this is exact; where it was cropped
-since, the slices are mirrored at their border instead, which keeps its jump from ringing.
+lies at stored index j n/m. Where an axis continues periodically, as k-space has it, this is exact; where the image was
+cropped since, slices are mirrored at their border, so that the jump there does not ring.
 """
 
 from __future__ import annotations

@@ -74,9 +74,9 @@ def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[
     >>> round(sigma), round(signal)
     (5, 100)
 
-    Waves just below the Nyquist frequency hold the noise and little anatomy. Scanners often leave out the corners of
-    k-space beyond, so these tell nothing. Their power is taken where the signal is bright, so that its noise is
-    Gaussian, in the windows where it is lowest: what anatomy is left adds to it in all others.
+    Waves just below the Nyquist frequency hold the noise and little anatomy. The corners of k-space beyond are left
+    out: scanners often measure nothing there. The power of the waves is taken where the signal is bright, so that its
+    noise is Gaussian, in the windows where it is lowest: what anatomy is left adds to it in all others.
 
     :param slices: real array (n, h, w) on the grid that was measured, where noise is white.
     :param missing: bool array of the same shape: where they hold no data.

@@ -57,8 +57,8 @@ def upsample(
     :param size: (rows, columns) of an output slice.
     :param like: image whose in-plane grid is taken over. Its samples outside the input's field of view are set to
         ``fill``.
-    :param isotropic: refine the slice axis, too: ``True`` for cubes of the shorter side of the pixels, or their side in
-        mm.
+    :param isotropic: refine the slice axis, too: ``True`` for cubes of the shorter side of the measured pixels, or
+        their side in mm.
     :param thickness: of the slices in mm, for ``isotropic``; by default that of the header, else slices are taken to
         touch each other.
     :param plane: ``auto`` (the acquisition plane), ``axial``, ``sagittal``, ``coronal``, or the through-plane axis 0-2.

@@ -20,7 +20,7 @@ _KEPT = 50
 
 
 def acquisitionOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> Acquisition | None:
-    """What the scanner measured of a volume, if it was recognized already; as stored, where that is not possible.
+    """What the scanner measured of a volume; None where it is not known yet or cannot be recognized: as stored.
 
     The frames of a sequence are acquired alike: the first one tells.
     """

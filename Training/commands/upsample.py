@@ -48,7 +48,8 @@ def add_arguments(parser):
         nargs="?",
         const=True,
         metavar="MM",
-        help="cubes as voxels, through the slices: of the shorter side of the pixels, or of MM (a tenth more at most)",
+        help="cubes as voxels, through the slices: of the shorter side of the measured pixels, or of MM, "
+        "which may be a tenth more",
     )
     parser.add_argument(
         "--thickness",
