@@ -33,8 +33,8 @@ class Phase:
 def phase_of(pixels: np.ndarray, facts: Mapping) -> Phase | None:
     """How an image of phase stands for angles; ``None`` for other images.
 
-    Without a header that says it, phase is known by a range of -pi to pi or of 0 to 4095, with neighbors that jump from
-    one end to the other.
+    Without a header that says it, phase is known by a range of -pi to pi, of 0 to 4095 or of -4096 to 4095 (as dcm2niix
+    writes that of Siemens), with neighbors that jump from one end to the other.
 
     >>> wrapped = np.angle(np.exp(0.4j * np.arange(400.0).reshape(1, 20, 20)))
     >>> phase_of(wrapped, {})
@@ -54,6 +54,8 @@ def phase_of(pixels: np.ndarray, facts: Mapping) -> Phase | None:
     if not announced:
         if floating and -3.1417 <= low < -3.1 and 3.1 < high <= 3.1417 and _wraps(pixels, 2 * np.pi):
             return radians
+        if -4096 <= low < -4080 and 4080 <= high <= 4096 and _wraps(pixels, 8192):
+            return Phase(-4096.0, 8192.0)
         return Phase(0.0, 4096.0) if 0 <= low < 16 and 4080 <= high <= 4095 and _wraps(pixels, 4096) else None
     if low == high:
         return None

@@ -6,6 +6,7 @@ import SimpleITK as sitk
 
 from NExpRLib import load_model, upsample
 from NExpRLib.volumes.labels import are_labels
+from NExpRLib.volumes.modality import modality_of
 from NExpRLib.volumes.sidecar import set_sidecar
 
 
@@ -118,6 +119,7 @@ PHASES = {
     "radians": (np.float32, 1, 0, {}),
     "0 to 4095": (np.int16, 4095 / (2 * np.pi), 2047.5, {}),
     "Siemens": (np.int16, 8190 / (2 * np.pi), 0, {"Modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY", "P"]}),
+    "Siemens without a header": (np.int16, 8190 / (2 * np.pi), 0, {}),
     "milliradians": (np.float32, 1000, 0, {"Modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY", "PHASE"]}),
 }
 
@@ -130,6 +132,16 @@ def test_phase_wraps(skip_only_model, dtype, unit, middle, facts):
     assert result.dtype == dtype
     error = np.angle(np.exp(1j * ((result.astype(float) - middle) / unit - angles((np.arange(88) - 0.5) / 2))))
     assert np.abs(error[:, 4:-4, 4:-4]).max() < 0.05
+
+
+def test_phase_without_a_header_is_no_ct():
+    """Though 2.4 % of it are near -1000; CT that is clipped at both ends has no neighbors that jump between them."""
+    i, j = np.arange(64), np.arange(64)[:, None]
+    wrapped = np.angle(np.exp(1j * (0.35 * j + 0.2 * i))) * 8190 / (2 * np.pi)
+    assert modality_of(wrapped.round().astype(np.int16)) == ""
+    ct = body()[0]
+    ct[:, 20:24, 20:24], ct[:, :9] = 4095, -4096
+    assert modality_of(ct.astype(np.int16)) == "CT"
 
 
 def test_phase_in_no_known_unit_is_refused(tiny_model):
