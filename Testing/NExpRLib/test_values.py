@@ -7,6 +7,7 @@ import SimpleITK as sitk
 from NExpRLib import load_model, upsample
 from NExpRLib.volumes.labels import are_labels
 from NExpRLib.volumes.modality import modality_of
+from NExpRLib.volumes.phase import Phase, phase_of
 from NExpRLib.volumes.sidecar import set_sidecar
 
 
@@ -132,6 +133,22 @@ def test_phase_wraps(skip_only_model, dtype, unit, middle, facts):
     assert result.dtype == dtype
     error = np.angle(np.exp(1j * ((result.astype(float) - middle) / unit - angles((np.arange(88) - 0.5) / 2))))
     assert np.abs(error[:, 4:-4, 4:-4]).max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low"), [(np.uint16, 0), (np.int16, 0), (np.float32, 0), (np.int16, -4096), (np.float32, -4096)]
+)
+def test_phase_keeps_its_unit(skip_only_model, dtype, low):
+    """Angles just below pi get no number beyond it, and the result is known for phase again."""
+    period = 4096 if low == 0 else 8192
+    wrapped = np.angle(np.exp(1j * angles(np.arange(44.0)).swapaxes(1, 2)))
+    pixels = np.floor((wrapped / (2 * np.pi) + 0.5) * period + low).astype(dtype)
+    result = voxels(upsample(image_of(pixels), 3.3, model=skip_only_model))
+    assert result.min() >= low
+    if np.issubdtype(dtype, np.integer):
+        assert result.max() < low + period
+    for facts in ({}, {"Modality": "MR", "ImageType": ["P"]}):
+        assert phase_of(result, facts) == phase_of(pixels, facts) == Phase(low, period)
 
 
 def test_phase_without_a_header_is_no_ct():
