@@ -86,14 +86,10 @@ class Meaning:
         :param across: the axis across the slices.
         """
         volume = self._volume
-        if self._mask is not None:
-            mask = Volume(self._mask, volume.geometry)
-            result = Volume.empty(volume.geometry, volume.pixels.dtype, volume.periodic)
-            result.slices(across)[:] = filled(volume.slices(across), mask.slices(across))
-            volume = replace(result, missing=self._mask)
-        if self._phase is None:
-            return [volume]
-        return [replace(volume, pixels=part) for part in self._phase.parts(volume.pixels)]
+        pixels = [volume.pixels] if self._phase is None else self._phase.parts(volume.pixels)
+        parts = [replace(volume, pixels=part) for part in pixels]
+        # Filled after phase was taken apart: between angles on both sides of a wrap there is no mean.
+        return parts if self._mask is None else [self._filled(part, across) for part in parts]
 
     def joined(self, results: list[Volume], plan: Plan) -> Volume:
         """The result, made of those of the parts."""
@@ -121,6 +117,13 @@ class Meaning:
         among_lowest = np.count_nonzero(sample < lowest + 0.1 * (highest - lowest)) / sample.size
         low, high = np.percentile(sample, (10, 90))
         return 0.0 if low <= 0 <= high and among_lowest < 0.02 else lowest
+
+    def _filled(self, volume, across):
+        """A volume whose voxels without data continue the others."""
+        mask = Volume(self._mask, volume.geometry)
+        result = Volume.empty(volume.geometry, volume.pixels.dtype, volume.periodic)
+        result.slices(across)[:] = filled(volume.slices(across), mask.slices(across))
+        return replace(result, missing=self._mask)
 
     def _limits_of(self, valid, value_range):
         """Lowest and highest value of the result, ``None`` for no limit."""

@@ -161,6 +161,19 @@ def test_phase_without_a_header_is_no_ct():
     assert modality_of(ct.astype(np.int16)) == "CT"
 
 
+def test_phase_that_ends_at_a_wrap(skip_only_model):
+    """Phase about pi with voxels without data beside it: nothing is interpolated across the wrap there."""
+    i, j = np.arange(40.0), np.arange(40.0)[:, None]
+    true = np.broadcast_to(np.pi + 0.3 * np.sin(0.9 * j) * np.cos(0.2 * i), (2, 40, 40))
+    pixels = np.angle(np.exp(1j * true)).astype(np.float32)
+    pixels[:, :, 20:] = np.nan
+    image = image_of(pixels, Modality="MR", ImageType=["P"])
+    result = voxels(upsample(image, 2, model=skip_only_model))[:, :, :40]
+    j, i = (np.arange(80)[:, None] - 0.5) / 2, (np.arange(40) - 0.5) / 2
+    error = np.angle(np.exp(1j * (result - np.pi - 0.3 * np.sin(0.9 * j) * np.cos(0.2 * i))))
+    assert np.abs(error[:, 4:-4]).max() < 0.05
+
+
 def test_phase_in_no_known_unit_is_refused(tiny_model):
     pixels = np.random.default_rng(0).integers(0, 900, (3, 20, 20)).astype(np.int16)
     with pytest.raises(ValueError, match="cosine and sine"):
