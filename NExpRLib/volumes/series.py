@@ -13,6 +13,8 @@ from .acquisition import inspect_volume, measured_sizes
 from .checks import check_memory
 from .geometry import slice_axis
 from .meaning import Meaning, fill_outside
+from .measured_grid import MeasuredGrid
+from .noise import noise_of_phase
 from .plan import plan_upsampling
 from .run import Upsampling
 from .sidecar import sidecar_of
@@ -119,7 +121,14 @@ class SeriesUpsampling:
         return _to_4d_image(result, self.plan, self._image)
 
     def _runs_of(self, meaning):
-        return [Upsampling(part, self.plan, **self._options) for part in meaning.parts(self.plan.slice_axis)]
+        parts = meaning.parts(self.plan.slice_axis)
+        noise = self._noise_of_phase(*parts) if meaning.is_phase and self._options["noise_reduction"] else None
+        return [Upsampling(part, self.plan, noise=noise, **self._options) for part in parts]
+
+    def _noise_of_phase(self, cosine, sine):
+        across, (rows, columns) = self.plan.slice_axis, self.plan.plane_axes
+        measured = self.measured[rows], self.measured[columns]
+        return noise_of_phase(cosine, sine, across, MeasuredGrid.of(cosine.slices(across), measured, cosine.periodic))
 
     def _result(self, meaning, model, progress, models):
         runs = self._runs_of(meaning)
