@@ -12,7 +12,7 @@ from ..model_card import check_noise_reduction, on_kspace
 from .acquisition import inspect_volume, measured_sizes
 from .checks import check_memory
 from .geometry import slice_axis
-from .meaning import Meaning, fill_outside
+from .meaning import Meaning, fill_outside, notes_on
 from .measured_grid import MeasuredGrid
 from .noise import noise_of_phase
 from .plan import plan_upsampling
@@ -92,7 +92,7 @@ class SeriesUpsampling:
         if data_consistency and value_range == "auto":
             value_range = "free"  # The measured band would not stay as it was measured.
         self._meanings = [Meaning(volume, facts, value_range) for volume in volumes]
-        self.notes = list(dict.fromkeys(note for meaning in self._meanings for note in meaning.notes))
+        self.notes = notes_on(self._meanings)
         self._image = image
         self._fill = fill
         if self.plan.through is not None and thickness is None:
@@ -106,7 +106,7 @@ class SeriesUpsampling:
         self._runs_of(self._meanings[0])  # finds what is wrong with the options
 
     def run(self, model: Model, progress: Callable[[float], None] | None = None, **models: Any) -> sitk.Image:
-        """Upsample volume by volume: besides the image and the result, one volume is in memory.
+        """Upsample volume by volume: besides the image and the result, only what one volume takes is in memory.
 
         :param model: loaded :class:`NExpRLib.model.Model`.
         :param progress: called as ``progress(fraction)``; it may raise to cancel.

@@ -1,5 +1,7 @@
 """What values mean: labels, voxels without data, phase, maps, what lies outside a reference, time series."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -8,6 +10,7 @@ from NExpRLib import load_model, upsample
 from NExpRLib.volumes.labels import are_labels
 from NExpRLib.volumes.modality import modality_of
 from NExpRLib.volumes.phase import Phase, phase_of
+from NExpRLib.volumes.series import SeriesUpsampling
 from NExpRLib.volumes.sidecar import set_sidecar
 
 
@@ -293,6 +296,34 @@ def test_each_volume_of_a_time_series(tiny_model):
         assert result.GetOrigin()[:3] == pytest.approx(single.GetOrigin())
     assert seen == sorted(seen)
     assert seen[-1] == 1
+
+
+def test_series_is_described_by_one_sentence_of_each_kind(tiny_model):
+    pixels = np.random.default_rng(0).random((6, 2, 12, 12)).astype(np.float32)
+    pixels[3, 0, 0, 0], pixels[5, 0, 0, 0] = 0, 1
+    pixels[:, :, :, 9:] = np.nan
+    pixels[4] *= 1000  # no fractions
+    notes = SeriesUpsampling(image_of(pixels), tiny_model.card, scale=2).notes
+    assert len(notes) == 2
+    assert "Voxels without data (NaN, 25% of all)" in notes[0]
+    assert "5 of 6 volumes" in notes[1]
+    assert "0 to 1." in notes[1]
+
+
+def test_series_holds_no_copy_of_every_volume(tiny_model):
+    """Nor a mask of each."""
+    pixels = np.random.default_rng(0).integers(-900, 900, (20, 8, 64, 64)).astype(np.int16)
+    pixels[..., :9] = -3000
+    image = image_of(pixels)
+    SeriesUpsampling(image, tiny_model.card, scale=2)  # What is loaded once does not count.
+    tracemalloc.start()
+    try:
+        series = SeriesUpsampling(image, tiny_model.card, scale=2)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "without data" in series.notes[0]
+    assert held < 3 * pixels[0].size  # of 20 masks
 
 
 @pytest.mark.parametrize("value", [-2000, -32768])
