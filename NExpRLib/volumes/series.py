@@ -84,7 +84,7 @@ class SeriesUpsampling:
         recognize = isinstance(measured, str) and measured == "auto" and on_kspace(card)
         self.acquisition = inspect_volume(volumes[0], facts, plane) if recognize else None
         self.measured = measured_sizes(self.geometry, measured, slice_axis(self.geometry, plane), self.acquisition)
-        reference = None if like is None else geometry_of(like)
+        reference = None if like is None else _geometry_of_volumes(like)
         self.plan = plan_upsampling(
             self.geometry, like=reference, plane=plane, grid=grid, measured=self.measured, **target
         )
@@ -140,6 +140,12 @@ class SeriesUpsampling:
             fill = meaning.default_fill() if self._fill is None else self._fill
             fill_outside(result, self.plan, self.geometry.size, fill)
         return result
+
+
+def _geometry_of_volumes(image):
+    """Geometry of an image, of a 4D one that of its volumes."""
+    whole = geometry_of(image)
+    return geometry_of(image[:, :, :, 0]) if whole.dimension == 4 else whole
 
 
 def _part_of(progress, number, count):

@@ -55,8 +55,8 @@ def upsample(
     :param scale: factor, or (rows, columns) factors.
     :param spacing: in-plane spacing in mm, or (rows, columns).
     :param size: (rows, columns) of an output slice.
-    :param like: image whose in-plane grid is taken over. Its samples outside the input's field of view are set to
-        ``fill``.
+    :param like: image whose in-plane grid is taken over, of a 4D image that of its volumes. Its samples outside the
+        input's field of view are set to ``fill``.
     :param isotropic: refine the slice axis, too: ``True`` for cubes of the shorter side of the pixels, or their side in
         mm.
     :param thickness: of the slices in mm, for ``isotropic``; by default that of the header, else slices are taken to

@@ -261,6 +261,20 @@ def test_references_stored_otherwise(tiny_model, order, flips):
     assert np.abs(voxels(result) - expected).max() < 1e-2
 
 
+@pytest.mark.parametrize("count", [None, 3])
+def test_grid_of_the_volumes_of_a_4d_reference(tiny_model, count):
+    """For a 3D image and for a series of another length."""
+    image = image_of(np.random.default_rng(0).uniform(0, 500, (*[count] * bool(count), 2, 12, 15)).astype(np.float32))
+    reference = sitk.Image((30, 25, 2, 5), sitk.sitkUInt8)
+    reference.SetSpacing((0.5, 0.5, 1, 2))
+    reference.SetOrigin((-0.25, -0.5, 0, 7))
+    result = upsample(image, like=reference, model=tiny_model)
+    expected = upsample(image, like=reference[:, :, :, 0], model=tiny_model)
+    assert result.GetSize() == (30, 25, 2, count)[: image.GetDimension()]
+    assert result.GetOrigin()[:3] == (-0.25, -0.5, 0)
+    assert np.array_equal(voxels(result), voxels(expected))
+
+
 def test_spacing_of_a_reference_may_be_rounded(tiny_model):
     image = image_of(np.random.default_rng(0).uniform(0, 500, (3, 30, 30)).astype(np.float32))
     image.SetSpacing((0.429688, 0.429688, 4))
