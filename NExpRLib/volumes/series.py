@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ..model_card import check_noise_reduction, on_kspace
 from .acquisition import inspect_volume, measured_sizes
-from .checks import check_memory
+from .checks import check_fill, check_memory
 from .geometry import slice_axis
 from .meaning import Meaning, fill_outside, notes_on
 from .measured_grid import MeasuredGrid
@@ -88,6 +88,8 @@ class SeriesUpsampling:
         self.plan = plan_upsampling(
             self.geometry, like=reference, plane=plane, grid=grid, measured=self.measured, **target
         )
+        if fill is not None:
+            check_fill(fill, volumes[0].pixels.dtype)
         check_memory(self.plan, volumes[0].pixels.dtype, len(volumes))
         if data_consistency and value_range == "auto":
             value_range = "free"  # The measured band would not stay as it was measured.

@@ -243,6 +243,23 @@ def test_what_lies_outside_a_reference(tiny_model, pixels, fill, expected):
     assert len(np.unique(result[:, ~outside])) > 100
 
 
+def test_options_without_effect_are_refused(tiny_model):
+    image = image_of(field_map())
+    with pytest.raises(ValueError, match="only outside the input"):
+        upsample(image, 2, model=tiny_model, fill=-5)
+    with pytest.raises(ValueError, match="isotropic"):
+        upsample(image, 2, model=tiny_model, slices_model="mri-slices")
+
+
+def test_outside_a_reference_floats_may_be_nan(tiny_model):
+    image = image_of(field_map())
+    reference = sitk.Image((60, 60, 3), sitk.sitkUInt8)
+    reference.SetSpacing((0.5, 0.5, 1))
+    result = voxels(upsample(image, like=reference, model=tiny_model, fill=float("nan")))
+    assert np.isnan(result[:, 50:]).all()
+    assert not np.isnan(result[:, :39, :39]).any()
+
+
 ORDERS = {"as it is": (0, 1, 2), "swapped": (1, 0, 2), "turned": (2, 0, 1)}
 
 
