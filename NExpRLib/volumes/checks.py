@@ -68,6 +68,47 @@ def check_memory(plan: Plan, dtype: np.dtype, volumes: int = 1) -> None:
         )
 
 
+def check_fill(value: float, dtype: np.dtype) -> None:
+    """Refuse a value outside the input that its pixel type cannot hold.
+
+    >>> check_fill(-1000, np.dtype("int16"))
+
+    :raises ValueError: for fractions, NaN and numbers out of range in an image of integers.
+    """
+    if np.issubdtype(dtype, np.integer):
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        if not (float(value).is_integer() and low <= value <= high):
+            raise ValueError(
+                f"The voxels are {dtype} and cannot hold {value:g} as the value outside the input: choose a whole "
+                f"number from {low} to {high}."
+            )
+
+
+def check_no_effect(
+    fill: float | None, has_reference: bool, names_slices_model: bool, isotropic: bool | float | None
+) -> None:
+    """Refuse options that nothing would depend on.
+
+    >>> check_no_effect(None, False, True, True)
+
+    :param fill: value outside the input.
+    :param has_reference: whether the target is the grid of a reference.
+    :param names_slices_model: whether a model for stacks of slices was named.
+    :param isotropic: the target, ``None`` for another one.
+    :raises ValueError: with what to do instead.
+    """
+    if fill is not None and not has_reference:
+        raise ValueError(
+            "A fill value matters only outside the input, which only a reference reaches: name a reference (like), or "
+            "leave it out."
+        )
+    if names_slices_model and not isotropic:
+        raise ValueError(
+            "A model for stacks of slices matters only where slices are refined: ask for an isotropic volume, or leave "
+            "it out."
+        )
+
+
 def check_thickness(thickness: float, geometry: Geometry, plan: Plan) -> None:
     """Refuse a thickness of slices that no stack of slices has, or that nothing depends on.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,8 +24,9 @@ _SAMPLES = 200_000
 class Meaning:
     """What is done to the voxels of one volume before a run, and to its result.
 
-    :ivar notes: sentences for the user on what was recognized.
     :ivar padding: value of voxels without data, ``None`` where there are none.
+    :ivar missing: share of the voxels that hold no data.
+    :ivar is_map: whether the values were recognized as those of a map.
     :ivar limits: lowest and highest value of the result, ``None`` for no limit.
     """
 
@@ -40,23 +41,17 @@ class Meaning:
         if value_range not in RANGES:
             raise ValueError(f'Unknown range "{value_range}": choose one of {", ".join(RANGES)}.')
         facts, pixels = facts or {}, volume.pixels
-        self.notes: list[str] = []
         self._volume = volume
         self._facts = facts
         self.padding = padding_value(pixels, facts.get("PixelPaddingValue"))
-        self._mask = None if self.padding is None else mask_of(pixels, self.padding)
-        valid = pixels if self._mask is None else pixels[~self._mask]
+        valid = pixels if (mask := self._mask()) is None else pixels[~mask]
         if not valid.size:
             raise ValueError("The image contains no data: all its voxels are NaN or padding.")
         self._phase = phase_of(pixels, facts)
         if self._phase is None:
             check_values(valid)
-        if self.padding is not None and self._mask is not None:
-            value = "NaN" if np.isnan(self.padding) else f"{self.padding:g}"
-            share = np.count_nonzero(self._mask) / self._mask.size
-            self.notes.append(f"Voxels without data ({value}, {share:.0%} of all) are held out and put back.")
-        if self._phase is not None:
-            self.notes.append("The image is phase: it is upsampled through its cosine and sine.")
+        self.missing = 1 - valid.size / pixels.size
+        self.is_map = False
         self.limits = self._limits_of(valid, value_range)
 
     @property
@@ -73,11 +68,10 @@ class Meaning:
 
         :raises ValueError: if none of them holds data.
         """
-        if self._mask is not None and self._mask[box.index].all():
-            raise ValueError("This part of the image contains no data: all its voxels are NaN or padding.")
         cropped = copy.copy(self)
         cropped._volume = self._volume.cropped(box)
-        cropped._mask = None if self._mask is None else self._mask[box.index]
+        if (mask := cropped._mask()) is not None and mask.all():
+            raise ValueError("This part of the image contains no data: all its voxels are NaN or padding.")
         return cropped
 
     def parts(self, across: int | None) -> list[Volume]:
@@ -86,14 +80,11 @@ class Meaning:
         :param across: the axis across the slices.
         """
         volume = self._volume
-        if self._mask is not None:
-            mask = Volume(self._mask, volume.geometry)
-            result = Volume.empty(volume.geometry, volume.pixels.dtype, volume.periodic)
-            result.slices(across)[:] = filled(volume.slices(across), mask.slices(across))
-            volume = replace(result, missing=self._mask)
-        if self._phase is None:
-            return [volume]
-        return [replace(volume, pixels=part) for part in self._phase.parts(volume.pixels)]
+        pixels = [volume.pixels] if self._phase is None else self._phase.parts(volume.pixels)
+        parts = [replace(volume, pixels=part) for part in pixels]
+        # Filled after phase was taken apart: between angles on both sides of a wrap there is no mean.
+        mask = self._mask()
+        return parts if mask is None else [_filled(part, mask, across) for part in parts]
 
     def joined(self, results: list[Volume], plan: Plan) -> Volume:
         """The result, made of those of the parts."""
@@ -105,8 +96,8 @@ class Meaning:
             pixels = results[0].pixels
             if self.limits != (None, None):
                 np.clip(pixels, *self.limits, out=pixels)
-        if self._mask is not None:
-            pixels[sampled_mask(self._mask, plan.samples)] = dtype.type(self.padding)
+        if (mask := self._mask()) is not None:
+            pixels[sampled_mask(mask, plan.samples)] = dtype.type(self.padding)
         return Volume(pixels, plan.geometry, self._volume.periodic)
 
     def default_fill(self) -> float:
@@ -122,6 +113,10 @@ class Meaning:
         low, high = np.percentile(sample, (10, 90))
         return 0.0 if low <= 0 <= high and among_lowest < 0.02 else lowest
 
+    def _mask(self):
+        """Where voxels hold no data; made when it is needed, as the volumes of a series are many."""
+        return None if self.padding is None else mask_of(self._volume.pixels, self.padding)
+
     def _limits_of(self, valid, value_range):
         """Lowest and highest value of the result, ``None`` for no limit."""
         if value_range == "free" or self._phase is not None:
@@ -135,8 +130,43 @@ class Meaning:
         fractions = high <= 1 and np.issubdtype(valid.dtype, np.floating)
         if not (kinds & _MAPS or fractions or _set_off_from_zero(valid, float(high))):
             return None, None
-        self.notes.append(f"The values are those of a map: the result keeps their range, {low:g} to {high:g}.")
+        self.is_map = True
         return low, high
+
+
+def notes_on(meanings: Sequence[Meaning]) -> list[str]:
+    """Sentences for the user on what was recognized in the volumes of an image: one for all of them.
+
+    >>> from .geometry import Geometry
+    >>> grid = Geometry((9, 9), (1.0, 1.0), (0.0, 0.0), np.eye(2))
+    >>> fractions = np.random.default_rng(0).random((2, 9, 9))
+    >>> fractions[:, 0, :2] = [[0, 0.5], [0.25, 1]]
+    >>> notes_on([Meaning(Volume(pixels, grid)) for pixels in fractions])
+    ['The values are those of a map: the result keeps their range, 0 to 1.']
+    """
+
+    def of(some: Sequence[Meaning]) -> str:
+        return "" if len(some) == len(meanings) else f" of {len(some)} of {len(meanings)} volumes"
+
+    notes = []
+    if padded := [meaning for meaning in meanings if meaning.padding is not None]:
+        values = ", ".join(dict.fromkeys(f"{meaning.padding:g}".replace("nan", "NaN") for meaning in padded))
+        share = sum(meaning.missing for meaning in meanings) / len(meanings)
+        notes.append(f"Voxels without data ({values}, {share:.0%} of all) are held out and put back.")
+    if phase := [meaning for meaning in meanings if meaning.is_phase]:
+        notes.append(f"The values{of(phase)} are phase: they are upsampled through their cosine and sine.")
+    if maps := [meaning for meaning in meanings if meaning.is_map]:
+        low, high = min(meaning.limits[0] for meaning in maps), max(meaning.limits[1] for meaning in maps)
+        notes.append(f"The values{of(maps)} are those of a map: the result keeps their range, {low:g} to {high:g}.")
+    return notes
+
+
+def _filled(volume, mask, across):
+    """A volume whose voxels without data continue the others."""
+    result = Volume.empty(volume.geometry, volume.pixels.dtype, volume.periodic)
+    slices = volume.slices(across), Volume(mask, volume.geometry).slices(across)
+    result.slices(across)[:] = filled(*slices)
+    return replace(result, missing=mask)
 
 
 def _set_off_from_zero(pixels, highest):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .phase import phase_of
+
 _SAMPLES = 1_000_000
 
 
@@ -19,11 +21,12 @@ def modality_of(pixels: np.ndarray, facts: Mapping | None = None) -> str:
 
 
 def has_air_of_ct(pixels: np.ndarray) -> bool:
-    """Whether more than 2 % of the voxels are near -1000, as only those of CT are.
+    """Whether more than 2 % of the voxels are near -1000, as those of CT are; phase from -4096 to 4095 is told apart.
 
     >>> has_air_of_ct(np.array([-1024, -990, 40]))
     True
     """
     flat = pixels.reshape(-1) if pixels.flags.c_contiguous else pixels.ravel()
     sample = flat[:: 1 + flat.size // _SAMPLES]
-    return bool(np.count_nonzero((sample > -1100) & (sample < -900)) > 0.02 * sample.size)
+    air = (sample > -1100) & (sample < -900)
+    return bool(np.count_nonzero(air) > 0.02 * sample.size) and phase_of(pixels, {}) is None

@@ -59,12 +59,49 @@ def noise_of_slices(slices: np.ndarray, missing: np.ndarray | None, grid: "Measu
     :param missing: bool array of the same shape: where they hold no data; ``None`` for nowhere.
     :param grid: what was measured of them.
     """
-    if missing is not None:
-        rows, columns = (
-            np.clip(np.round(along.positions()).astype(int), 0, n - 1) for along, n in zip(grid.samples, grid.stored)
-        )
-        missing = missing[:, rows[:, None], columns]
-    return noise_level(grid.resample(slices), missing)
+    return noise_level(grid.resample(slices), None if missing is None else _on_grid(missing, grid))
+
+
+def noise_of_phase(cosine: Volume, sine: Volume, across: int | None, grid: "MeasuredGrid") -> float:
+    """Standard deviation of the noise of phase in radians, from some slices of its cosine and sine.
+
+    Where an angle changes the cosine, it leaves the sine as it is: only both together have the noise of the angles
+    everywhere. It is that of each of them where it is strongest.
+
+    >>> from NExpRLib.volumes.geometry import Geometry
+    >>> from NExpRLib.volumes.measured_grid import MeasuredGrid
+    >>> geometry = Geometry((64, 64, 30), (1.0,) * 3, (0.0,) * 3, np.eye(3))
+    >>> angles = np.random.default_rng(0).normal(2, 0.1, (30, 64, 64))
+    >>> cosine, sine = Volume(np.cos(angles), geometry), Volume(np.sin(angles), geometry)
+    >>> round(noise_of_phase(cosine, sine, 2, MeasuredGrid((64, 64), (64, 64))), 2)
+    0.1
+
+    :param across: the axis across the slices.
+    :param grid: what was measured of them.
+    """
+    (cosines, missing), (sines, _) = middle_of(cosine, across), middle_of(sine, across)
+    unknown = _is_flat(cosines) & _is_flat(sines)  # Scanners set phase to one value where they saw no signal.
+    unknown = _on_grid(unknown if missing is None else unknown | missing, grid)
+    window = _window_of(unknown)
+    if window < 3:
+        return 0.0
+    powers = _powers(grid.resample(cosines), window) + _powers(grid.resample(sines), window)
+    return _lowest(powers[_window_means(unknown, window) < 1e-6]) / _of_white_noise(window)
+
+
+def _on_grid(mask, grid):
+    """A mask of slices, at the pixels that were measured."""
+    rows, columns = (
+        np.clip(np.round(along.positions()).astype(int), 0, n - 1) for along, n in zip(grid.samples, grid.stored)
+    )
+    return mask[:, rows[:, None], columns]
+
+
+def _is_flat(slices):
+    """Where pixels have the value of all four neighbors; those at the border have fewer."""
+    padded = np.pad(slices, ((0, 0), (1, 1), (1, 1)), "edge")
+    neighbors = padded[:, :-2, 1:-1], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2], padded[:, 1:-1, 2:]
+    return np.logical_and.reduce([slices == each for each in neighbors])
 
 
 def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[float, float]:
@@ -83,7 +120,7 @@ def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[
     :return: (noise, signal) in the intensities of the slices; the noise of constant slices is 0.
     """
     slices, exponent = within_one(slices)
-    window = min(_WINDOW, min(slices.shape[1:]) // 9 * 3)
+    window = _window_of(slices)
     if window < 3:
         return 0.0, float(np.ldexp(slices.mean(dtype=np.float64), exponent))
     smooth = _window_means(slices, window)
@@ -93,14 +130,19 @@ def noise_level(slices: np.ndarray, missing: np.ndarray | None = None) -> tuple[
     bright &= _window_means(unknown if missing is None else unknown | missing, window) < 1e-6
     if not bright.any():
         return 0.0, float(np.ldexp(slices.mean(dtype=np.float64), exponent))
-    noise = _lowest(slices, window, bright) / _of_white_noise(window)
+    noise = _lowest(_powers(slices, window)[bright]) / _of_white_noise(window)
     found = np.array([noise, smooth[bright].mean()], dtype=np.float64)
     sigma, signal = np.ldexp(found, exponent)
     return float(sigma), float(signal)
 
 
-def _lowest(slices, window, bright):
-    """Square root of the power of the waves in windows of low power; that of white noise per wave is its variance."""
+def _window_of(slices):
+    """Pixels along the side of the windows; below 3 where slices are too small for them."""
+    return min(_WINDOW, min(slices.shape[1:]) // 9 * 3)
+
+
+def _powers(slices, window):
+    """Power of the waves in windows; that of white noise per wave is its variance."""
     shape = slices.shape[1:]
     rows, columns = np.fft.fftfreq(shape[0], 0.5), np.fft.rfftfreq(shape[1], 0.5)
     radius = np.hypot(rows[:, None], columns)
@@ -108,16 +150,19 @@ def _lowest(slices, window, bright):
     # Without a sharp edge, waves are as short as their windows.
     taken = np.exp(-(((radius - center) / half) ** 4))
     waves = np.fft.irfft2(np.fft.rfft2(slices) * taken, s=shape)
-    power = _window_means(waves**2, window)[bright]
     both_sides = np.where((columns > 0) & (columns < 1), 2, 1)
     share = (taken**2 * both_sides).sum() / np.prod(shape)
-    return float(np.sqrt(np.percentile(power, _LOW) / share)) if power.size else 0.0
+    return _window_means(waves**2, window) / share
+
+
+def _lowest(powers):
+    """Square root of the power in windows of low power."""
+    return float(np.sqrt(np.percentile(powers, _LOW))) if powers.size else 0.0
 
 
 @lru_cache
 def _of_white_noise(window):
-    noise = np.random.default_rng(0).standard_normal((4, 192, 192), np.float32)
-    return _lowest(noise, window, _window_means(noise, window) > -np.inf)
+    return _lowest(_powers(np.random.default_rng(0).standard_normal((4, 192, 192), np.float32), window))
 
 
 def _window_means(values, window):

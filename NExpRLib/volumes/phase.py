@@ -25,16 +25,19 @@ class Phase:
         return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
 
     def joined(self, cosine: np.ndarray, sine: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """The numbers of the angle of a cosine and a sine."""
+        """The numbers of the angle of a cosine and a sine; rounded to integers, pi is ``low``."""
         angle = np.arctan2(sine, cosine, dtype=np.float64)
-        return to_dtype((angle + np.pi) * (self.period / (2 * np.pi)) + self.low, dtype)
+        values = to_dtype((angle + np.pi) * (self.period / (2 * np.pi)) + self.low, dtype)
+        if np.issubdtype(values.dtype, np.integer):
+            values[values == self.low + self.period] = self.low
+        return values
 
 
 def phase_of(pixels: np.ndarray, facts: Mapping) -> Phase | None:
     """How an image of phase stands for angles; ``None`` for other images.
 
-    Without a header that says it, phase is known by a range of -pi to pi or of 0 to 4095, with neighbors that jump from
-    one end to the other.
+    Without a header that says it, phase is known by a range of -pi to pi, of 0 to 4095 or of -4096 to 4095 (as dcm2niix
+    writes that of Siemens), with neighbors that jump from one end to the other.
 
     >>> wrapped = np.angle(np.exp(0.4j * np.arange(400.0).reshape(1, 20, 20)))
     >>> phase_of(wrapped, {})
@@ -54,7 +57,9 @@ def phase_of(pixels: np.ndarray, facts: Mapping) -> Phase | None:
     if not announced:
         if floating and -3.1417 <= low < -3.1 and 3.1 < high <= 3.1417 and _wraps(pixels, 2 * np.pi):
             return radians
-        return Phase(0.0, 4096.0) if 0 <= low < 16 and 4080 <= high <= 4095 and _wraps(pixels, 4096) else None
+        if -4096 <= low < -4080 and 4080 <= high <= 4096 and _wraps(pixels, 8192):
+            return Phase(-4096.0, 8192.0)
+        return Phase(0.0, 4096.0) if 0 <= low < 16 and 4080 <= high <= 4096 and _wraps(pixels, 4096) else None
     if low == high:
         return None
     if floating and -3.1417 <= low and high <= 3.1417:
@@ -63,7 +68,7 @@ def phase_of(pixels: np.ndarray, facts: Mapping) -> Phase | None:
         return Phase(-4096.0, 8192.0)
     if low < 0 and 3000 < max(-low, high) <= 3142:
         return Phase(-1000 * np.pi, 2000 * np.pi)
-    if 0 <= low and 3900 < high <= 4095:
+    if 0 <= low and 3900 < high <= 4096:
         return Phase(0.0, 4096.0)
     raise ValueError(
         f"The image is phase (ImageType) from {low:g} to {high:g}, in no known unit: convert it to radians, or "

@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike
 
 from ..model_card import check_noise_reduction, on_kspace
 from .acquisition import inspect_volume, measured_sizes
-from .checks import check_memory
+from .checks import check_fill, check_memory
 from .geometry import slice_axis
-from .meaning import Meaning, fill_outside
+from .meaning import Meaning, fill_outside, notes_on
+from .measured_grid import MeasuredGrid
+from .noise import noise_of_phase
 from .plan import plan_upsampling
 from .run import Upsampling
 from .sidecar import sidecar_of
@@ -82,15 +84,17 @@ class SeriesUpsampling:
         recognize = isinstance(measured, str) and measured == "auto" and on_kspace(card)
         self.acquisition = inspect_volume(volumes[0], facts, plane) if recognize else None
         self.measured = measured_sizes(self.geometry, measured, slice_axis(self.geometry, plane), self.acquisition)
-        reference = None if like is None else geometry_of(like)
+        reference = None if like is None else _geometry_of_volumes(like)
         self.plan = plan_upsampling(
             self.geometry, like=reference, plane=plane, grid=grid, measured=self.measured, **target
         )
+        if fill is not None:
+            check_fill(fill, volumes[0].pixels.dtype)
         check_memory(self.plan, volumes[0].pixels.dtype, len(volumes))
         if data_consistency and value_range == "auto":
             value_range = "free"  # The measured band would not stay as it was measured.
         self._meanings = [Meaning(volume, facts, value_range) for volume in volumes]
-        self.notes = list(dict.fromkeys(note for meaning in self._meanings for note in meaning.notes))
+        self.notes = notes_on(self._meanings)
         self._image = image
         self._fill = fill
         if self.plan.through is not None and thickness is None:
@@ -104,7 +108,7 @@ class SeriesUpsampling:
         self._runs_of(self._meanings[0])  # finds what is wrong with the options
 
     def run(self, model: Model, progress: Callable[[float], None] | None = None, **models: Any) -> sitk.Image:
-        """Upsample volume by volume: besides the image and the result, one volume is in memory.
+        """Upsample volume by volume: besides the image and the result, only what one volume takes is in memory.
 
         :param model: loaded :class:`NExpRLib.model.Model`.
         :param progress: called as ``progress(fraction)``; it may raise to cancel.
@@ -119,7 +123,14 @@ class SeriesUpsampling:
         return _to_4d_image(result, self.plan, self._image)
 
     def _runs_of(self, meaning):
-        return [Upsampling(part, self.plan, **self._options) for part in meaning.parts(self.plan.slice_axis)]
+        parts = meaning.parts(self.plan.slice_axis)
+        noise = self._noise_of_phase(*parts) if meaning.is_phase and self._options["noise_reduction"] else None
+        return [Upsampling(part, self.plan, noise=noise, **self._options) for part in parts]
+
+    def _noise_of_phase(self, cosine, sine):
+        across, (rows, columns) = self.plan.slice_axis, self.plan.plane_axes
+        measured = self.measured[rows], self.measured[columns]
+        return noise_of_phase(cosine, sine, across, MeasuredGrid.of(cosine.slices(across), measured, cosine.periodic))
 
     def _result(self, meaning, model, progress, models):
         runs = self._runs_of(meaning)
@@ -131,6 +142,12 @@ class SeriesUpsampling:
             fill = meaning.default_fill() if self._fill is None else self._fill
             fill_outside(result, self.plan, self.geometry.size, fill)
         return result
+
+
+def _geometry_of_volumes(image):
+    """Geometry of an image, of a 4D one that of its volumes."""
+    whole = geometry_of(image)
+    return geometry_of(image[:, :, :, 0]) if whole.dimension == 4 else whole
 
 
 def _part_of(progress, number, count):

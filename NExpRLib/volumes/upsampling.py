@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from ..model_card import model_for, read_card, slices_model_for
+from .checks import check_no_effect
 from .modality import modality_of
 from .series import SeriesUpsampling, volumes_of
 from .sidecar import sidecar_of
@@ -55,8 +56,8 @@ def upsample(
     :param scale: factor, or (rows, columns) factors.
     :param spacing: in-plane spacing in mm, or (rows, columns).
     :param size: (rows, columns) of an output slice.
-    :param like: image whose in-plane grid is taken over. Its samples outside the input's field of view are set to
-        ``fill``.
+    :param like: image whose in-plane grid is taken over, of a 4D image that of its volumes. Its samples outside the
+        input's field of view are set to ``fill``.
     :param isotropic: refine the slice axis, too: ``True`` for cubes of the shorter side of the measured pixels, or
         their side in mm.
     :param thickness: of the slices in mm, for ``isotropic``; by default that of the header, else slices are taken to
@@ -76,12 +77,14 @@ def upsample(
     :param data_consistency: replace the measured band of k-space of each slice by that of the input.
     :param value_range: of the result: ``keep`` that of the input, ``free``, or ``auto``: ``keep`` for maps, which are
         known by the header, by fractions from 0 to 1, or by being 0 outside and nowhere else near it.
-    :param fill: value outside the input; by default the lowest value, or 0 where values are signed about 0.
+    :param fill: value outside the input, with ``like``; by default the lowest value, or 0 where values are signed about
+        0.
     :param device: ``auto``, ``cuda``, ``cuda:1``, ``mps`` or ``cpu``.
     :param progress: called as ``progress(fraction)`` after every batch of slices; it may raise to cancel.
     :return: image of the input's pixel type; integers are rounded and saturated.
     :raises ValueError: for an image or a target that cannot be upsampled, with what to do instead.
     """
+    check_no_effect(fill, like is not None, slices_model != "auto", isotropic)
     if model == "auto":
         model = model_for(modality_of(volumes_of(image)[0].pixels, sidecar_of(image)))
     upsampling = SeriesUpsampling(

@@ -13,7 +13,7 @@ from NExpRLib.volumes.acquisition import Acquisition, inspect_volume
 from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.meaning import Meaning
 from NExpRLib.volumes.measured_grid import MeasuredGrid
-from NExpRLib.volumes.noise import noise_of
+from NExpRLib.volumes.noise import noise_of, noise_of_phase
 from NExpRLib.volumes.run import Upsampling
 from NExpRLib.volumes.volume import Volume
 
@@ -143,15 +143,20 @@ class UpsamplingJob:
         return results
 
     def _noises(self, meaning: Meaning, plan: RegionPlan, count: int) -> list[float | None]:
-        """Noise of each part of a volume: a region has that of the whole; None where the run measures it."""
-        if not self._settings.noiseReduction or self._box is None:
+        """Noise of each part of a volume, phase of both together: a region has that of the whole. None where the run
+        measures it.
+        """
+        if not self._settings.noiseReduction or (self._box is None and not meaning.is_phase):
             return [None] * count
         across = plan.run.slice_axis
         parts = meaning.parts(across)
         rows, columns = plan.run.plane_axes
         shares = [plan.measured[axis] / plan.geometry.size[axis] for axis in (rows, columns)]
         measured = tuple(round(n * share) for n, share in zip(parts[0].slices(across).shape[1:], shares))
-        return [noise_of(part, across, MeasuredGrid.of(part.slices(across), measured))[0] for part in parts]
+        grid = MeasuredGrid.of(parts[0].slices(across), measured)
+        if meaning.is_phase:
+            return [noise_of_phase(*parts, across, grid)] * count
+        return [noise_of(parts[0], across, grid)[0]]
 
     def _measure(self) -> None:
         """Find out what was measured of each volume, and plan with that."""

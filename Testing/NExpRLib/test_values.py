@@ -1,11 +1,16 @@
 """What values mean: labels, voxels without data, phase, maps, what lies outside a reference, time series."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from NExpRLib import load_model, upsample
 from NExpRLib.volumes.labels import are_labels
+from NExpRLib.volumes.modality import modality_of
+from NExpRLib.volumes.phase import Phase, phase_of
+from NExpRLib.volumes.series import SeriesUpsampling
 from NExpRLib.volumes.sidecar import set_sidecar
 
 
@@ -118,6 +123,7 @@ PHASES = {
     "radians": (np.float32, 1, 0, {}),
     "0 to 4095": (np.int16, 4095 / (2 * np.pi), 2047.5, {}),
     "Siemens": (np.int16, 8190 / (2 * np.pi), 0, {"Modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY", "P"]}),
+    "Siemens without a header": (np.int16, 8190 / (2 * np.pi), 0, {}),
     "milliradians": (np.float32, 1000, 0, {"Modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY", "PHASE"]}),
 }
 
@@ -130,6 +136,45 @@ def test_phase_wraps(skip_only_model, dtype, unit, middle, facts):
     assert result.dtype == dtype
     error = np.angle(np.exp(1j * ((result.astype(float) - middle) / unit - angles((np.arange(88) - 0.5) / 2))))
     assert np.abs(error[:, 4:-4, 4:-4]).max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low"), [(np.uint16, 0), (np.int16, 0), (np.float32, 0), (np.int16, -4096), (np.float32, -4096)]
+)
+def test_phase_keeps_its_unit(skip_only_model, dtype, low):
+    """Angles just below pi get no number beyond it, and the result is known for phase again."""
+    period = 4096 if low == 0 else 8192
+    wrapped = np.angle(np.exp(1j * angles(np.arange(44.0)).swapaxes(1, 2)))
+    pixels = np.floor((wrapped / (2 * np.pi) + 0.5) * period + low).astype(dtype)
+    result = voxels(upsample(image_of(pixels), 3.3, model=skip_only_model))
+    assert result.min() >= low
+    if np.issubdtype(dtype, np.integer):
+        assert result.max() < low + period
+    for facts in ({}, {"Modality": "MR", "ImageType": ["P"]}):
+        assert phase_of(result, facts) == phase_of(pixels, facts) == Phase(low, period)
+
+
+def test_phase_without_a_header_is_no_ct():
+    """Though 2.4 % of it are near -1000; CT that is clipped at both ends has no neighbors that jump between them."""
+    i, j = np.arange(64), np.arange(64)[:, None]
+    wrapped = np.angle(np.exp(1j * (0.35 * j + 0.2 * i))) * 8190 / (2 * np.pi)
+    assert modality_of(wrapped.round().astype(np.int16)) == ""
+    ct = body()[0]
+    ct[:, 20:24, 20:24], ct[:, :9] = 4095, -4096
+    assert modality_of(ct.astype(np.int16)) == "CT"
+
+
+def test_phase_that_ends_at_a_wrap(skip_only_model):
+    """Phase about pi with voxels without data beside it: nothing is interpolated across the wrap there."""
+    i, j = np.arange(40.0), np.arange(40.0)[:, None]
+    true = np.broadcast_to(np.pi + 0.3 * np.sin(0.9 * j) * np.cos(0.2 * i), (2, 40, 40))
+    pixels = np.angle(np.exp(1j * true)).astype(np.float32)
+    pixels[:, :, 20:] = np.nan
+    image = image_of(pixels, Modality="MR", ImageType=["P"])
+    result = voxels(upsample(image, 2, model=skip_only_model))[:, :, :40]
+    j, i = (np.arange(80)[:, None] - 0.5) / 2, (np.arange(40) - 0.5) / 2
+    error = np.angle(np.exp(1j * (result - np.pi - 0.3 * np.sin(0.9 * j) * np.cos(0.2 * i))))
+    assert np.abs(error[:, 4:-4]).max() < 0.05
 
 
 def test_phase_in_no_known_unit_is_refused(tiny_model):
@@ -198,6 +243,23 @@ def test_what_lies_outside_a_reference(tiny_model, pixels, fill, expected):
     assert len(np.unique(result[:, ~outside])) > 100
 
 
+def test_options_without_effect_are_refused(tiny_model):
+    image = image_of(field_map())
+    with pytest.raises(ValueError, match="only outside the input"):
+        upsample(image, 2, model=tiny_model, fill=-5)
+    with pytest.raises(ValueError, match="isotropic"):
+        upsample(image, 2, model=tiny_model, slices_model="mri-slices")
+
+
+def test_outside_a_reference_floats_may_be_nan(tiny_model):
+    image = image_of(field_map())
+    reference = sitk.Image((60, 60, 3), sitk.sitkUInt8)
+    reference.SetSpacing((0.5, 0.5, 1))
+    result = voxels(upsample(image, like=reference, model=tiny_model, fill=float("nan")))
+    assert np.isnan(result[:, 50:]).all()
+    assert not np.isnan(result[:, :39, :39]).any()
+
+
 ORDERS = {"as it is": (0, 1, 2), "swapped": (1, 0, 2), "turned": (2, 0, 1)}
 
 
@@ -214,6 +276,20 @@ def test_references_stored_otherwise(tiny_model, order, flips):
     result = upsample(image, like=stored, model=tiny_model)
     assert result.GetOrigin() == pytest.approx(reference.GetOrigin(), abs=1e-6)
     assert np.abs(voxels(result) - expected).max() < 1e-2
+
+
+@pytest.mark.parametrize("count", [None, 3])
+def test_grid_of_the_volumes_of_a_4d_reference(tiny_model, count):
+    """For a 3D image and for a series of another length."""
+    image = image_of(np.random.default_rng(0).uniform(0, 500, (*[count] * bool(count), 2, 12, 15)).astype(np.float32))
+    reference = sitk.Image((30, 25, 2, 5), sitk.sitkUInt8)
+    reference.SetSpacing((0.5, 0.5, 1, 2))
+    reference.SetOrigin((-0.25, -0.5, 0, 7))
+    result = upsample(image, like=reference, model=tiny_model)
+    expected = upsample(image, like=reference[:, :, :, 0], model=tiny_model)
+    assert result.GetSize() == (30, 25, 2, count)[: image.GetDimension()]
+    assert result.GetOrigin()[:3] == (-0.25, -0.5, 0)
+    assert np.array_equal(voxels(result), voxels(expected))
 
 
 def test_spacing_of_a_reference_may_be_rounded(tiny_model):
@@ -251,6 +327,34 @@ def test_each_volume_of_a_time_series(tiny_model):
         assert result.GetOrigin()[:3] == pytest.approx(single.GetOrigin())
     assert seen == sorted(seen)
     assert seen[-1] == 1
+
+
+def test_series_is_described_by_one_sentence_of_each_kind(tiny_model):
+    pixels = np.random.default_rng(0).random((6, 2, 12, 12)).astype(np.float32)
+    pixels[3, 0, 0, 0], pixels[5, 0, 0, 0] = 0, 1
+    pixels[:, :, :, 9:] = np.nan
+    pixels[4] *= 1000  # no fractions
+    notes = SeriesUpsampling(image_of(pixels), tiny_model.card, scale=2).notes
+    assert len(notes) == 2
+    assert "Voxels without data (NaN, 25% of all)" in notes[0]
+    assert "5 of 6 volumes" in notes[1]
+    assert "0 to 1." in notes[1]
+
+
+def test_series_holds_no_copy_of_every_volume(tiny_model):
+    """Nor a mask of each."""
+    pixels = np.random.default_rng(0).integers(-900, 900, (20, 8, 64, 64)).astype(np.int16)
+    pixels[..., :9] = -3000
+    image = image_of(pixels)
+    SeriesUpsampling(image, tiny_model.card, scale=2)  # What is loaded once does not count.
+    tracemalloc.start()
+    try:
+        series = SeriesUpsampling(image, tiny_model.card, scale=2)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "without data" in series.notes[0]
+    assert held < 3 * pixels[0].size  # of 20 masks
 
 
 @pytest.mark.parametrize("value", [-2000, -32768])

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 from NExpRLib.function.samples import GRIDS
+from NExpRLib.volumes.checks import check_no_effect
 from NExpRLib.volumes.geometry import PLANES
 from NExpRLib.volumes.meaning import RANGES
 from NExpRLib.volumes.modality import modality_of
@@ -129,6 +130,8 @@ def run(arguments):
 
 
 def _run(arguments, stack):
+    named = arguments.slices_model != "auto"
+    check_no_effect(arguments.fill, arguments.like is not None, named, arguments.isotropic)
     inputs, output = _inputs_and_output(arguments)
     sources = [source for path in inputs for source in _found(path, arguments.recursive, output)]
     if len(inputs) > 1:  # Images that had to be read to find them would all stay in memory.

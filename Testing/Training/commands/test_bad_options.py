@@ -37,6 +37,8 @@ import SimpleITK as sitk
         (["--scale", "2", "--device", "tpu"], "tpu"),
         (["--scale", "2", "--precision"], "--precision"),
         (["--like", "nowhere.nrrd"], "nowhere.nrrd"),
+        (["--scale", "2", "--fill", "-5"], "only outside the input"),
+        (["--scale", "2", "--slices-model", "mri-slices"], "isotropic"),
     ],
     ids=" ".join,
 )
@@ -57,6 +59,13 @@ def test_reference_that_does_not_fit(refused, source, output, volume, tmp_path):
     assert "does not overlap" in refused(source, output, "--like", tmp_path / "reference.nrrd")
     (tmp_path / "reference.nrrd").write_text("damaged")
     assert "reference.nrrd cannot be read" in refused(source, output, "--like", tmp_path / "reference.nrrd")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "0.5", "40000"])
+def test_fill_that_integers_cannot_hold(refused, source, output, value):
+    said = refused(source, output, "--like", source, "--fill", value)
+    assert f"int16 and cannot hold {value}" in said
+    assert "from -32768 to 32767" in said
 
 
 def test_unknown_model(refused, source, output, tmp_path):

@@ -47,6 +47,12 @@ def test_time_series(upsample, tmp_path, extension):
         assert header.get_zooms() == pytest.approx((0.25, 0.375, 3, 2.5))
 
 
+def test_time_series_like_itself(upsample, tmp_path):
+    nibabel.save(nibabel.Nifti1Image(noise((3, 4, 15, 18)).T, np.diag([0.5, 0.75, 3, 1])), tmp_path / "in.nii.gz")
+    assert upsample(tmp_path / "in.nii.gz", tmp_path / "out.nii.gz", "--like", tmp_path / "in.nii.gz")[0] == 0
+    assert voxels(tmp_path / "out.nii.gz").shape == (3, 4, 15, 18)
+
+
 def test_range_and_fill(upsample, tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(noise(low=-500, high=500)), tmp_path / "in.nrrd")
     reference = sitk.Image((60, 60, 4), sitk.sitkUInt8)
