@@ -163,6 +163,16 @@ def test_frames_of_a_sequence(scene, logic, noise_folder, noisy):
         assert_same(frames.GetNthDataNode(index), upsample(image, 2, noise_reduction=1.0, model=model))
 
 
+def test_phase_loses_as_much_noise_as_in_the_library(scene, logic, noise_folder):
+    ramp = np.add.outer(np.arange(2), np.add.outer(0.4 * np.arange(60), 0.1 * np.arange(70)))
+    angles = ramp + np.random.default_rng(0).normal(0, 0.2, ramp.shape)
+    pixels = ((angles + np.pi) % (2 * np.pi) - np.pi).astype(np.float32)
+    volume = add_volume(pixels, matrix_of("axial"), "Phase")
+    output = logic.process(volume, scale=2, model=noise_folder, noiseReduction=1.0)
+    image = sitk_image(pixels, matrix_of("axial"))
+    assert_same(output, upsample(image, 2, noise_reduction=1.0, model=load_model(noise_folder, "cpu")))
+
+
 def test_region_has_the_noise_of_the_whole_volume(scene, noise_folder):
     """Also where it holds less of it than the rest."""
     rng = np.random.default_rng(1)
