@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import re
 import sys
 import time
 from dataclasses import replace
@@ -174,6 +175,11 @@ def _found(path, recursive, output):
 
 def _inputs_and_output(arguments):
     """The last of two paths is the output, if it is not named."""
+    for path in arguments.inputs:
+        if re.fullmatch(r"[0-9]*[.]?[0-9]+", path) and not os.path.exists(path):
+            raise ValueError(
+                f"There is no file {path}. Join two numbers of an option by a comma, as in --scale 2,{path}"
+            )
     *inputs, last = arguments.inputs
     if arguments.output is not None:
         return arguments.inputs, arguments.output

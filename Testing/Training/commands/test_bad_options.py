@@ -16,6 +16,7 @@ import SimpleITK as sitk
         (["--scale", "2,0"], "positive"),
         (["--scale", "2,2,2"], "one or two"),
         (["--scale", "two"], "two"),
+        (["--scale", "2", "1.7"], "--scale 2,1.7"),
         (["--scale", ""], "--scale"),
         (["--scale", "0.5"], "only refines"),
         (["--scale", "1e6"], "TB of memory"),
