@@ -39,7 +39,7 @@ def add_arguments(parser):
         metavar="OUT",
         help="file (.nii, .nii.gz, .nrrd, .mha), or folder; files of that name are replaced",
     )
-    target = parser.add_argument_group("TARGET (exactly one)").add_mutually_exclusive_group(required=True)
+    target = parser.add_argument_group("TARGET (exactly one)").add_mutually_exclusive_group()
     target.add_argument("--scale", type=one_or_two, metavar="S", help="factor, e.g. 2.5, or rows,columns, e.g. 2,3.3")
     target.add_argument("--spacing", type=one_or_two, metavar="MM", help="in-plane spacing in mm, or rows,columns")
     target.add_argument("--size", type=count, nargs=2, metavar=("R", "C"), help="rows and columns of a slice")
@@ -134,6 +134,7 @@ def _run(arguments, stack):
     named = arguments.slices_model != "auto"
     check_no_effect(arguments.fill, arguments.like is not None, named, arguments.isotropic)
     inputs, output = _inputs_and_output(arguments)
+    _check_target(arguments)
     sources = [source for path in inputs for source in _found(path, arguments.recursive, output)]
     if len(inputs) > 1:  # Images that had to be read to find them would all stay in memory.
         sources = [replace(source, image=None) for source in sources]
@@ -188,6 +189,12 @@ def _inputs_and_output(arguments):
     if len(inputs) > 1:
         raise ValueError("Name the folder of the results of several volumes: nexpr upsample IN IN ... -o OUT")
     return inputs, last
+
+
+def _check_target(arguments):
+    """Refuse a run without a target: argparse would do so before it names an option with a typing error."""
+    if not any((arguments.scale, arguments.spacing, arguments.size, arguments.like, arguments.isotropic)):
+        raise ValueError("One of --scale, --spacing, --size, --like and --isotropic is required.")
 
 
 def _prepare_torch(arguments):

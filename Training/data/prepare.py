@@ -156,8 +156,13 @@ def contact_sheet(volumes):
         axis.axis("off")
     for axis, volume in zip(axes, volumes):
         axis.imshow(volume.slices[len(volume.slices) // 2].astype(np.float32), cmap="gray", vmin=0, vmax=1)
-        axis.set_title(f"{volume.subject}\n{volume.source[:28]}", fontsize=7)
+        axis.set_title(f"{volume.subject}\n{_shortened(volume.source)}", fontsize=7)
     return figure
+
+
+def _shortened(name):
+    """Names of one study often differ at their ends only."""
+    return name if len(name) <= 28 else f"{name[:13]}...{name[-12:]}"
 
 
 def _find_all(folder):

@@ -66,7 +66,8 @@ def notes_on_model(card, modality, plan, shares):
     """
     highest, trained = max(scale / share for scale, share in zip(plan.scale, shares)), card["scales"][1]
     if highest > trained + 0.05:
-        yield f"{highest:.2f}x is above the {trained:g}x that the model was trained for."
+        of = " the measured pixels" if min(shares) < 1 else ""
+        yield f"{highest:.2f}x{of} is above the {trained:g}x that the model was trained for."
     of_model = card.get("modality")
     if of_model and modality in ("MR", "CT", "PT", "NM") and modality != of_model:
         yield f'The volume is {modality}, and the model "{card["name"]}" was trained on {of_model}.'

@@ -64,6 +64,11 @@ class TrainingCommand(LightningCLI):
         )
 
     def before_instantiate_classes(self):
+        data = self.config.fit.data.data
+        if not Path(data).is_file():  # Said before Lightning makes a folder of the run.
+            raise ValueError(
+                f"There is no file {data}: write it with nexpr prepare, or name another one with --data.data."
+            )
         use_threads(self.config.fit.threads)
         if not sys.stdout.isatty() and self.config.fit.trainer.enable_progress_bar is not False:
             self.trainer_defaults["callbacks"] = [EpochLines()]

@@ -30,6 +30,7 @@ import SimpleITK as sitk
         (["--size", "2.5", "40"], "2.5"),
         (["--size", "99999999", "99999999"], "TB of memory"),
         ([], "required"),
+        (["--sclae", "2"], "--sclae"),
         (["--scale", "2", "--spacing", "0.2"], "not allowed with"),
         (["--scale", "2", "--size", "40", "40"], "not allowed with"),
         (["--scale", "2", "--plane", "sideways"], "sideways"),

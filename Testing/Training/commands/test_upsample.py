@@ -228,6 +228,12 @@ def test_scale_above_the_trained_range_along_one_axis_is_noted(upsample, volume,
         assert "6.00x is above the 4x" in upsample(tmp_path / "in.nrrd", tmp_path / "out.nrrd", "--scale", scales)[1]
 
 
+def test_scale_above_the_trained_range_counts_measured_pixels_and_says_so(upsample, volume, tmp_path):
+    sitk.WriteImage(volume, tmp_path / "in.nrrd")
+    said = upsample(tmp_path / "in.nrrd", tmp_path / "out.nrrd", "--scale", 3, "--measured", "0.5,1.5")[1]
+    assert "6.00x the measured pixels is above the 4x" in said
+
+
 def test_dicom_series_into_a_folder_is_compressed_nifti(upsample, dicom, tmp_path):
     assert upsample(dicom[0], tmp_path / "out", "--scale", 2)[0] == 0
     assert [path.name for path in (tmp_path / "out").glob("*.nii*")] == ["series.nii.gz"]

@@ -166,11 +166,18 @@ def test_exploding_loss_ends_the_run_with_advice_and_keeps_the_checkpoint(prepar
     assert "lower learning rate" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [None, b"no archive"])
-def test_unusable_data_is_named(content, tmp_path, capsys):
+def test_missing_data_are_named_and_leave_no_folder_of_a_run(tmp_path, capsys):
+    """The next run, with data, has the number that the documents name: version_0."""
+    with pytest.raises(SystemExit) as stopped:
+        main(options(tmp_path / "data.npz", tmp_path, "--trainer.max_steps", "1"))
+    assert stopped.value.code == 2
+    assert "data.npz: write it with nexpr prepare" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_unusable_data_are_named(tmp_path, capsys):
     path = tmp_path / "data.npz"
-    if content:
-        path.write_bytes(content)
+    path.write_bytes(b"no archive")
     with pytest.raises(SystemExit) as stopped:
         main(options(path, tmp_path, "--trainer.max_steps", "1"))
     assert stopped.value.code == 2
