@@ -115,25 +115,31 @@ class Acquisition:
             keep = "" if share <= 1 else ": it may be signal, which as stored would be kept"
             notes.append(f"What lies beyond the measured band and is left out is {share:.2g} times the noise{keep}.")
         if any(axis.header_differs for axis in self._in_plane):
-            told = " x ".join(f"{axis.stored / (axis.header or axis.edge.share):.3g}" for axis in self._in_plane)
-            found = " x ".join(f"{axis.measured:.3g}" for axis in self._in_plane)
+            told = _millimeters([axis.stored / (axis.header or axis.edge.share) for axis in self._in_plane])
+            found = _millimeters([axis.measured for axis in self._in_plane])
             notes.append(
-                f"The header says that pixels of {told} mm were measured, the voxels say {found} mm, which is used: "
+                f"The header says that pixels of {told} were measured, the voxels say {found}, which is used: "
                 "name their size if the header is right."
             )
         return tuple(notes)
 
     @property
     def _in_plane(self) -> list[MeasuredAxis]:
-        return [axis for i, axis in enumerate(self.axes) if i != self.slice_axis]
+        """Rows and columns, in the order in which the user names their sizes."""
+        return [axis for i, axis in reversed(list(enumerate(self.axes))) if i != self.slice_axis]
 
     def __str__(self) -> str:
         in_plane = self._in_plane
-        stored = " x ".join(f"{axis.stored:.3g}" for axis in in_plane)
+        stored = _millimeters([axis.stored for axis in in_plane])
         if not any(axis.interpolated for axis in in_plane):
-            return f"Measured as stored: {stored} mm; no interpolation recognized"
-        measured = " x ".join(f"{axis.measured:.3g}" for axis in in_plane)
-        return f"Measured: {measured} mm; stored {stored} mm, interpolated by the scanner"
+            return f"Measured as stored: {stored}; no interpolation recognized"
+        measured = _millimeters([axis.measured for axis in in_plane])
+        return f"Measured: {measured}; stored {stored}, interpolated by the scanner"
+
+
+def _millimeters(sizes: list[float]) -> str:
+    text = " x ".join(f"{size:.3g}" for size in sizes) + " mm"
+    return text if len(set(sizes)) == 1 else f"{text} (rows x columns)"
 
 
 def inspect(image: sitk.Image) -> Acquisition:

@@ -228,7 +228,7 @@ def test_what_a_header_says_of_the_measured_band(header):
     assert [axis.header for axis in acquisition.axes] == [0.5, 0.75, None]
     assert acquisition.measured == acquisition.stored  # The voxels win.
     (note,) = acquisition.notes
-    assert "header says that pixels of 2 x 1.33 mm were measured, the voxels say 1 x 1 mm" in note
+    assert "pixels of 1.33 x 2 mm (rows x columns) were measured, the voxels say 1 x 1 mm" in note
 
 
 def test_a_header_that_agrees_with_the_voxels():
