@@ -89,7 +89,8 @@ def _measure(model, precision, device, threads, shape, fewer, scale):
         volume = as_volume(pixels[:count])
         repetitions = range(-(-_FEWEST_SLICES // count))
         seconds.append([count, [_timed(upsample, volume, scale, model=model)[1] for _ in repetitions]])
-    return {"seconds": seconds, "extra": None if before is None else after - before - result_bytes}
+    # The peak before may have been higher than what was in use then.
+    return {"seconds": seconds, "extra": None if before is None else max(0, after - before - result_bytes)}
 
 
 def _timed(function, *arguments, **options):
