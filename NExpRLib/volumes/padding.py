@@ -77,18 +77,16 @@ def filled(slices: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _take_from_nearest(slices: np.ndarray, unknown: np.ndarray) -> None:
-    """Planes through the slices see them beside what is known."""
-    n = len(slices)
-    before, after = (np.full(slices.shape[1:], far) for far in (-2 * n, 3 * n))
-    source = np.empty((n, *slices.shape[1:]), np.int32)
-    for k in range(n):
-        before = np.where(unknown[k], before, k)
-        source[k] = before
-    for k in reversed(range(n)):
-        after = np.where(unknown[k], after, k)
-        nearest = np.where(k - source[k] <= after - k, source[k], after)
-        rows, columns = np.nonzero(unknown[k] & (nearest >= 0) & (nearest < n))
-        slices[k, rows, columns] = slices[nearest[rows, columns], rows, columns]
+    """Planes through the slices see them beside what is known. Row by row, which takes little memory."""
+    n, h, w = slices.shape
+    k, columns = np.arange(n)[:, None], np.arange(w)
+    for r in range(h):
+        missing = unknown[:, r]
+        before = np.maximum.accumulate(np.where(missing, -2 * n, k))
+        after = np.minimum.accumulate(np.where(missing, 3 * n, k)[::-1])[::-1]
+        nearest = np.where(k - before <= after - k, before, after)
+        taken = missing & (nearest >= 0) & (nearest < n)
+        slices[:, r][taken] = slices[nearest[taken], r, np.broadcast_to(columns, (n, w))[taken]]
 
 
 def _continue(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
