@@ -1,14 +1,11 @@
 """NIfTI files (and FreeSurfer's .mgz), read and written by nibabel's rules for headers, affines and types.
 
-A NIfTI file may hold two orientations, sform and qform. The one that ITK, and with it 3D Slicer, takes counts: the
-sform where it is the scanner's (code 1) or alone, otherwise the qform. Coordinates are LPS here, as in SimpleITK, and
-RAS in the file.
+Coordinates are LPS here, as in SimpleITK, and RAS in the file.
 """
 
 import contextlib
 import gzip
 import io
-import itertools
 import math
 import warnings
 import zlib
@@ -18,12 +15,11 @@ import SimpleITK as sitk
 
 from NExpRLib.volumes.sidecar import set_sidecar
 
+from .nifti_orientation import MILLIMETERS, SHEAR, affine_of
 from .notes import add_note, read_sidecar
 from .provenance import description
 
 _LPS = np.diag([-1.0, -1.0, 1.0])
-_MILLIMETERS = {1: 1000.0, 3: 0.001}  # meters, micrometers
-_SHEAR = 1.1e-3
 # What a result keeps of the header of its input: names of header fields.
 _KEPT = ("qform_code", "sform_code", "xyzt_units", "descrip", "cal_min", "cal_max", "toffset")
 _INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
@@ -40,7 +36,7 @@ def read_nifti(path):
     with warnings.catch_warnings(), _quiet_nibabel():
         warnings.simplefilter("ignore")
         header, stored = _mgh(path) if path.lower().endswith((".mgh", ".mgz")) else _nifti(path)
-        affine, notes = (header.get_affine(), []) if hasattr(header, "get_affine") else _affine(header, stored.shape)
+        affine, notes = (header.get_affine(), []) if hasattr(header, "get_affine") else affine_of(header, stored.shape)
     stored = _without_single_axes(stored)
     if stored.ndim > 4:
         raise ValueError(
@@ -76,7 +72,7 @@ def write_nifti(image, path, like):
     header.set_data_dtype(voxels.dtype)
     header.set_data_shape(voxels.shape)
     units = int(kept("xyzt_units", 2))
-    millimeters = _MILLIMETERS.get(units & 7, 1.0)
+    millimeters = MILLIMETERS.get(units & 7, 1.0)
     affine = _affine_of(image)
     affine[:3] /= millimeters
     known = like.HasMetaDataKey("qform_code")
@@ -107,7 +103,7 @@ def what_nifti_lacks(size, spacing, origin, direction):
     if max(size) > 32767:
         return "NIfTI holds at most 32767 voxels along an axis"
     axes = np.reshape(direction, (len(spacing), len(spacing)))[:3, :3]
-    if np.abs(axes.T @ axes - np.eye(len(axes))).max() > _SHEAR:
+    if np.abs(axes.T @ axes - np.eye(len(axes))).max() > SHEAR:
         return "the axes of the volume are not at right angles, which NIfTI cannot hold"
     steps = axes * spacing[:3]
     exact = np.column_stack([steps, origin[:3]])
@@ -244,118 +240,6 @@ def _without_single_axes(stored):
     while stored.ndim > 3 and stored.shape[-1] == 1:
         stored = stored[..., 0]
     return stored.reshape(-1, 1) if stored.ndim == 1 else stored
-
-
-def _affine(header, shape):
-    """Where voxels lie (4 x 4, RAS, mm), and notes for the user.
-
-    :raises ValueError: where the header does not say it.
-    """
-    notes = []
-    millimeters = _MILLIMETERS.get(int(header["xyzt_units"]) & 7, 1.0)
-    pixdim = header["pixdim"][1:4].astype(np.float64)
-    pixdim[len(shape) :] = np.where(pixdim[len(shape) :] > 0, pixdim[len(shape) :], 1)
-    sizes = (*shape[:3], 1, 1)[:3]
-    qform, sform = (_scaled(each, millimeters) for each in (_qform(header, pixdim), _sform(header)))
-    q_code, s_code = int(header["qform_code"]), int(header["sform_code"])
-    if s_code and sform is None and not (q_code and qform is not None):
-        raise ValueError("its orientation makes no sense (sform)")
-    if q_code and qform is None and not (s_code and sform is not None):
-        raise ValueError("its orientation or voxel size makes no sense (qform, pixdim)")
-    if not (q_code or s_code):
-        if not (np.isfinite(pixdim).all() and (pixdim != 0).all()):
-            raise ValueError("it does not say how large its voxels are (pixdim)")
-        notes.append("The file does not say how the volume is oriented (qform_code and sform_code are 0).")
-        return np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.diag([*np.abs(pixdim) * millimeters, 1]), notes
-    right_angled = None
-    if s_code and sform is not None:
-        right_angled = _right_angled(sform, sizes)
-        moved = _displacement(sform, right_angled, sizes)
-        if moved >= 0.1 * _spacing(sform).min():
-            notes.append(
-                "The axes of the volume are not quite at right angles: the nearest that are move it by up to "
-                f"{moved:.3g} mm."
-            )
-    if q_code and qform is not None and right_angled is not None:
-        moved = _displacement(qform, sform, sizes)
-        if moved > 0.5 * min(_spacing(qform).min(), _spacing(sform).min()):
-            notes.append(
-                f"The two orientations in the file (sform and qform) differ by up to {moved:.3g} mm. What 3D Slicer "
-                "reads counts here, and the result has no other."
-            )
-    if right_angled is not None and (s_code == 1 or not q_code or qform is None):
-        return right_angled, notes
-    return qform, notes
-
-
-def _scaled(affine, factor):
-    if affine is not None:
-        affine[:3] *= factor
-    return affine
-
-
-def _qform(header, pixdim):
-    """The affine of the qform, ``None`` where it makes no sense."""
-    from nibabel.quaternions import fillpositive, quat2mat
-
-    vector = np.array([header[f"quatern_{name}"] for name in "bcd"], dtype=np.float64)
-    offset = np.array([header[f"qoffset_{name}"] for name in "xyz"], dtype=np.float64)
-    if not (np.isfinite([*vector, *offset, *pixdim]).all() and (pixdim > 0).all()):
-        return None
-    try:
-        rotation = quat2mat(fillpositive(vector, w2_thresh=-1e-4))
-    except ValueError:
-        return None
-    affine = np.eye(4)
-    left_handed = header["pixdim"][0] < 0
-    affine[:3, :3] = rotation * pixdim * ([1, 1, -1] if left_handed else 1)
-    affine[:3, 3] = offset
-    return affine
-
-
-def _sform(header):
-    """The affine of the sform, ``None`` where it makes no sense."""
-    affine = np.eye(4)
-    affine[:3] = [header[f"srow_{name}"] for name in "xyz"]
-    if not np.isfinite(affine).all() or min(lengths := _spacing(affine)) <= 0:
-        return None
-    return affine if abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-3 else None
-
-
-def _spacing(affine):
-    return np.linalg.norm(affine[:3, :3], axis=0)
-
-
-def _right_angled(affine, sizes):
-    """The nearest affine whose axes are at right angles, the middle of the volume staying where it is.
-
-    :raises ValueError: where none is near.
-    """
-    spacing = _spacing(affine)
-    axes = affine[:3, :3] / spacing
-    single = [axis for axis in range(3) if sizes[axis] == 1]
-    if len(single) == 1:  # Nothing lies along it: it stands upright on the others.
-        one, other = (axis for axis in range(3) if axis not in single)
-        upright = np.cross(axes[:, one], axes[:, other])
-        axes[:, single[0]] = upright * np.sign(upright @ axes[:, single[0]]) / np.linalg.norm(upright)
-    cosines = np.abs(axes.T @ axes - np.eye(3))
-    if cosines.max() > _SHEAR:
-        raise ValueError(
-            "its axes are not at right angles to each other, as after gantry tilt: resample it onto a grid whose axes "
-            "are"
-        )
-    u, _, v = np.linalg.svd(axes)
-    result = np.eye(4)
-    result[:3, :3] = (u @ v) * spacing
-    middle = (np.array(sizes) - 1) / 2
-    result[:3, 3] = affine[:3, 3] + (affine[:3, :3] - result[:3, :3]) @ middle
-    return result
-
-
-def _displacement(affine, other, sizes):
-    """Largest distance in mm between the corners of two volumes."""
-    corners = np.array([[*corner, 1] for corner in itertools.product(*[(0, n - 1) for n in sizes])])
-    return float(np.linalg.norm(corners @ (affine - other).T, axis=1).max())
 
 
 def _image(voxels, affine, dimension, notes):
