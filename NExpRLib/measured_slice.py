@@ -72,11 +72,7 @@ class MeasuredSlice:
         return [_mirrored(along, size).astype(dtype) for along, size in zip((rows, columns), self.pixels.shape)]
 
     def _empty_at(self, rows: Samples, columns: Samples) -> np.ndarray:
-        nearest = (
-            np.clip(np.rint(along.positions()), 0, size - 1).astype(np.intp)
-            for along, size in zip((rows, columns), self.empty.shape)
-        )
-        return self.empty[np.ix_(*nearest)]
+        return self.empty[np.ix_(*(along.nearest(n) for along, n in zip((rows, columns), self.empty.shape)))]
 
 
 @lru_cache(maxsize=4)

@@ -68,6 +68,14 @@ class Samples:
         """Positions in pixel indices, float64 (count,)."""
         return self.first + np.arange(self.count, dtype=np.float64) * self.step
 
+    def nearest(self, size: int) -> NDArray[np.intp]:
+        """Index (count,) of the nearest of ``size`` pixels: half way between two, that of the second.
+
+        >>> Samples.over(2, 6).nearest(2), Samples(-3.0, 1.5, 4).nearest(2)
+        (array([0, 0, 0, 1, 1, 1]), array([0, 0, 0, 1]))
+        """
+        return np.floor(self.positions() + 0.5).clip(0, size - 1).astype(np.intp)
+
     def seen_from(self, pixels: "Samples") -> "Samples":
         """The same points, counted in other pixels of the same axis.
 

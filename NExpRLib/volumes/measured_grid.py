@@ -72,6 +72,15 @@ class MeasuredGrid:
                 slices = np.take(slices, np.arange(-self.margin, m + self.margin) % slices.shape[axis], axis=axis)
         return slices
 
+    def nearest(self, mask: np.ndarray) -> np.ndarray:
+        """A mask of stored pixels (b, h, w) at the samples.
+
+        >>> MeasuredGrid((6, 1), (4, 1), margin=0).nearest(np.array([0, 0, 0, 1, 1, 1], bool)[None, :, None])[0, :, 0]
+        array([False, False,  True,  True])
+        """
+        rows, columns = (along.nearest(n) for along, n in zip(self.samples, self.stored))
+        return mask[:, rows[:, None], columns]
+
     def cropped(self, slices: np.ndarray) -> np.ndarray:
         """What stored slices (b, h, w) hold beyond the measured band: an array of their shape.
 

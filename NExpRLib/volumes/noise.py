@@ -59,7 +59,7 @@ def noise_of_slices(slices: np.ndarray, missing: np.ndarray | None, grid: "Measu
     :param missing: bool array of the same shape: where they hold no data; ``None`` for nowhere.
     :param grid: what was measured of them.
     """
-    return noise_level(grid.resample(slices), None if missing is None else _on_grid(missing, grid))
+    return noise_level(grid.resample(slices), None if missing is None else grid.nearest(missing))
 
 
 def noise_of_phase(cosine: Volume, sine: Volume, across: int | None, grid: "MeasuredGrid") -> float:
@@ -81,20 +81,12 @@ def noise_of_phase(cosine: Volume, sine: Volume, across: int | None, grid: "Meas
     """
     (cosines, missing), (sines, _) = middle_of(cosine, across), middle_of(sine, across)
     unknown = _is_flat(cosines) & _is_flat(sines)  # Scanners set phase to one value where they saw no signal.
-    unknown = _on_grid(unknown if missing is None else unknown | missing, grid)
+    unknown = grid.nearest(unknown if missing is None else unknown | missing)
     window = _window_of(unknown)
     if window < 3:
         return 0.0
     powers = _powers(grid.resample(cosines), window) + _powers(grid.resample(sines), window)
     return _lowest(powers[_window_means(unknown, window) < 1e-6]) / _of_white_noise(window)
-
-
-def _on_grid(mask, grid):
-    """A mask of slices, at the pixels that were measured."""
-    rows, columns = (
-        np.clip(np.round(along.positions()).astype(int), 0, n - 1) for along, n in zip(grid.samples, grid.stored)
-    )
-    return mask[:, rows[:, None], columns]
 
 
 def _is_flat(slices):

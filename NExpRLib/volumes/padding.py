@@ -122,6 +122,5 @@ def sampled_mask(mask: np.ndarray, samples: Sequence[Samples]) -> np.ndarray:
     :param samples: of every image axis (i, j, k).
     """
     for axis, along in enumerate(reversed(samples)):
-        nearest = np.floor(along.positions() + 0.5).astype(int).clip(0, mask.shape[axis] - 1)
-        mask = mask.take(nearest, axis=axis)
+        mask = mask.take(along.nearest(mask.shape[axis]), axis=axis)
     return mask

@@ -256,8 +256,7 @@ def _onGrid(measured: MeasuredSlice, grid: MeasuredGrid) -> MeasuredSlice:
     """What a slice says by itself, on the measured grid."""
     if grid.measured == grid.stored:
         return measured
-    at = [np.clip(np.rint(along.positions()), 0, n - 1).astype(np.intp) for along, n in zip(grid.samples, grid.stored)]
-    return MeasuredSlice(grid.resample(measured.pixels[None])[0], measured.empty[np.ix_(*at)])
+    return MeasuredSlice(grid.resample(measured.pixels[None])[0], grid.nearest(measured.empty[None])[0])
 
 
 Request = tuple[tuple, Callable[[], SliceContent]]

@@ -13,8 +13,8 @@ def acquisition_figure(volume, acquisition, title):
     :param acquisition: :class:`NExpRLib.volumes.acquisition.Acquisition` of it.
     :return: matplotlib figure.
     """
-    figure = Figure(figsize=(13, 4.4), layout="constrained")
-    figure.suptitle(f"{title}: {acquisition}", fontsize=12)
+    figure = Figure(figsize=(13, 4.7), layout="constrained")
+    figure.suptitle(f"{title}\n{acquisition}", fontsize=12)
     spectra, stored, measured = figure.subplots(1, 3, width_ratios=[1.3, 1, 1])
     for i, axis in enumerate(acquisition.axes):
         if axis.spectrum is None:
@@ -25,7 +25,7 @@ def acquisition_figure(volume, acquisition, title):
             spectra.axvline(axis.edge.share, color=line.get_color(), ls="--", lw=1)
     spectra.set(xlim=(0, 1), xlabel="frequency / Nyquist of the stored pixels", ylabel="mean log power (dB)")
     if spectra.lines:
-        spectra.legend(fontsize=9, loc="lower left")
+        spectra.legend(fontsize=9, loc="upper right")
     spectra.grid(alpha=0.3)
     slices = volume.slices(acquisition.slice_axis)
     middle = slices[len(slices) // 2 :][:1]
