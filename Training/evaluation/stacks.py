@@ -23,7 +23,7 @@ from NExpRLib.volumes.volume import Volume
 from ..files.volume_files import read_volume
 from ..progress import counted
 from .body import body_mask
-from .metrics import INSIDE
+from .metrics import INSIDE, psnr
 from .volumes import Evaluation
 
 # Of the slices that a model is evaluated on. CT is reconstructed: nobody excites its slices.
@@ -161,9 +161,9 @@ def quality(result, truth, stack):
         for pair in zip(*(p.split(16) for p in planes))
     ]
     return {
-        INSIDE: _decibels((clipped - truth.voxels)[truth.inside]),
+        INSIDE: psnr(clipped[truth.inside], truth.voxels[truth.inside]),
         "SSIM inside the body": float(np.concatenate(similarity)[np.moveaxis(truth.inside, 2, 0)].mean()),
-        "Consistency": _decibels(_averaged(result, stack.operator) - stack.slices),
+        "Consistency": psnr(_averaged(result, stack.operator), stack.slices),
     }
 
 
@@ -200,7 +200,3 @@ def evaluate_stacks(sources, models, spacings, plane="auto"):
 
 def _averaged(voxels, operator):
     return np.tensordot(operator, voxels, 1).astype(np.float32)
-
-
-def _decibels(error):
-    return float(-10 * np.log10(max(np.mean(np.square(error, dtype=np.float64)), 1e-16)))
