@@ -11,8 +11,10 @@ from ..models.export import export_model
 def add_arguments(parser):
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     actions.add_parser("list", help="the models in the package (default)")
-    for name, summary in (("show", "print a model card"), ("verify", "check that the weights match their card")):
-        actions.add_parser(name, help=summary).add_argument("model", help="name or folder of a model")
+    show = actions.add_parser("show", help="print a model card")
+    show.add_argument("model", help="name or folder of a model")
+    verify = actions.add_parser("verify", help="check that the weights match their card")
+    verify.add_argument("model", nargs="?", help="name or folder of a model (default: all in the package)")
     export = actions.add_parser("export", help="turn a training checkpoint into a model")
     export.add_argument(
         "checkpoint",
@@ -35,8 +37,9 @@ def run(arguments):
     if arguments.action == "show":
         print(card_as_text(read_card(arguments.model)))
     elif arguments.action == "verify":
-        load_model(arguments.model, device="cpu")
-        print(f"The weights of {arguments.model} match their model card.")
+        for name in [arguments.model] if arguments.model else model_names():
+            load_model(name, device="cpu")
+            print(f"The weights of {name} match their model card.")
     elif arguments.action == "export":
         export_model(arguments.checkpoint, arguments.output, arguments.about)
         print(f"Model: {arguments.output}. Try: nexpr upsample IN OUT --scale 2 --model {arguments.output}")

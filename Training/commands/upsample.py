@@ -252,6 +252,9 @@ def _upsample(source, output, preview, arguments, models, like):
         for note in acquisition.notes:
             print(f"Note: {note}")
     shares = [measured[axis] / geometry.size[axis] for axis in plan.plane_axes]
+    if acquisition is None and measured != geometry.size:
+        pixels = _millimeters(geometry.spacing[axis] / share for axis, share in zip(plan.plane_axes, shares))
+        print(f"Measured, as named: {pixels} mm (rows x columns).")
     for note in (*notes_of(image), *upsampling.notes, *notes_on_model(card, modality, plan, shares)):
         print(f"Note: {note}")
     model = models.load(modality)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from NExpRLib.model_card import model_names
 from NExpRTraining.cli import main
 
 NEXPR = [sys.executable, "-c", "import sys; from NExpRTraining.cli import main; sys.exit(main())"]
@@ -58,6 +59,7 @@ def test_name_of_a_model_and_of_a_folder(nexpr, tiny_model_folder, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     os.mkdir("ct")  # A folder of volumes is no model.
     assert nexpr("models", "verify", "ct")[0] == 0
+    assert nexpr("models", "verify")[1].count("match their model card") == len(model_names())
     shutil.copytree(tiny_model_folder, "mri")
     for command in (["models", "verify", "mri"], ["upsample", "x.nii", "y.nii", "--scale", "2", "--model", "mri"]):
         status, _, err = nexpr(*command)

@@ -231,6 +231,7 @@ def test_scale_above_the_trained_range_along_one_axis_is_noted(upsample, volume,
 def test_scale_above_the_trained_range_counts_measured_pixels_and_says_so(upsample, volume, tmp_path):
     sitk.WriteImage(volume, tmp_path / "in.nrrd")
     said = upsample(tmp_path / "in.nrrd", tmp_path / "out.nrrd", "--scale", 3, "--measured", "0.5,1.5")[1]
+    assert "Measured, as named: 0.5 x 1.5 mm (rows x columns)." in said
     assert "6.00x the measured pixels is above the 4x" in said
 
 
