@@ -47,6 +47,17 @@ def check_finite(pixels: np.ndarray) -> None:
             raise ValueError(f"The image contains {bad} NaN or infinite voxels: replace them first.")
 
 
+def check_range(low: float, high: float) -> None:
+    """Refuse intensities that are further apart than float32 can hold.
+
+    >>> check_range(-1000, 3000)
+
+    :raises ValueError: with the intensities.
+    """
+    if high - low > float(np.finfo(np.float32).max):
+        raise ValueError(f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first.")
+
+
 def check_memory(plan: Plan, dtype: np.dtype, volumes: int = 1) -> None:
     """Refuse a result, or several alike, that cannot fit into memory.
 

@@ -13,6 +13,7 @@ from ..intensity import to_dtype
 from ..kspace import enforce_data_consistency, kspace_crop
 from ..measured_slice import MeasuredSlice
 from ..memory import TILE, is_out_of_memory
+from .checks import check_range
 from .measured_grid import MeasuredGrid
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def refine_slices(
     data_consistency: bool = False,
     noise_reduction: float = 0.0,
     noise: float = 0.0,
+    offset: float = 0.0,
     progress: Callable[[float], None] | None = None,
     batch_size: int | None = None,
 ) -> None:
@@ -57,14 +59,14 @@ def refine_slices(
     :param data_consistency: replace the measured band of k-space of each slice by that of the input.
     :param noise_reduction: how much of the noise is removed, from 0 to 1.
     :param noise: its standard deviation, in the intensities of the slices.
+    :param offset: added to the result.
     :param progress: called as ``progress(fraction)`` after every batch; it may raise to cancel.
     :param batch_size: slices per batch; by default as many as suit the device.
     :raises ValueError: for intensities that are too large to compute with, or too far apart.
     :raises MemoryError: when not even a small tile fits into memory.
     """
     low, high = (float(value) for value in model.intensity_range(slices))
-    if high - low > float(np.finfo(np.float32).max):
-        raise ValueError(f"Intensities from {low:g} to {high:g} are too large to compute with: scale them down first.")
+    check_range(low, high)
     grid = grid or MeasuredGrid(slices.shape[1:], slices.shape[1:], margin=0)
     on_grid = [along.seen_from(of) for along, of in zip((rows, columns), grid.samples)]
     options = {"periodic": periodic, "noise_reduction": noise_reduction, "noise": noise / (high - low)}
@@ -75,7 +77,7 @@ def refine_slices(
         try:
             # No name for the functions of the slices: their memory serves the next batch.
             values = _drawn(batches.represent(grid.resample(batch), (low, high), options), *on_grid)
-            values.mul_(high - low).add_(low)
+            values.mul_(high - low).add_(low + offset)
             if data_consistency:
                 values = _consistent(values, batch, rows, columns, grid, periodic)
             if not values.isfinite().all():

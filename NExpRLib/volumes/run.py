@@ -11,7 +11,7 @@ from ..allocator import freed_memory_kept, return_freed_memory
 from ..function.samples import Samples
 from ..intensity import to_dtype
 from ..model_card import check_noise_reduction, is_of_stacks
-from .checks import check_finite, check_memory, check_thickness
+from .checks import check_finite, check_memory, check_range, check_thickness
 from .geometry import Geometry
 from .in_plane import refine_slices
 from .measured_grid import MeasuredGrid
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # With slices whose thickness is not known. Orthogonal stacks of one patient agree best at about this.
 _CONSISTENCY_OF_A_GUESS = 0.5
+# From zero, in ranges of the intensities.
+_FAR = 1e3
 
 
 def stack_options(geometry: Geometry, plan: Plan, grid: MeasuredGrid, thickness: float | None) -> dict[str, Any]:
@@ -47,6 +49,14 @@ def stack_options(geometry: Geometry, plan: Plan, grid: MeasuredGrid, thickness:
         "thickness": (thickness or between_slices) / between_slices,
         "consistency": 1.0 if thickness else _CONSISTENCY_OF_A_GUESS,
     }
+
+
+def _in_single_precision(slices):
+    """Slices in float32, and what was subtracted: of values far from zero it would lose the small differences."""
+    low, high = float(slices.min()), float(slices.max())
+    check_range(low, high)
+    offset = low if max(-low, high) > _FAR * (high - low) else 0.0
+    return np.stack([np.subtract(one, offset, dtype=np.float64).astype(np.float32) for one in slices]), offset
 
 
 class Upsampling:
@@ -131,10 +141,12 @@ class Upsampling:
         rows, columns, grid = self.plan.rows, self.plan.columns, self._grid
         report = progress or (lambda fraction: None)
         denoised, through = self._shares_of_work()
+        offset = 0.0
         noise = {"noise_reduction": self._noise_reduction, "noise": self.noise}
         try:
             with freed_memory_kept():
                 if through:
+                    slices, offset = _in_single_precision(slices)
                     slices = grid.resample(slices)
                     rows, columns = (along.seen_from(of) for along, of in zip((rows, columns), grid.samples))
                     grid = MeasuredGrid(grid.shape, grid.shape, margin=0)
@@ -157,12 +169,13 @@ class Upsampling:
                         periodic=self._volume.periodic,
                         data_consistency=self._data_consistency,
                         **noise,
+                        offset=offset,
                         progress=lambda share: report(done + (1 - done) * share),
                         batch_size=batch_size,
                     )
                 else:
                     for of_result, values in zip(refined, slices):
-                        of_result[:] = to_dtype(values, of_result.dtype)
+                        of_result[:] = to_dtype(np.add(values, offset, dtype=np.float64), of_result.dtype)
         finally:
             return_freed_memory()
         return result
@@ -170,7 +183,10 @@ class Upsampling:
     def _through_plane(self, slices, along, model, progress):
         """Slices at samples along the slice axis, float32."""
         options = stack_options(self._volume.geometry, self.plan, self._grid, self._thickness)
-        return through_plane(slices, along.positions(), model, **options, progress=progress)
+        drawn = through_plane(slices, along.positions(), model, **options, progress=progress)
+        if not np.isfinite(drawn).all():
+            raise ValueError(f"Intensities from {slices.min():g} to {slices.max():g} are too far apart: scale them.")
+        return drawn
 
     def _denoised(self, slices, model, noise, progress):
         """Slices at their own pixels without the noise, float32."""

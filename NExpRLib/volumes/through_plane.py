@@ -193,6 +193,8 @@ def _added(
 
 
 def _checked(slices: np.ndarray) -> NDArray[np.float32]:
+    if np.iscomplexobj(slices):
+        raise ValueError("A stack must hold real numbers: take the magnitude first.")
     slices = np.asarray(slices, dtype=np.float32)
     if slices.ndim != 3 or len(slices) < 2:
         raise ValueError(

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from NExpRLib import upsample
+from NExpRLib import load_model, upsample
 
 from .test_geometry import affine_volumes, assert_affine, corner_of, examples
 
@@ -87,3 +87,34 @@ def test_refused(tiny_model, size, spacing, options, reason):
 def test_thickness_is_for_slices_that_are_refined(tiny_model):
     with pytest.raises(ValueError, match="isotropic volume"):
         upsample(sitk.Image([8, 8, 8], sitk.sitkFloat32), 2, thickness=3.0, model=tiny_model)
+
+
+@pytest.mark.parametrize("offset", [1e7, 1e9])
+def test_values_far_from_zero_keep_their_differences(tiny_model, offset):
+    pixels = np.random.default_rng(0).uniform(0, 400, (6, 20, 20))
+    for isotropic in (True, 0.7):
+        results = []
+        for each in (0, offset):
+            image = sitk.GetImageFromArray(pixels + each)
+            image.SetSpacing((1, 1, 3))
+            results.append(sitk.GetArrayFromImage(made_isotropic(image, tiny_model, isotropic)) - each)
+        np.testing.assert_allclose(results[1], results[0], atol=1e-2)
+
+
+def test_values_too_far_apart_are_refused(tiny_model):
+    image = sitk.GetImageFromArray(np.random.default_rng(0).uniform(0, 1e40, (6, 20, 20)))
+    image.SetSpacing((1, 1, 3))
+    with pytest.raises(ValueError, match="too large to compute with: scale them down"):
+        made_isotropic(image, tiny_model)
+
+
+def test_planes_one_patch_wide_do_not_depend_on_precision():
+    pixels = np.random.default_rng(0).normal(500, 100, (40, 1, 24)).astype(np.float32)
+    image = sitk.GetImageFromArray(pixels)
+    image.SetSpacing((1, 1, 3))
+    results = []
+    for precision in ("float32", "bfloat16"):
+        models = [load_model(name, "cpu", precision) for name in ("mri-fast", "mri-slices")]
+        result = upsample(image, isotropic=True, plane=2, model=models[0], slices_model=models[1])
+        results.append(sitk.GetArrayFromImage(result))
+    np.testing.assert_allclose(*results, atol=10)
