@@ -110,6 +110,10 @@ class Model:
         if np.shape([] if conditions is None else conditions) != (told,):
             raise ValueError(f"The model takes {told} conditions, not {conditions}.")
         normalized = (batch - low[:, None, None]) / extent[:, None, None]
+        if tile is not None and tile < 1:
+            raise ValueError(f"A tile must be at least one pixel long, not {tile}.")
+        if noise is not None and not 0 <= noise < np.inf:
+            raise ValueError(f"The noise must be a number from 0 on, not {noise}.")
         sigmas = np.zeros(len(batch))
         if noise_reduction:
             sigmas = np.array([noise_level(image[None])[0] if noise is None else noise for image in batch]) / extent

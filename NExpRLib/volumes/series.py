@@ -93,7 +93,7 @@ class SeriesUpsampling:
         check_memory(self.plan, volumes[0].pixels.dtype, len(volumes))
         if data_consistency and value_range == "auto":
             value_range = "free"  # The measured band would not stay as it was measured.
-        self._meanings = [Meaning(volume, facts, value_range) for volume in volumes]
+        self._meanings = [_meaning(volumes, number, facts, value_range) for number in range(len(volumes))]
         self.notes = notes_on(self._meanings)
         self._image = image
         self._fill = fill
@@ -142,6 +142,15 @@ class SeriesUpsampling:
             fill = meaning.default_fill() if self._fill is None else self._fill
             fill_outside(result, self.plan, self.geometry.size, fill)
         return result
+
+
+def _meaning(volumes, number, facts, value_range):
+    try:
+        return Meaning(volumes[number], facts, value_range)
+    except ValueError as error:
+        if len(volumes) == 1:
+            raise
+        raise ValueError(f"Volume {number + 1} of {len(volumes)}: {error}") from error
 
 
 def _geometry_of_volumes(image):

@@ -230,6 +230,12 @@ def test_wrong_shapes(tiny_model, shape):
         tiny_model.represent(np.zeros(shape))
 
 
+@pytest.mark.parametrize("bad", [{"tile": 0}, {"noise": np.nan}, {"noise": np.inf}, {"noise": -1.0}], ids=str)
+def test_options_that_make_no_sense(tiny_model, bad):
+    with pytest.raises(ValueError, match="must be"):
+        tiny_model.represent(random_slice(), **bad)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_non_finite_values(tiny_model, value):
     pixels = random_slice()

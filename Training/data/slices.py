@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from NExpRLib.volumes.acquisition import inspect_volume
-from NExpRLib.volumes.checks import check_values
 from NExpRLib.volumes.geometry import slice_axis
+from NExpRLib.volumes.meaning import Meaning
 from NExpRLib.volumes.measured_grid import MeasuredGrid
 from NExpRLib.volumes.plan import plane_axes
 from NExpRLib.volumes.sidecar import sidecar_of
@@ -21,15 +21,16 @@ def slices_in_plane(image, plane="auto", shares=None):
     :param plane: see :func:`NExpRLib.volumes.geometry.slice_axis`.
     :param shares: measured share of k-space along the image axes x and y; the rest is cropped. What was measured is
         recognized from the voxels, if left out.
-    :raises ValueError: for an image that holds no intensities, see :func:`NExpRLib.volumes.checks.check_values`.
+    :raises ValueError: for an image that holds no intensities, or phase.
     """
-    volume = Volume.from_image(image)
-    check_values(volume.pixels)
+    volume, facts = Volume.from_image(image), sidecar_of(image)
+    if Meaning(volume, facts).is_phase:
+        raise ValueError("The image holds phase, whose wraps are no edges of anything: take the magnitude.")
     across = slice_axis(volume.geometry, plane)
     slices = np.array(volume.slices(across))  # A view would end with the image.
     axes = plane_axes(volume.geometry, across)
     if shares is not None:
         return measured_part(slices, [(*shares, 1.0)[axis] for axis in axes])
-    size = inspect_volume(volume, sidecar_of(image), plane).measured_size
+    size = inspect_volume(volume, facts, plane).measured_size
     grid = MeasuredGrid.of(slices, (size[axes[0]], size[axes[1]]))
     return replace(grid, margin=0).resample(slices)

@@ -69,8 +69,19 @@ def bids_sidecar(image):
     return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
 
 
+def is_result(image, sidecar):
+    """Whether an image that was read was made here.
+
+    :param sidecar: path of its sidecar, ``None`` where its format has none.
+    """
+    return image.HasMetaDataKey(_KEY) or (sidecar is not None and _is_ours(sidecar))
+
+
 def is_of_another(path):
     """Whether there is a file at the path of a sidecar that was not written here."""
-    made_by = read_sidecar(path).get("GeneratedBy", ())
-    ours = isinstance(made_by, list) and any(isinstance(by, dict) and by.get("Name") == _KEY for by in made_by)
-    return path.exists() and not ours
+    return path.exists() and not _is_ours(path)
+
+
+def _is_ours(sidecar):
+    made_by = read_sidecar(sidecar).get("GeneratedBy", ())
+    return isinstance(made_by, list) and any(isinstance(by, dict) and by.get("Name") == _KEY for by in made_by)

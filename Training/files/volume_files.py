@@ -3,9 +3,11 @@
 import contextlib
 import os
 import re
+import secrets
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -125,9 +127,9 @@ def atomic_output(path):
     """A temporary path beside ``path`` that is renamed to it on success and removed otherwise."""
     path = Path(path)
     extension = extension_of(path) or path.suffix
-    start = f".{path.name.removesuffix(extension)[:50]}."
-    _remove_left_overs(path.parent, start, f".part{extension}")
-    temporary = path.with_name(f"{start}{os.getpid()}.part{extension}")
+    start, end = f".{path.name.removesuffix(extension)[:50]}.", f".part{extension}"
+    _remove_left_overs(path.parent, start, end)
+    temporary = path.with_name(f"{start}{secrets.token_hex(8)}{end}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -139,24 +141,15 @@ def atomic_output(path):
 
 
 def _remove_left_overs(folder, start, end):
-    """Remove what runs that were killed have left of an output."""
+    """Remove what runs that were killed have left of an output: what nobody has written to for an hour.
+
+    Runs in other containers and on other machines cannot be asked for.
+    """
     with contextlib.suppress(OSError):
-        for entry in os.listdir(folder):
-            process = re.fullmatch(re.escape(start) + r"(\d+)" + re.escape(end), entry)
-            if process and not _runs(int(process.group(1))):
-                os.unlink(os.path.join(folder, entry))
-
-
-def _runs(process):
-    if sys.platform == "win32":  # where asking could end it
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        pass
-    return True
+        for entry in os.scandir(folder):
+            left = re.fullmatch(re.escape(start) + r"\w+" + re.escape(end), entry.name)
+            if left and time.time() - entry.stat().st_mtime > 3600:
+                os.unlink(entry)
 
 
 def check_output(path):

@@ -113,12 +113,23 @@ def volumes_below(path, without=None):
 def folders_below(folder, enters=lambda folder: True):
     """A folder and those below it, but hidden ones, which hold other copies of the files, as that of git-annex does.
 
+    Links to folders are followed, to each folder once.
+
     :param enters: whether to search a folder.
     """
-    yield folder
-    for each in _subfolders(folder):
-        if not each.is_symlink() and enters(each):
-            yield from folders_below(each, enters)
+    searched = set()
+
+    def below(folder):
+        identity = os.path.realpath(folder)
+        if identity in searched:
+            return
+        searched.add(identity)
+        yield folder
+        for each in _subfolders(folder):
+            if enters(each):
+                yield from below(each)
+
+    return below(folder)
 
 
 def _subfolders(folder):

@@ -68,6 +68,26 @@ def test_subfolders_are_kept_and_results_are_not_taken_for_inputs(upsample, data
     assert len(volumes_in(data_set / "finer")) == 5
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links need permissions here")
+def test_links_to_folders_are_followed_once(upsample, volume, tmp_path):
+    for folder in (tmp_path / "in" / "sub-1", tmp_path / "store"):
+        folder.mkdir(parents=True)
+        sitk.WriteImage(volume, folder / "t1.nrrd")
+    (tmp_path / "in" / "sub-2").symlink_to(tmp_path / "store")
+    (tmp_path / "in" / "sub-3").symlink_to(tmp_path / "in" / "sub-1")
+    (tmp_path / "store" / "all").symlink_to(tmp_path / "in")
+    assert upsample(tmp_path / "in", tmp_path / "out", "--recursive", "--scale", 2)[0] == 0
+    assert volumes_in(tmp_path / "out") == ["sub-1/t1.nrrd", "sub-2/t1.nrrd"]
+
+
+@pytest.mark.parametrize("extension", [".nii.gz", ".mha"])
+def test_a_result_as_input_is_called_so(upsample, volume, tmp_path, extension):
+    names = [tmp_path / f"{name}{extension}" for name in ("in", "x2", "x4")]
+    sitk.WriteImage(volume, names[0])
+    said = [upsample(*pair, "--scale", 2)[1] for pair in (names[:2], names[1:])]
+    assert ["It was made by NExpR" in each for each in said] == [False, True]
+
+
 def test_output_among_the_subfolders(refused, data_set):
     assert "is an input" in refused(data_set, data_set, "--recursive", "--scale", 2)
 

@@ -1,8 +1,7 @@
 """``nexpr upsample`` on what files hold beyond one scalar volume, and on what is left of earlier runs."""
 
 import os
-import subprocess
-import sys
+import time
 
 import nibabel
 import numpy as np
@@ -45,6 +44,15 @@ def test_time_series(upsample, tmp_path, extension):
     if extension == ".nii.gz":
         header = nibabel.load(tmp_path / "out.nii.gz").header
         assert header.get_zooms() == pytest.approx((0.25, 0.375, 3, 2.5))
+
+
+def test_volume_of_a_time_series_that_cannot_be_used_is_named(refused, tmp_path):
+    pixels = noise((3, 4, 15, 18)).astype(np.float32)
+    pixels[1] = np.nan
+    nibabel.save(nibabel.Nifti1Image(pixels.T, np.eye(4)), tmp_path / "in.nii")
+    assert "Volume 2 of 3: The image contains no data" in refused(
+        tmp_path / "in.nii", tmp_path / "out.nii", "--scale", 2, "--plane", 2
+    )
 
 
 def test_time_series_like_itself(upsample, tmp_path):
@@ -162,20 +170,27 @@ def test_names_that_are_nearly_too_long_work(upsample, tmp_path, length):
     assert upsample(tmp_path / "in.nrrd", tmp_path / f"{'a' * length}.nrrd", "--scale", 2)[0] == 0
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a process cannot be asked for here")
-def test_what_a_killed_run_left_is_removed_by_the_next(upsample, tmp_path):
-    sitk.WriteImage(sitk.GetImageFromArray(noise()), tmp_path / "in.nrrd")
-    with subprocess.Popen([sys.executable, "-c", "pass"]) as ended:
-        pass
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path):
     with atomic_output(tmp_path / "out.nrrd") as temporary:
-        left = temporary.with_name(temporary.name.replace(str(os.getpid()), str(ended.pid)))
+        left = temporary.with_name(temporary.name.replace(".part", "0.part"))
         left.write_text("half")
+        os.utime(left, times=(time.time() - 4000,) * 2)
         temporary.write_text("of a run that goes on")
         with atomic_output(tmp_path / "out.nrrd") as again:
             again.write_text("whole")
         assert not left.exists()
-        temporary.write_text("of a run that goes on")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.nrrd", "out.nrrd"]
+        assert temporary.read_text() == "of a run that goes on"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.nrrd"]
+
+
+def test_runs_side_by_side_in_containers_do_not_share_files(tmp_path, monkeypatch):
+    """There, processes have the same number, and do not see each other."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    names = [f"{'sub-1_ses-1_task-rest_acq-highres_run-01_' * 2}echo-{echo}.nii.gz" for echo in (1, 2)]
+    with atomic_output(tmp_path / names[0]) as first, atomic_output(tmp_path / names[1]) as second:
+        first.write_text("1")
+        second.write_text("2")
+    assert [(tmp_path / name).read_text() for name in names] == ["1", "2"]
 
 
 def test_broken_files_end_well(upsample, tiny_model_folder):

@@ -26,6 +26,14 @@ def test_every_volume_that_is_skipped_is_named(nexpr, tmp_path):
         assert set(data["sources"]) == {"good", "also-good"}
 
 
+def test_phase_is_not_trained_on(nexpr, tmp_path):
+    rows, columns = np.mgrid[:48, :48]
+    wrapped = np.angle(np.exp(1j * (0.3 * rows + 0.2 * columns))).astype(np.float32)
+    sitk.WriteImage(sitk.GetImageFromArray(np.stack([wrapped] * 4)), tmp_path / "phase.nrrd")
+    status, _, err = nexpr("prepare", tmp_path, "-o", tmp_path / "data.npz", "--plane", "2")
+    assert (status, "take the magnitude" in err) == (2, True)
+
+
 def test_subjects_by_name(nexpr, tmp_path):
     """One patient of a BIDS folder is one subject, whatever its files are called."""
     image = sitk.GetImageFromArray(np.random.default_rng(0).random((1, 24, 24), dtype=np.float32))
