@@ -236,6 +236,25 @@ def test_panel_says_what_was_measured(widget, interpolated):
     assert widget.ui.measuredWidthSpinBox.visible
 
 
+def test_panel_says_where_the_header_differs_from_the_voxels(widget, interpolated, monkeypatch):
+    """128 x 120 pixels of 0.9 x 1.1 mm, of which the voxels say that 64 x 80 were measured."""
+    matrices = {"1.2.5": "80\\0\\0\\64", "1.2.6": "100\\0\\0\\64"}
+    tags = {"0018,1312": "ROW", "0028,0010": "120", "0028,0011": "128"}
+    database = SimpleNamespace(
+        instanceValue=lambda uid, tag: matrices[uid] if tag == "0018,1310" else tags.get(tag, "")
+    )
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    said = "The header says 1.8 x 1.32 mm: if it is right, name that size in Advanced."
+    for uid, ending in (("1.2.5", "by the scanner)"), ("1.2.6", f"by the scanner). {said}")):
+        volume = add_volume(interpolated, matrix_of("axial", origin=(0, 0, 0)), uid)
+        volume.SetAttribute("DICOM.instanceUIDs", uid)
+        widget._parameterNode.inputVolume = volume
+        wait(lambda volume=volume: acquisitionOf(volume) is not None)
+        wait(lambda ending=ending: widget.ui.measuredLabel.text.endswith(ending))
+    widget._parameterNode.measuredMode = MeasuredMode.STORED
+    wait(lambda: not widget.ui.measuredLabel.visible)
+
+
 def test_recognition_runs_in_the_worker(scene, interpolated):
     volume = add_volume(interpolated, matrix_of("axial"))
     tasks, told = [], []
