@@ -15,7 +15,7 @@ import slicer.util
 from NExpRLib import inspect, load_model, upsample
 from NExpRLib.kspace import kspace_crop, zero_fill
 from NExpRLib.volumes.geometry import Geometry
-from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf
+from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts
 from NExpRSlicerLib.Choices import settingsOf
 from NExpRSlicerLib.Parameters import MeasuredMode, Settings, TargetMode
 from NExpRSlicerLib.Volumes import geometryOf
@@ -200,13 +200,24 @@ def test_cancelling_an_isotropic_volume(thickSlices, scene):
 
 def test_thickness_comes_from_the_dicom_database(thickSlices, monkeypatch):
     tags = {"0018,0050": "3.5", "0008,0008": "ORIGINAL\\PRIMARY"}
-    database = SimpleNamespace(instanceValue=lambda uid, tag: tags.get(tag, "") if uid == "1.2.3" else "")
+    database = SimpleNamespace(isOpen=True, instanceValue=lambda uid, tag: tags.get(tag, "") if uid == "1.2.3" else "")
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     thickSlices._parameterNode.inputVolume.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
     wait(lambda: thickSlices.ui.thicknessSpinBox.specialValueText == "3.5 mm (DICOM)")
     parameters = thickSlices._parameterNode
     volume, settings = parameters.inputVolume, settingsOf(parameters)
     assert settings.thicknessIn(settings.plan(geometryOf(volume))) == 3.5
+
+
+def test_dicom_database_answers_once_it_is_open(scene, monkeypatch):
+    """As ctkDICOMDatabase, which answers with empty texts before."""
+    database = SimpleNamespace(isOpen=False, instanceValue=lambda uid, tag: "3.5" if database.isOpen else "")
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    volume = add_volume(smooth_pixels((5, 12, 10)), matrix_of("axial"))
+    volume.SetAttribute("DICOM.instanceUIDs", "1.2.7")
+    assert "SliceThickness" not in headerFacts(volume)
+    database.isOpen = True
+    assert headerFacts(volume)["SliceThickness"] == 3.5
 
 
 def test_thickness_of_the_header_does_not_matter_where_slices_are_not_refined():
@@ -241,7 +252,7 @@ def test_panel_says_where_the_header_differs_from_the_voxels(widget, interpolate
     matrices = {"1.2.5": "80\\0\\0\\64", "1.2.6": "100\\0\\0\\64"}
     tags = {"0018,1312": "ROW", "0028,0010": "120", "0028,0011": "128"}
     database = SimpleNamespace(
-        instanceValue=lambda uid, tag: matrices[uid] if tag == "0018,1310" else tags.get(tag, "")
+        isOpen=True, instanceValue=lambda uid, tag: matrices[uid] if tag == "0018,1310" else tags.get(tag, "")
     )
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     said = "The header says 1.8 x 1.32 mm: if it is right, name that size in Advanced."
