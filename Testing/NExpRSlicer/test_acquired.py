@@ -15,6 +15,7 @@ import slicer.util
 from NExpRLib import inspect, load_model, upsample
 from NExpRLib.kspace import kspace_crop, zero_fill
 from NExpRLib.volumes.geometry import Geometry
+from NExpRLib.volumes.sidecar import set_sidecar
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts
 from NExpRSlicerLib.Choices import settingsOf
 from NExpRSlicerLib.Parameters import MeasuredMode, Settings, TargetMode
@@ -325,19 +326,25 @@ def test_inferred_detail_of_a_network_that_adds_nothing_is_small(stage, interpol
     assert np.abs(detail).mean() < 0.02 * np.ptp(interpolated)
 
 
-@pytest.mark.parametrize("kind", ["padding", "NaN", "map"])
-def test_preview_and_apply_respect_what_values_mean(stage, logic, kind):
+@pytest.mark.parametrize("kind", ["padding", "announced", "NaN", "map"])
+def test_preview_and_apply_respect_what_values_mean(stage, logic, monkeypatch, kind):
     """Voxels without data are held out and put back; maps keep their range."""
     pixels = smooth_pixels((4, 30, 28)) if kind != "map" else smooth_pixels((4, 30, 28)).clip(450, 700)
     outside = np.hypot(*np.ogrid[-14.5:15, -13.5:14]) > 12
-    pixels[:, outside] = {"padding": -4000, "NaN": np.nan, "map": 0}[kind]
+    pixels[:, outside] = {"padding": -4000, "announced": 3000, "NaN": np.nan, "map": 0}[kind]
     volume = add_volume(pixels, matrix_of("axial", origin=(0, 0, 0)), kind)
+    image = sitk_image(pixels, matrix_of("axial", origin=(0, 0, 0)))
+    if kind == "announced":
+        tags = {"0028,0120": "4000", "0028,1052": "-1000", "0028,1053": "1"}
+        database = SimpleNamespace(isOpen=True, instanceValue=lambda uid, tag: tags.get(tag, ""))
+        monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+        volume.SetAttribute("DICOM.instanceUIDs", "1.2.8")
+        set_sidecar(image, {"PixelPaddingValue": 3000})
     stage.showEverywhere(volume)
     stage.center(volume, 2)
     stage.parameters.inputVolume = volume
     shown = slicer.util.arrayFromVolume(stage.settle())[0]
     output = logic.process(volume, scale=2, model=stage.parameters.modelPath)
-    image = sitk_image(pixels, matrix_of("axial", origin=(0, 0, 0)))
     expected = sitk.GetArrayFromImage(upsample(image, 2, model=load_model(stage.parameters.modelPath, "cpu")))
     assert np.allclose(slicer.util.arrayFromVolume(output), expected, rtol=1e-5, equal_nan=True)
     assert np.allclose(shown, expected[2], rtol=1e-4, equal_nan=True)
@@ -345,4 +352,4 @@ def test_preview_and_apply_respect_what_values_mean(stage, logic, kind):
         assert shown.min() == 0
         assert shown.max() <= pixels.max()
     else:
-        assert (np.isnan(shown) if kind == "NaN" else shown == -4000)[0, 0]
+        assert np.array_equal(shown[0, 0], pixels[0, 0, 0], equal_nan=True)
