@@ -58,6 +58,11 @@ class MeasuredAxis:
         return self.measured_size < self.size
 
     @property
+    def told(self) -> float:
+        """Size of a measured pixel in mm as the header says; where it says nothing, as the voxels do."""
+        return self.stored / (self.header or self.edge.share)
+
+    @property
     def header_differs(self) -> bool:
         """Whether the header says otherwise than the voxels."""
         return self.spectrum is not None and self.header is not None and abs(self.header - self.edge.share) > 0.05
@@ -115,7 +120,7 @@ class Acquisition:
             keep = "" if share <= 1 else ": it may be signal, which as stored would be kept"
             notes.append(f"What lies beyond the measured band and is left out is {share:.2g} times the noise{keep}.")
         if any(axis.header_differs for axis in self._in_plane):
-            told = _millimeters([axis.stored / (axis.header or axis.edge.share) for axis in self._in_plane])
+            told = _millimeters([axis.told for axis in self._in_plane])
             found = _millimeters([axis.measured for axis in self._in_plane])
             notes.append(
                 f"The header says that pixels of {told} were measured, the voxels say {found}, which is used: "

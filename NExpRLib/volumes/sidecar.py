@@ -47,7 +47,7 @@ def _sensible(facts: dict) -> dict:
         facts["ImageType"] = kinds.split("\\")
     for name in [name for name in facts if name in _POSITIVE]:
         try:
-            facts[name] = _number([str(facts[name])])
+            facts[name] = _positive([str(facts[name])])
         except ValueError:
             del facts[name]
     for name, kind in (("ImageType", list), ("Modality", str), ("PixelPaddingValue", int | float)):
@@ -62,6 +62,11 @@ def facts_of_elements(elements: Mapping[str, str]) -> dict:
     >>> facts_of_elements({"0008|0060": "MR", "0018|0050": "3 ", "0028|0010": ""})
     {'Modality': 'MR', 'SliceThickness': 3.0}
 
+    PixelPaddingValue is scaled as the pixels are:
+
+    >>> facts_of_elements({"0028|0120": "-2000", "0028|1052": "-1024", "0028|1053": "1"})
+    {'PixelPaddingValue': -3024.0}
+
     :param elements: their text by tag, of those of :data:`DICOM_TAGS` that there are.
     """
     facts = {}
@@ -72,6 +77,9 @@ def facts_of_elements(elements: Mapping[str, str]) -> dict:
                 facts[name] = fact_of(parts)
         except ValueError:
             pass
+    slope, intercept = facts.pop("RescaleSlope", 1.0), facts.pop("RescaleIntercept", 0.0)
+    if "PixelPaddingValue" in facts:
+        facts["PixelPaddingValue"] = slope * facts["PixelPaddingValue"] + intercept
     return facts
 
 
@@ -88,6 +96,11 @@ _POSITIVE = (
 
 def _number(parts: list[str]) -> float:
     (number,) = _numbers(parts)
+    return number
+
+
+def _positive(parts: list[str]) -> float:
+    number = _number(parts)
     if not 0 < number < float("inf"):
         raise ValueError
     return number
@@ -100,10 +113,13 @@ def _numbers(parts: list[str]) -> list[float]:
 _ELEMENTS: dict[str, tuple[str, Callable[[list[str]], Any]]] = {
     "0008|0008": ("ImageType", list),
     "0008|0060": ("Modality", "".join),
-    "0018|0050": ("SliceThickness", _number),
+    "0018|0050": ("SliceThickness", _positive),
     "0018|1310": ("AcquisitionMatrix", _numbers),
     "0018|1312": ("InPlanePhaseEncodingDirectionDICOM", "".join),
-    "0028|0010": ("Rows", _number),
-    "0028|0011": ("Columns", _number),
+    "0028|0010": ("Rows", _positive),
+    "0028|0011": ("Columns", _positive),
+    "0028|0120": ("PixelPaddingValue", _number),
+    "0028|1052": ("RescaleIntercept", _number),
+    "0028|1053": ("RescaleSlope", _number),
 }
 DICOM_TAGS = tuple(_ELEMENTS)

@@ -61,7 +61,9 @@ class Recognition:
 def headerFacts(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> dict:
     """What the DICOM database says of a volume that was loaded from it, under BIDS names."""
     uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
-    facts = _factsOf(uids[0]) if uids and getattr(slicer, "dicomDatabase", None) is not None else {}
+    database = getattr(slicer, "dicomDatabase", None)
+    # One that is not open yet would log an error for each element, and its empty answers would be kept.
+    facts = _factsOf(uids[0]) if uids and database is not None and database.isOpen else {}
     modality = modalityOf(volumeNode)
     return {**facts, **({"Modality": modality} if modality else {})}
 

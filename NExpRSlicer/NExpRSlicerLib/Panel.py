@@ -60,7 +60,7 @@ class VolumeFacts:
 class PanelState:
     """
     :ivar problem: why Apply is disabled; empty if it is enabled.
-    :ivar measuredText: what the scanner measured; empty if that is what is stored.
+    :ivar measuredText: what the scanner measured, where that is not what is stored, or the header says otherwise.
     :ivar finestPixel, thickness: in mm, what these fields stand for before the user writes anything.
     :ivar isotropicText, thicknessText: what stands in them then.
     :ivar sizeText: size, spacing and memory of the result.
@@ -110,7 +110,7 @@ def panelState(
     texts = {"canReduceNoise": card is not None and reduces_noise(card)}
     try:
         sizes = settings.measuredSizes(volume.geometry, acquisition)
-        texts |= _measuredTexts(volume, sizes, settings)
+        texts |= _measuredTexts(volume, sizes, settings, acquisition)
         if volume.regionProblem:
             raise ValueError(volume.regionProblem)
         regionPlan = planned(settings, volume.geometry, acquisition, volume.box)
@@ -209,10 +209,13 @@ def _targetProblem(parameterNode: NExpRSlicerParameterNode, plan: Plan, settings
     return ""
 
 
-def _measuredTexts(volume: VolumeFacts, sizes: tuple[int, ...], settings: Settings) -> dict[str, str | float]:
+def _measuredTexts(
+    volume: VolumeFacts, sizes: tuple[int, ...], settings: Settings, acquisition: Acquisition | None
+) -> dict[str, str | float]:
     """What is said of the measured pixels, and the defaults that follow from them.
 
     :param sizes: measured pixels along each axis.
+    :param acquisition: what was recognized, None where it does not matter.
     """
     geometry = volume.geometry
     across = slice_axis(geometry, settings.plane)
@@ -226,12 +229,19 @@ def _measuredTexts(volume: VolumeFacts, sizes: tuple[int, ...], settings: Settin
         "isotropicText": _("{size} mm (finest pixel)").format(size=f"{finest:.3g}"),
         "thicknessText": thicknessText.format(size=f"{thickness:.3g}"),
     }
+    sentences = []
     if sizes != geometry.size:
         text = _("Measured: {x:.3g} x {y:.3g} mm; shown {storedX:.3g} x {storedY:.3g} mm").format(
             x=measured[columns], y=measured[rows], storedX=geometry.spacing[columns], storedY=geometry.spacing[rows]
         )
         reason = _("interpolated by the scanner") if settings.measured == "auto" else _("as chosen in Advanced")
-        texts["measuredText"] = f"{text} ({reason})"
+        sentences.append(f"{text} ({reason})")
+    if acquisition is not None and settings.measured == "auto":
+        inPlane = acquisition.axes[columns], acquisition.axes[rows]
+        if any(axis.header_differs for axis in inPlane):
+            text = _("The header says {x:.3g} x {y:.3g} mm: if it is right, name that size in Advanced.")
+            sentences.append(text.format(x=inPlane[0].told, y=inPlane[1].told))
+    texts["measuredText"] = ". ".join(sentences)
     return texts
 
 

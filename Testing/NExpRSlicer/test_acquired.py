@@ -15,7 +15,8 @@ import slicer.util
 from NExpRLib import inspect, load_model, upsample
 from NExpRLib.kspace import kspace_crop, zero_fill
 from NExpRLib.volumes.geometry import Geometry
-from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf
+from NExpRLib.volumes.sidecar import set_sidecar
+from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts
 from NExpRSlicerLib.Choices import settingsOf
 from NExpRSlicerLib.Parameters import MeasuredMode, Settings, TargetMode
 from NExpRSlicerLib.Volumes import geometryOf
@@ -200,13 +201,24 @@ def test_cancelling_an_isotropic_volume(thickSlices, scene):
 
 def test_thickness_comes_from_the_dicom_database(thickSlices, monkeypatch):
     tags = {"0018,0050": "3.5", "0008,0008": "ORIGINAL\\PRIMARY"}
-    database = SimpleNamespace(instanceValue=lambda uid, tag: tags.get(tag, "") if uid == "1.2.3" else "")
+    database = SimpleNamespace(isOpen=True, instanceValue=lambda uid, tag: tags.get(tag, "") if uid == "1.2.3" else "")
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     thickSlices._parameterNode.inputVolume.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
     wait(lambda: thickSlices.ui.thicknessSpinBox.specialValueText == "3.5 mm (DICOM)")
     parameters = thickSlices._parameterNode
     volume, settings = parameters.inputVolume, settingsOf(parameters)
     assert settings.thicknessIn(settings.plan(geometryOf(volume))) == 3.5
+
+
+def test_dicom_database_answers_once_it_is_open(scene, monkeypatch):
+    """As ctkDICOMDatabase, which answers with empty texts before."""
+    database = SimpleNamespace(isOpen=False, instanceValue=lambda uid, tag: "3.5" if database.isOpen else "")
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    volume = add_volume(smooth_pixels((5, 12, 10)), matrix_of("axial"))
+    volume.SetAttribute("DICOM.instanceUIDs", "1.2.7")
+    assert "SliceThickness" not in headerFacts(volume)
+    database.isOpen = True
+    assert headerFacts(volume)["SliceThickness"] == 3.5
 
 
 def test_thickness_of_the_header_does_not_matter_where_slices_are_not_refined():
@@ -234,6 +246,25 @@ def test_panel_says_what_was_measured(widget, interpolated):
     wait(lambda: "Measured: 1.2 x 1.1 mm" in widget.ui.measuredLabel.text)
     assert "as chosen" in widget.ui.measuredLabel.text
     assert widget.ui.measuredWidthSpinBox.visible
+
+
+def test_panel_says_where_the_header_differs_from_the_voxels(widget, interpolated, monkeypatch):
+    """128 x 120 pixels of 0.9 x 1.1 mm, of which the voxels say that 64 x 80 were measured."""
+    matrices = {"1.2.5": "80\\0\\0\\64", "1.2.6": "100\\0\\0\\64"}
+    tags = {"0018,1312": "ROW", "0028,0010": "120", "0028,0011": "128"}
+    database = SimpleNamespace(
+        isOpen=True, instanceValue=lambda uid, tag: matrices[uid] if tag == "0018,1310" else tags.get(tag, "")
+    )
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    said = "The header says 1.8 x 1.32 mm: if it is right, name that size in Advanced."
+    for uid, ending in (("1.2.5", "by the scanner)"), ("1.2.6", f"by the scanner). {said}")):
+        volume = add_volume(interpolated, matrix_of("axial", origin=(0, 0, 0)), uid)
+        volume.SetAttribute("DICOM.instanceUIDs", uid)
+        widget._parameterNode.inputVolume = volume
+        wait(lambda volume=volume: acquisitionOf(volume) is not None)
+        wait(lambda ending=ending: widget.ui.measuredLabel.text.endswith(ending))
+    widget._parameterNode.measuredMode = MeasuredMode.STORED
+    wait(lambda: not widget.ui.measuredLabel.visible)
 
 
 def test_recognition_runs_in_the_worker(scene, interpolated):
@@ -295,19 +326,25 @@ def test_inferred_detail_of_a_network_that_adds_nothing_is_small(stage, interpol
     assert np.abs(detail).mean() < 0.02 * np.ptp(interpolated)
 
 
-@pytest.mark.parametrize("kind", ["padding", "NaN", "map"])
-def test_preview_and_apply_respect_what_values_mean(stage, logic, kind):
+@pytest.mark.parametrize("kind", ["padding", "announced", "NaN", "map"])
+def test_preview_and_apply_respect_what_values_mean(stage, logic, monkeypatch, kind):
     """Voxels without data are held out and put back; maps keep their range."""
     pixels = smooth_pixels((4, 30, 28)) if kind != "map" else smooth_pixels((4, 30, 28)).clip(450, 700)
     outside = np.hypot(*np.ogrid[-14.5:15, -13.5:14]) > 12
-    pixels[:, outside] = {"padding": -4000, "NaN": np.nan, "map": 0}[kind]
+    pixels[:, outside] = {"padding": -4000, "announced": 3000, "NaN": np.nan, "map": 0}[kind]
     volume = add_volume(pixels, matrix_of("axial", origin=(0, 0, 0)), kind)
+    image = sitk_image(pixels, matrix_of("axial", origin=(0, 0, 0)))
+    if kind == "announced":
+        tags = {"0028,0120": "4000", "0028,1052": "-1000", "0028,1053": "1"}
+        database = SimpleNamespace(isOpen=True, instanceValue=lambda uid, tag: tags.get(tag, ""))
+        monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+        volume.SetAttribute("DICOM.instanceUIDs", "1.2.8")
+        set_sidecar(image, {"PixelPaddingValue": 3000})
     stage.showEverywhere(volume)
     stage.center(volume, 2)
     stage.parameters.inputVolume = volume
     shown = slicer.util.arrayFromVolume(stage.settle())[0]
     output = logic.process(volume, scale=2, model=stage.parameters.modelPath)
-    image = sitk_image(pixels, matrix_of("axial", origin=(0, 0, 0)))
     expected = sitk.GetArrayFromImage(upsample(image, 2, model=load_model(stage.parameters.modelPath, "cpu")))
     assert np.allclose(slicer.util.arrayFromVolume(output), expected, rtol=1e-5, equal_nan=True)
     assert np.allclose(shown, expected[2], rtol=1e-4, equal_nan=True)
@@ -315,4 +352,4 @@ def test_preview_and_apply_respect_what_values_mean(stage, logic, kind):
         assert shown.min() == 0
         assert shown.max() <= pixels.max()
     else:
-        assert (np.isnan(shown) if kind == "NaN" else shown == -4000)[0, 0]
+        assert np.array_equal(shown[0, 0], pixels[0, 0, 0], equal_nan=True)

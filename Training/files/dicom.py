@@ -246,9 +246,13 @@ def _keep_facts(image, files, stack):
     if files[0].matrix and stack is not None:  # dcm2niix keeps less of it, and only of makers that it knows.
         facts["AcquisitionMatrix"] = list(files[0].matrix)
         facts["Rows"], facts["Columns"] = files[0].shape
-    paddings = {file.padding for file in files}
-    if len(paddings) == 1 and None not in paddings:
-        facts["PixelPaddingValue"] = paddings.pop()
+    # dcm2niix leaves out some thicknesses of CT, and writes no JSON where a convolution kernel has two values.
+    for name, values in (
+        ("SliceThickness", {file.thickness for file in files}),
+        ("PixelPaddingValue", {file.padding for file in files}),
+    ):
+        if len(values) == 1 and None not in values:
+            facts[name] = values.pop()
     set_sidecar(image, facts)
     if stack is not None and stack.deviation > 0.01 * stack.spacing[2]:
         add_note(

@@ -39,6 +39,7 @@ _READ = (
     "EchoNumbers",
     "RescaleSlope",
     "RescaleIntercept",
+    "PixelRepresentation",  # PixelPaddingValue is signed or not as the pixels are
     "PixelPaddingValue",
     "AcquisitionMatrix",
     "SharedFunctionalGroupsSequence",

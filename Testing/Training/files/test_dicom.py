@@ -3,8 +3,10 @@
 import os
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.uid import ImplicitVRLittleEndian
 
 from NExpRLib import inspect
 from NExpRLib.volumes.sidecar import sidecar_of
@@ -316,6 +318,23 @@ def test_facts_of_the_header_are_kept(tmp_path):
     write_series(tmp_path / "in", noise(), UP, modality="CT", **more)
     facts = sidecar_of(read_volume(tmp_path / "in"))
     assert (facts["Modality"], facts["SliceThickness"], facts["PixelPaddingValue"]) == ("CT", 3, -2024)
+
+
+def test_thickness_is_known_whatever_dcm2niix_makes_of_the_header(tmp_path):
+    """It writes a backslash into its JSON where a convolution kernel has two values, as those of Siemens CT have."""
+    more = {"Manufacturer": "SIEMENS", "ConvolutionKernel": ("Br38f", "3"), "SliceThickness": "2.5"}
+    write_series(tmp_path / "in", noise(), UP, modality="CT", **more)
+    assert sidecar_of(read_volume(tmp_path / "in"))["SliceThickness"] == 2.5
+
+
+def test_padding_of_files_that_do_not_say_whether_it_is_signed(tmp_path):
+    """In implicit VR, PixelPaddingValue is signed if the pixels are."""
+    folder = write_series(tmp_path / "in", noise(), UP, modality="CT", PixelPaddingValue=-2000)
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        dataset.save_as(path, implicit_vr=True, enforce_file_format=True)
+    assert sidecar_of(read_volume(folder))["PixelPaddingValue"] == -2000
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
