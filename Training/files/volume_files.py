@@ -11,7 +11,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from NExpRLib.memory import is_out_of_memory
-from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
+from NExpRLib.volumes.sidecar import KEYS, set_sidecar, sidecar_of
 
 from . import metaimage, nrrd
 from .dicom import read_series
@@ -66,6 +66,9 @@ def _read_with_itk(file, extension):
     checked = metaimage.checked if extension.startswith(".mh") else nrrd.checked
     with checked(file) as (readable, notes), _quiet_itk(), _deadly_signals():
         image = sitk.ReadImage(readable)
+    for key in image.GetMetaDataKeys():
+        if key not in KEYS:  # such as those of a NIfTI header, which SimpleITK copies and which grow stale
+            image.EraseMetaData(key)
     for note in notes:
         add_note(image, note)
     if facts := read_sidecar(file[: len(file) - len(extension)] + ".json"):

@@ -307,3 +307,27 @@ def test_surfaces_in_mgh_are_no_volumes(refused, tmp_path):
     content[30:42] = np.array((-2, 0, 0), ">f4").tobytes()  # the size of a voxel
     path.write_bytes(content)
     assert "how large its voxels are" in refused(path, tmp_path / "out.nrrd", "--scale", 2)
+
+
+@pytest.mark.parametrize("extension", [".nrrd", ".mha"])
+def test_header_that_another_format_carries_along_is_not_that_of_the_result(upsample, tmp_path, extension):
+    """SimpleITK copies the header of a NIfTI file into the metadata of NRRD and MetaImage."""
+    header = nibabel.Nifti1Header()
+    header["descrip"], header["cal_max"] = b"copied", 900
+    header.set_xyzt_units("micron", "sec")
+    copied = sitk.ReadImage(written(tmp_path / "a.nii", codes=(0, 0), header=header))
+    copied.SetSpacing((0.8, 1.1, 3))
+    copied.SetOrigin((12.5, -30.25, 7))
+    copied.SetDirection(TURN.ravel().tolist())
+    copied.SetMetaData("notes", "copied")
+    sitk.WriteImage(copied, tmp_path / f"in{extension}")
+    assert sitk.ReadImage(tmp_path / f"in{extension}").GetMetaData("qform_code") == "0"
+    status, out, _ = upsample(tmp_path / f"in{extension}", tmp_path / "out.nii.gz", "--scale", 2)
+    assert (status, "copied" in out) == (0, False)
+    result = nibabel.load(tmp_path / "out.nii.gz")
+    steps = TURN * (0.4, 0.55, 3)
+    first = np.array((12.5, -30.25, 7)) - steps[:, :2].sum(1) / 2
+    assert result.affine[:3] == pytest.approx(np.diag((-1, -1, 1)) @ np.column_stack([steps, first]), abs=1e-5)
+    assert result.header["qform_code"] > 0
+    assert (result.header.get_xyzt_units()[0], result.header["cal_max"]) == ("mm", 0)
+    assert b"copied" not in result.header["descrip"].item()
