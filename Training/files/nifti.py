@@ -36,7 +36,10 @@ def read_nifti(path):
     with warnings.catch_warnings(), _quiet_nibabel():
         warnings.simplefilter("ignore")
         header, stored = _mgh(path) if path.lower().endswith((".mgh", ".mgz")) else _nifti(path)
-        affine, notes = (header.get_affine(), []) if hasattr(header, "get_affine") else affine_of(header, stored.shape)
+        if hasattr(header, "get_affine"):
+            affine, notes = header.get_affine(), []
+        else:
+            affine, (header["qform_code"], header["sform_code"]), notes = affine_of(header, stored.shape)
     stored = _without_single_axes(stored)
     if stored.ndim > 4:
         raise ValueError(

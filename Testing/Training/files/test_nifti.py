@@ -118,6 +118,23 @@ def test_which_orientation_counts(tmp_path, sform, qform, counts):
     assert any("differ by up to" in note for note in notes_of(image)) == bool(sform and qform)
 
 
+@pytest.mark.parametrize(
+    ("sform", "qform", "moved", "codes"),
+    [(4, 1, 40, (1, 1)), (2, 2, 40, (2, 2)), (1, 2, 40, (1, 1)), (4, 1, 0, (4, 1)), (4, 0, 40, (4, 0))],
+)
+def test_no_code_is_false(upsample, tmp_path, sform, qform, moved, codes):
+    """Readers that take the sform would see a label such as MNI on the scanner's coordinates."""
+    other = affine_of(origin=(12.5 + moved, -30.25, 7))
+    written(tmp_path / "a.nii", sform=affine_of(), qform=other, codes=(sform, qform))
+    assert upsample(tmp_path / "a.nii", tmp_path / "out.nii", "--scale", 2)[0] == 0
+    header = nibabel.load(tmp_path / "out.nii").header
+    assert (int(header["sform_code"]), int(header["qform_code"])) == codes
+    used = affine_of() if sform == 1 or qform == 0 else other
+    first = used @ [-0.25, -0.25, 0, 1]
+    assert header.get_sform() @ [0, 0, 0, 1] == pytest.approx(first, abs=1e-4)
+    assert qform == 0 or header.get_qform() @ [0, 0, 0, 1] == pytest.approx(first, abs=1e-4)
+
+
 def test_no_orientation_is_said_and_stays_none(upsample, tmp_path):
     image = nibabel.Nifti1Image(pixels(), None)
     image.header["pixdim"][1:4] = 0.8, 1.1, 3
