@@ -22,6 +22,7 @@ from .provenance import description
 _LPS = np.diag([-1.0, -1.0, 1.0])
 # What a result keeps of the header of its input: names of header fields.
 _KEPT = ("qform_code", "sform_code", "xyzt_units", "descrip", "cal_min", "cal_max", "toffset")
+_SECONDS = {16: 1e-3, 24: 1e-6}  # by the unit code of the header: milliseconds, microseconds
 _INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
 
 
@@ -45,14 +46,14 @@ def read_nifti(path):
         raise ValueError(
             f"its voxels hold vectors ({' x '.join(str(n) for n in stored.shape)} numbers): extract one component first"
         )
-    image = _image(_intensities(header, stored), affine, stored.ndim, notes)
+    image = _image(_intensities(header, stored), affine, stored.ndim, *_seconds(header))
     for name in _KEPT:
         if hasattr(header, "keys") and name in header.keys():
             value = header[name].item()
             image.SetMetaData(name, value.decode(errors="replace") if isinstance(value, bytes) else f"{value:.9g}")
     if stored.ndim == 4:
-        step = float(header["pixdim"][4]) if "pixdim" in header.keys() else 1.0
-        image.SetMetaData("pixdim[4]", f"{step if math.isfinite(step) else 1.0:.9g}")
+        step = header["pixdim"][4] if "pixdim" in header.keys() else header["tr"] / 1000
+        image.SetMetaData("pixdim[4]", f"{step if np.isfinite(step) else 1.0:.9g}")
     if facts := read_sidecar(_stem(path) + ".json"):
         set_sidecar(image, facts)
     for note in notes:
@@ -74,7 +75,8 @@ def write_nifti(image, path, like):
     voxels = sitk.GetArrayViewFromImage(image).T
     header.set_data_dtype(voxels.dtype)
     header.set_data_shape(voxels.shape)
-    units = int(kept("xyzt_units", 2))
+    is_series = voxels.ndim == 4
+    units = int(kept("xyzt_units", 10 if is_series else 2))  # mm and s
     millimeters = MILLIMETERS.get(units & 7, 1.0)
     affine = _affine_of(image)
     affine[:3] /= millimeters
@@ -85,9 +87,10 @@ def write_nifti(image, path, like):
     if not (qform or sform):
         header["pixdim"][1:4] = np.linalg.norm(affine[:3, :3], axis=0)
     header["xyzt_units"] = units
-    if voxels.ndim == 4:
-        header["pixdim"][4] = kept("pixdim[4]", 1.0)
-    for name in ("cal_min", "cal_max", "toffset"):
+    if is_series:
+        header["pixdim"][4] = kept("pixdim[4]", image.GetSpacing()[3])
+    header["toffset"] = kept("toffset", image.GetOrigin()[3] if is_series else 0.0)
+    for name in ("cal_min", "cal_max"):
         header[name] = kept(name)
     of_input = like.GetMetaData("descrip") if like.HasMetaDataKey("descrip") else ""
     header["descrip"] = description(image, of_input).encode()
@@ -245,8 +248,18 @@ def _without_single_axes(stored):
     return stored.reshape(-1, 1) if stored.ndim == 1 else stored
 
 
-def _image(voxels, affine, dimension, notes):
-    """SimpleITK image of voxels (x, y, ...) whose affine is RAS."""
+def _seconds(header):
+    """From one volume of a series to the next, 1 where that is unknown, and when the first begins."""
+    if "pixdim" not in header.keys():
+        step, begin = header["tr"] / 1000, 0.0
+    else:
+        unit = _SECONDS.get(int(header["xyzt_units"]) & 56, 1.0)
+        step, begin = header["pixdim"][4] * unit, header["toffset"] * unit
+    return float(step) if 0 < step < math.inf else 1.0, float(begin) if math.isfinite(begin) else 0.0
+
+
+def _image(voxels, affine, dimension, step, begin):
+    """SimpleITK image of voxels (x, y, ...) whose affine is RAS; a fourth axis has these steps and begin."""
     steps, origin = _LPS @ affine[:3, :3], _LPS @ affine[:3, 3]
     spacing = np.linalg.norm(steps, axis=0)
     if not np.isfinite(spacing).all() or spacing.min() <= 0:
@@ -260,9 +273,8 @@ def _image(voxels, affine, dimension, notes):
     space = min(dimension, 3)
     direction = np.eye(dimension)
     direction[:space, :space] = axes[:space, :space]
-    more = [1.0] * (dimension - space)
-    image.SetSpacing([*spacing[:space].tolist(), *more])
-    image.SetOrigin([*origin[:space].tolist(), *[0.0] * (dimension - space)])
+    image.SetSpacing([*spacing[:space].tolist(), *[step] * (dimension - space)])
+    image.SetOrigin([*origin[:space].tolist(), *[begin] * (dimension - space)])
     image.SetDirection(direction.ravel().tolist())
     return image
 

@@ -348,3 +348,55 @@ def test_header_that_another_format_carries_along_is_not_that_of_the_result(upsa
     assert result.header["qform_code"] > 0
     assert (result.header.get_xyzt_units()[0], result.header["cal_max"]) == ("mm", 0)
     assert b"copied" not in result.header["descrip"].item()
+
+
+def series(path, step=2.5, units="sec", begin=0.0):
+    image = nibabel.Nifti1Image(pixels((12, 10, 4, 3)), affine_of())
+    image.header.set_xyzt_units("mm", units)
+    image.header["pixdim"][4], image.header["toffset"] = step, begin
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.mark.parametrize(("step", "units"), [(2.5, "sec"), (2500, "msec"), (2.5e6, "usec"), (2.5, "unknown")])
+@pytest.mark.parametrize("extension", [".mha", ".nrrd", ".nii.gz"])
+def test_time_between_volumes(upsample, tmp_path, step, units, extension):
+    source = series(tmp_path / "in.nii.gz", step, units, begin=step / 5)
+    itk = sitk.ReadImage(source)
+    assert (itk.GetSpacing()[3], itk.GetOrigin()[3]) == pytest.approx((2.5, 0.5))
+    assert upsample(source, tmp_path / f"out{extension}", "--scale", 2)[0] == 0
+    result = sitk.ReadImage(tmp_path / f"out{extension}")
+    assert (result.GetSpacing()[3], result.GetOrigin()[3]) == pytest.approx((2.5, 0.5))
+    if extension == ".nii.gz":
+        header = nibabel.load(tmp_path / "out.nii.gz").header
+        assert (header.get_zooms()[3], header.get_xyzt_units()[1]) == (step, units)
+
+
+@pytest.mark.parametrize("extension", [".mha", ".nrrd"])
+def test_time_between_volumes_of_other_formats(upsample, tmp_path, extension):
+    itk = sitk.ReadImage(series(tmp_path / "in.nii.gz", begin=0.5))
+    for key in itk.GetMetaDataKeys():
+        itk.EraseMetaData(key)
+    sitk.WriteImage(itk, tmp_path / f"in{extension}")
+    assert upsample(tmp_path / f"in{extension}", tmp_path / "out.nii", "--scale", 2)[0] == 0
+    header = nibabel.load(tmp_path / "out.nii").header
+    assert (header.get_zooms()[3], header["toffset"], header.get_xyzt_units()) == (2.5, 0.5, ("mm", "sec"))
+
+
+def test_time_between_volumes_of_mgh(upsample, tmp_path):
+    image = nibabel.MGHImage(pixels((12, 10, 4, 3)), affine_of())
+    image.header.set_zooms((0.8, 1.1, 3, 2500))  # ms
+    nibabel.save(image, tmp_path / "in.mgz")
+    for name in ("out.nii", "out.mha"):
+        assert upsample(tmp_path / "in.mgz", tmp_path / name, "--scale", 2)[0] == 0
+        assert sitk.ReadImage(tmp_path / name).GetSpacing()[3] == pytest.approx(2.5)
+    header = nibabel.load(tmp_path / "out.nii").header
+    assert (header.get_zooms()[3], header.get_xyzt_units()) == (2.5, ("mm", "sec"))
+
+
+@pytest.mark.parametrize("step", [0, -1, np.nan])
+def test_unknown_time_between_volumes(upsample, tmp_path, step):
+    source = series(tmp_path / "in.nii.gz", step)
+    assert read_volume(source).GetSpacing()[3] == 1
+    assert upsample(source, tmp_path / "out.nii", "--scale", 2)[0] == 0
+    assert nibabel.load(tmp_path / "out.nii").shape[3] == 3
