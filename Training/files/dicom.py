@@ -214,7 +214,8 @@ def _placed(voxels, stack, first, like):
     image.SetOrigin([*(stack.origin + first * stack.spacing[2] * stack.axes[:, 2]).tolist(), *like.GetOrigin()[3:]])
     image.SetDirection(direction.ravel().tolist())
     for key in like.GetMetaDataKeys():
-        image.SetMetaData(key, like.GetMetaData(key))
+        if not key.startswith("slice_"):  # The slices may be others, or the other way round.
+            image.SetMetaData(key, like.GetMetaData(key))
     return image
 
 

@@ -21,7 +21,10 @@ from .provenance import description
 
 _LPS = np.diag([-1.0, -1.0, 1.0])
 # What a result keeps of the header of its input: names of header fields.
-_KEPT = ("qform_code", "sform_code", "xyzt_units", "descrip", "cal_min", "cal_max", "toffset")
+_NUMBERS = ("cal_min", "cal_max", "intent_code", "intent_p1", "intent_p2", "intent_p3", "dim_info")
+_OF_SLICES = ("slice_code", "slice_start", "slice_end", "slice_duration")
+_TEXTS = ("descrip", "intent_name")
+_KEPT = ("qform_code", "sform_code", "xyzt_units", "toffset", *_NUMBERS, *_OF_SLICES, *_TEXTS)
 _SECONDS = {16: 1e-3, 24: 1e-6}  # by the unit code of the header: milliseconds, microseconds
 _INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
 
@@ -66,10 +69,7 @@ def write_nifti(image, path, like):
     import nibabel
 
     def kept(name, default=0.0):
-        try:
-            return float(like.GetMetaData(name)) if like.HasMetaDataKey(name) else default
-        except ValueError:
-            return default
+        return float(like.GetMetaData(name)) if like.HasMetaDataKey(name) else default
 
     header = nibabel.Nifti1Header()
     voxels = sitk.GetArrayViewFromImage(image).T
@@ -90,10 +90,11 @@ def write_nifti(image, path, like):
     if is_series:
         header["pixdim"][4] = kept("pixdim[4]", image.GetSpacing()[3])
     header["toffset"] = kept("toffset", image.GetOrigin()[3] if is_series else 0.0)
-    for name in ("cal_min", "cal_max"):
+    of_slices = _OF_SLICES if _same_slices(image, like, int(kept("dim_info"))) else ()
+    for name in (*_NUMBERS, *of_slices):
         header[name] = kept(name)
-    of_input = like.GetMetaData("descrip") if like.HasMetaDataKey("descrip") else ""
-    header["descrip"] = description(image, of_input).encode()
+    descrip, intent_name = (like.GetMetaData(name) if like.HasMetaDataKey(name) else "" for name in _TEXTS)
+    header["descrip"], header["intent_name"] = description(image, descrip).encode(), intent_name.encode()
     header["vox_offset"], header["magic"] = 352, b"n+1"
     header["scl_slope"], header["scl_inter"] = 1, 0
     opened = gzip.open(path, "wb", compresslevel=4) if str(path).lower().endswith(".gz") else open(path, "wb")
@@ -102,6 +103,15 @@ def write_nifti(image, path, like):
         file.write(b"\0" * 4)
         for volume in voxels.T.reshape(-1, *voxels.T.shape[-2:]):  # slice by slice: no second copy of everything
             file.write(np.ascontiguousarray(volume).data)
+
+
+def _same_slices(image, like, dim_info):
+    """Whether the slices of two images are the same, so that their order and times in a header hold for both."""
+    across = (dim_info >> 4 & 3 or 3) - 1  # the third axis where the header does not say it
+    if across >= min(image.GetDimension(), like.GetDimension()):
+        return False
+    same_count = image.GetSize()[across] == like.GetSize()[across]
+    return same_count and math.isclose(image.GetSpacing()[across], like.GetSpacing()[across], rel_tol=1e-6)
 
 
 def what_nifti_lacks(size, spacing, origin, direction):

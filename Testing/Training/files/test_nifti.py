@@ -400,3 +400,24 @@ def test_unknown_time_between_volumes(upsample, tmp_path, step):
     assert read_volume(source).GetSpacing()[3] == 1
     assert upsample(source, tmp_path / "out.nii", "--scale", 2)[0] == 0
     assert nibabel.load(tmp_path / "out.nii").shape[3] == 3
+
+
+@pytest.mark.parametrize(("slices", "plane", "kept"), [(2, 2, True), (2, 0, False), (0, 2, False), (0, 0, True)])
+def test_what_is_still_true_of_the_header_is_kept(upsample, tmp_path, slices, plane, kept):
+    """The meaning of the values and of the axes; the order and times of slices where they are the same."""
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((12, 10, 6))
+    header.set_xyzt_units("mm", "sec")
+    header.set_dim_info(freq=1, phase=2 - slices, slice=slices)
+    header.set_slice_duration(0.125)
+    header["slice_end"], header["slice_code"] = header.get_data_shape()[slices] - 1, 3
+    header.set_intent("t test", (14,), "contrast")
+    source = written(tmp_path / "in.nii", pixels((12, 10, 6)), header=header)
+    assert upsample(source, tmp_path / "out.nii", "--plane", plane, "--scale", 2)[0] == 0
+    before, after = nibabel.load(source).header, nibabel.load(tmp_path / "out.nii").header
+    assert after.get_dim_info() == before.get_dim_info() == (1, 2 - slices, slices)
+    assert after.get_intent() == before.get_intent() == ("t test", (14.0,), "contrast")
+    if kept:
+        assert after.get_slice_times() == before.get_slice_times()
+    else:
+        assert [after[name] for name in ("slice_code", "slice_start", "slice_end", "slice_duration")] == [0, 0, 0, 0]
