@@ -13,9 +13,10 @@ import zlib
 import numpy as np
 import SimpleITK as sitk
 
+from NExpRLib.volumes.geometry import at_right_angles
 from NExpRLib.volumes.sidecar import set_sidecar
 
-from .nifti_orientation import MILLIMETERS, SHEAR, affine_of
+from .nifti_orientation import MILLIMETERS, affine_of
 from .notes import add_note, read_sidecar
 from .provenance import description
 
@@ -119,7 +120,7 @@ def what_nifti_lacks(size, spacing, origin, direction):
     if max(size) > 32767:
         return "NIfTI holds at most 32767 voxels along an axis"
     axes = np.reshape(direction, (len(spacing), len(spacing)))[:3, :3]
-    if np.abs(axes.T @ axes - np.eye(len(axes))).max() > SHEAR:
+    if not at_right_angles(axes):
         return "the axes of the volume are not at right angles, which NIfTI cannot hold"
     steps = axes * spacing[:3]
     exact = np.column_stack([steps, origin[:3]])

@@ -8,7 +8,8 @@ import itertools
 
 import numpy as np
 
-SHEAR = 1.1e-3  # largest cosine between axes that are taken to be at right angles
+from NExpRLib.volumes.geometry import at_right_angles
+
 MILLIMETERS = {1: 1000.0, 3: 0.001}  # by the unit code of the header: meters, micrometers
 
 
@@ -105,8 +106,7 @@ def _right_angled(affine, sizes):
         one, other = (axis for axis in range(3) if axis not in single)
         upright = np.cross(axes[:, one], axes[:, other])
         axes[:, single[0]] = upright * np.sign(upright @ axes[:, single[0]]) / np.linalg.norm(upright)
-    cosines = np.abs(axes.T @ axes - np.eye(3))
-    if cosines.max() > SHEAR:
+    if not at_right_angles(axes):
         raise ValueError(
             "its axes are not at right angles to each other, as after gantry tilt: resample it onto a grid whose axes "
             "are"
