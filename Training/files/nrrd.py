@@ -5,6 +5,8 @@ import math
 import re
 import zlib
 
+import SimpleITK as sitk
+
 _CHUNK = 1 << 22
 _LONGEST_HEADER = 1 << 20
 
@@ -25,12 +27,29 @@ def checked(path):
     if not all(length > 0 and math.isfinite(length) for length in lengths):
         said = fields.get("spacings") or fields.get("space directions")
         raise ValueError(f"it does not say how large its voxels are (spacings or space directions: {said})")
+    if any(name.startswith("dwmri_") for name in fields):
+        raise ValueError(
+            "it holds diffusion-weighted volumes, and the result would not have their gradients: convert it to NIfTI "
+            "with .bval and .bvec files first"
+        )
     notes = [] if lengths else ["The file does not say how large its voxels are: they are taken for 1 mm."]
     if fields.get("encoding") in ("gzip", "gz") and not ("data file" in fields or "datafile" in fields):
         with open(path, "rb") as file:
             file.seek(start)
             _check_stream(file)
     yield path, notes
+
+
+def list_as_series(image):
+    """The 4D image of a list of volumes, such as a sequence of Slicer, which ITK reads as components of voxels.
+
+    Other images are returned as they are.
+    """
+    kind = "NRRD_kinds[pixel]"
+    if image.GetDimension() != 3 or not image.HasMetaDataKey(kind) or image.GetMetaData(kind) != "list":
+        return image
+    count = image.GetNumberOfComponentsPerPixel()
+    return sitk.JoinSeries([sitk.VectorIndexSelectionCast(image, number) for number in range(count)])
 
 
 def _lengths(fields):

@@ -66,9 +66,13 @@ def _read_with_itk(file, extension):
     checked = metaimage.checked if extension.startswith(".mh") else nrrd.checked
     with checked(file) as (readable, notes), _quiet_itk(), _deadly_signals():
         image = sitk.ReadImage(readable)
+    # Others are not believed, such as those of a NIfTI header, which SimpleITK copies and which grow stale.
+    facts = {key: image.GetMetaData(key) for key in KEYS if image.HasMetaDataKey(key)}
+    image = nrrd.list_as_series(image)
     for key in image.GetMetaDataKeys():
-        if key not in KEYS:  # such as those of a NIfTI header, which SimpleITK copies and which grow stale
-            image.EraseMetaData(key)
+        image.EraseMetaData(key)
+    for key, fact in facts.items():
+        image.SetMetaData(key, fact)
     for note in notes:
         add_note(image, note)
     if facts := read_sidecar(file[: len(file) - len(extension)] + ".json"):
