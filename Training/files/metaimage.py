@@ -50,6 +50,10 @@ def checked(path):
             raise ValueError(f"its header makes no sense ({name} = {header[name]})")
         if name.startswith("Element") and any(value == 0 for value in values):
             raise ValueError(f"it does not say how large its voxels are ({name} = {header[name]})")
+    if header.get("DistanceUnits") in ("um", "cm"):  # ITK ignores it.
+        raise ValueError(
+            f"its lengths are not in mm (DistanceUnits = {header['DistanceUnits']}): write them in mm first"
+        )
     known = {"ElementSpacing", "ElementSize"} & header.keys()
     notes = [] if known else ["The file does not say how large its voxels are: they are taken for 1 mm."]
     if header.get("CompressedData", "False").lower() not in ("true", "1"):

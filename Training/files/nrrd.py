@@ -9,6 +9,10 @@ import SimpleITK as sitk
 
 _CHUNK = 1 << 22
 _LONGEST_HEADER = 1 << 20
+# Micrometers may be written with a letter that is not ASCII.
+_OTHER_LENGTH = re.compile(
+    r'"\W*(([nucdk]|nano|micro|centi|deci|kilo)?m(et(er|re)s?)?|microns?|inch(es)?)"', re.ASCII | re.I
+)
 
 
 @contextlib.contextmanager
@@ -32,7 +36,11 @@ def checked(path):
             "it holds diffusion-weighted volumes, and the result would not have their gradients: convert it to NIfTI "
             "with .bval and .bvec files first"
         )
-    notes = [] if lengths else ["The file does not say how large its voxels are: they are taken for 1 mm."]
+    for name in ("space units", "units"):
+        if _OTHER_LENGTH.search(fields.get(name, "")):
+            raise ValueError(f"its lengths are not in mm ({name}: {fields[name]}): write them in mm first")
+    known = len(lengths) >= min(3, len(sizes))
+    notes = [] if known else ["The file does not say how large its voxels are: they are taken for 1 mm."]
     if fields.get("encoding") in ("gzip", "gz") and not ("data file" in fields or "datafile" in fields):
         with open(path, "rb") as file:
             file.seek(start)

@@ -163,3 +163,12 @@ def test_position_that_a_format_cannot_hold(volume, tmp_path):
         write_volume(volume, tmp_path / "out.nii.gz")
     assert not list(tmp_path.iterdir())
     write_volume(volume, tmp_path / "out.nrrd")
+
+
+@pytest.mark.parametrize("unit", ["um", "cm"])
+def test_meta_image_whose_lengths_are_not_in_mm(refused, volume, tmp_path, unit):
+    sitk.WriteImage(volume, tmp_path / "in.mha")
+    content = (tmp_path / "in.mha").read_bytes()
+    (tmp_path / "in.mha").write_bytes(content.replace(b"DimSize", f"DistanceUnits = {unit}\nDimSize".encode(), 1))
+    said = refused(tmp_path / "in.mha", tmp_path / "out.nrrd", "--scale", 2)
+    assert f"not in mm (DistanceUnits = {unit})" in said

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from NExpRTraining.files.notes import notes_of
 from NExpRTraining.files.volume_files import read_volume
 
 SERIES = np.random.default_rng(0).integers(0, 900, (3, 4, 10, 12)).astype("<i2")
@@ -62,3 +63,29 @@ def test_gradients_are_not_lost(refused, tmp_path):
 def test_colors_and_vectors_are_no_series(refused, tmp_path, kind):
     source = written(tmp_path / "in.nrrd", **{**LIST_LAST, "kinds": f"domain domain domain {kind}"})
     assert "one scalar channel at a time" in refused(source, tmp_path / "out.nrrd", "--scale", 2)
+
+
+@pytest.mark.parametrize("unit", ["um", "\u00b5m", "m", "cm", "microns"])
+def test_lengths_that_are_not_in_mm(refused, tmp_path, unit):
+    source = written(tmp_path / "in.nrrd", SERIES[0], **SPACE, space_directions=AXES, space_units=f'"{unit}" ' * 3)
+    assert "not in mm (space units: " in refused(source, tmp_path / "out.nrrd", "--scale", 2)
+    source = written(tmp_path / "in.nrrd", SERIES[0], spacings="1 2 3", units=f'"{unit}" ' * 3)
+    assert "not in mm (units: " in refused(source, tmp_path / "out.nrrd", "--scale", 2)
+
+
+@pytest.mark.parametrize("unit", ["mm", "millimeter", "", "???"])
+def test_lengths_in_mm(tmp_path, unit):
+    source = written(tmp_path / "in.nrrd", SERIES[0], **SPACE, space_directions=AXES, space_units=f'"{unit}" ' * 3)
+    assert read_volume(source).GetSpacing() == (0.5, 0.75, 3)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"spacings": "1 2 nan"}, {"spacings": "nan 1 2"}, {**SPACE, "space_directions": "(1,0,0) (0,2,0) none"}]
+)
+def test_an_axis_without_length_is_said(tmp_path, fields):
+    assert "taken for 1 mm" in notes_of(read_volume(written(tmp_path / "in.nrrd", SERIES[0], **fields)))[0]
+
+
+@pytest.mark.parametrize("fields", [{"spacings": "1 2 3 nan"}, LIST_LAST])
+def test_an_axis_that_is_no_space_needs_no_length(tmp_path, fields):
+    assert not notes_of(read_volume(written(tmp_path / "in.nrrd", **fields)))
