@@ -9,6 +9,7 @@ import io
 import math
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -28,6 +29,9 @@ _TEXTS = ("descrip", "intent_name")
 _KEPT = ("qform_code", "sform_code", "xyzt_units", "toffset", *_NUMBERS, *_OF_SLICES, *_TEXTS)
 _SECONDS = {16: 1e-3, 24: 1e-6}  # by the unit code of the header: milliseconds, microseconds
 _INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
+_GZIP = b"\x1f\x8b\x08"
+# How NIfTI-1, NIfTI-2 and MGH begin.
+_NOT_COMPRESSED = (*(n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")), b"\0\0\0\1")
 
 
 def read_nifti(path):
@@ -188,8 +192,8 @@ def _nifti(path):
 def _mgh(path):
     import nibabel
 
+    content = _content(path)
     try:
-        content = _content(path)
         holder = nibabel.FileHolder(fileobj=io.BytesIO(content))
         image = nibabel.MGHImage.from_file_map({"image": holder})
         return image.header, np.asarray(image.dataobj)
@@ -201,18 +205,23 @@ def _mgh(path):
 
 def _content(path):
     """All bytes of a file, decompressed, with its checksum verified."""
+    suffix = Path(path).suffix.lower()
+    named_compressed = suffix in (".gz", ".mgz")
     try:
-        if path.lower().endswith((".gz", ".mgz")):
+        with open(path, "rb") as file:
+            start = file.read(4)
+        if start.startswith(_GZIP) and not named_compressed:
+            right = ".mgz" if suffix == ".mgh" else f"{suffix}.gz"
+            raise ValueError(f"it is compressed: its name should end in {right}")
+        if start in _NOT_COMPRESSED and named_compressed:
+            right = ".mgh" if suffix == ".mgz" else Path(path).with_suffix("").suffix
+            raise ValueError(f"it is not compressed: its name should end in {right}")
+        if named_compressed:
             with gzip.open(path, "rb") as file:
                 return file.read()
-        return np.memmap(path, np.uint8, "r").data if _has_bytes(path) else b""
+        return np.memmap(path, np.uint8, "r").data if start else b""
     except (EOFError, OSError, zlib.error):
         raise ValueError("it is damaged or incomplete") from None
-
-
-def _has_bytes(path):
-    with open(path, "rb") as file:
-        return bool(file.read(1))
 
 
 def _existing(stem, ending):

@@ -4,6 +4,7 @@ import contextlib
 import math
 import re
 import zlib
+from pathlib import Path
 
 import SimpleITK as sitk
 
@@ -41,7 +42,10 @@ def checked(path):
             raise ValueError(f"its lengths are not in mm ({name}: {fields[name]}): write them in mm first")
     known = len(lengths) >= min(3, len(sizes))
     notes = [] if known else ["The file does not say how large its voxels are: they are taken for 1 mm."]
-    if fields.get("encoding") in ("gzip", "gz") and not ("data file" in fields or "datafile" in fields):
+    data = fields.get("data file", fields.get("datafile", ""))
+    if data and not data.startswith("LIST") and "%" not in data and not (Path(path).parent / data).is_file():
+        raise ValueError(f"its voxels are in the file {data}, which is not there")
+    if fields.get("encoding") in ("gzip", "gz") and not data:
         with open(path, "rb") as file:
             file.seek(start)
             _check_stream(file)

@@ -172,3 +172,27 @@ def test_meta_image_whose_lengths_are_not_in_mm(refused, volume, tmp_path, unit)
     (tmp_path / "in.mha").write_bytes(content.replace(b"DimSize", f"DistanceUnits = {unit}\nDimSize".encode(), 1))
     said = refused(tmp_path / "in.mha", tmp_path / "out.nrrd", "--scale", 2)
     assert f"not in mm (DistanceUnits = {unit})" in said
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("extension", [".mhd", ".nhdr"])
+def test_missing_file_of_voxels_is_named(refused, volume, tmp_path, extension, compressed):
+    sitk.WriteImage(volume, tmp_path / f"in{extension}", compressed)
+    (voxels,) = (path for path in tmp_path.iterdir() if path.suffix != extension)
+    voxels.unlink()
+    said = refused(tmp_path / f"in{extension}", tmp_path / "out.nrrd", "--scale", 2)
+    assert f"its voxels are in the file {voxels.name}, which is not there" in said
+
+
+@pytest.mark.parametrize("extension", [".mhd", ".nhdr"])
+@pytest.mark.parametrize("pattern", [False, True])
+def test_voxels_in_a_file_for_each_slice(volume, tmp_path, extension, pattern):
+    sitk.WriteImage(volume, tmp_path / f"in{extension}")
+    for number, pixels in enumerate(sitk.GetArrayFromImage(volume), start=1):
+        (tmp_path / f"{number:02d}.raw").write_bytes(pixels.tobytes())
+    names = "%02d.raw 1 4 1" if pattern else "LIST" + "".join(f"\n{number:02d}.raw" for number in range(1, 5))
+    header = (tmp_path / f"in{extension}").read_text()
+    (tmp_path / f"in{extension}").write_text(header.replace("in.raw", names))
+    assert np.array_equal(
+        sitk.GetArrayFromImage(read_volume(tmp_path / f"in{extension}")), sitk.GetArrayFromImage(volume)
+    )

@@ -421,3 +421,18 @@ def test_what_is_still_true_of_the_header_is_kept(upsample, tmp_path, slices, pl
         assert after.get_slice_times() == before.get_slice_times()
     else:
         assert [after[name] for name in ("slice_code", "slice_start", "slice_end", "slice_duration")] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [(".nii", ".nii.gz"), (".nii.gz", ".nii"), (".mgh", ".mgz"), (".mgz", ".mgh"), (".NII", ".nii.gz")],
+)
+def test_ending_that_is_wrong_is_said(refused, tmp_path, wrong, right):
+    source = tmp_path / f"a{right}"
+    if right.startswith(".mg"):
+        nibabel.save(nibabel.MGHImage(pixels(), affine_of()), source)
+    else:
+        written(source)
+    source.rename(tmp_path / f"in{wrong}")
+    said = refused(tmp_path / f"in{wrong}", tmp_path / "out.nrrd", "--scale", 2)
+    assert f"its name should end in {right}." in said
