@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from NExpRLib.volumes.sidecar import sidecar_of
 from NExpRTraining.files.volume_files import atomic_output, read_volume, write_volume
 from NExpRTraining.files.volume_sources import extension_of, find_volumes
 
@@ -196,3 +197,12 @@ def test_voxels_in_a_file_for_each_slice(volume, tmp_path, extension, pattern):
     assert np.array_equal(
         sitk.GetArrayFromImage(read_volume(tmp_path / f"in{extension}")), sitk.GetArrayFromImage(volume)
     )
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "hello", "{", "null", "7", '"CT"', "[" * 100_000])
+def test_metadata_of_that_name_that_are_of_another_program(upsample, volume, tmp_path, text):
+    volume.SetMetaData("sidecar", text)
+    volume.SetMetaData("0008|0060", "MR")
+    assert sidecar_of(volume) == {"Modality": "MR"}
+    sitk.WriteImage(volume, tmp_path / "in.nrrd")
+    assert upsample(tmp_path / "in.nrrd", tmp_path / "out.nrrd", "--scale", 2)[0] == 0
