@@ -28,6 +28,11 @@ def affine_of(header, shape):
     if s_code and sform is None and not (q_code and qform is not None):
         raise ValueError("its orientation makes no sense (sform)")
     if q_code and qform is None and not (s_code and sform is not None):
+        if (pixdim < 0).any():
+            raise ValueError(
+                f"its voxels are {' x '.join(f'{mm:g}' for mm in pixdim)} mm large, and programs differ in whether a "
+                "negative size mirrors the volume: correct pixdim first"
+            )
         raise ValueError("its orientation or voxel size makes no sense (qform, pixdim)")
     q_code, s_code = 0 if qform is None else q_code, 0 if sform is None else s_code
     if not (q_code or s_code):

@@ -246,6 +246,8 @@ BROKEN = {
     "pixdim NaN": ({"pixdim": [1, 1, np.nan, 1, 0, 0, 0, 0]}, "how large its voxels are"),
     "pixdim infinite": ({"pixdim": [1, 1, np.inf, 1, 0, 0, 0, 0]}, "how large its voxels are"),
     "qform with pixdim 0": ({"pixdim": [1, 0, 1, 1, 0, 0, 0, 0], "qform_code": 1}, "pixdim"),
+    # ITK mirrors the axis, nibabel does not.
+    "qform with pixdim negative": ({"pixdim": [1, -2, 1, 1, 0, 0, 0, 0], "qform_code": 1}, "mirrors"),
     "qform that turns nothing": ({"qform_code": 1, "quatern_b": 7}, "qform"),
     "sform of zeros": ({"sform_code": 1, "srow_x": [0] * 4, "srow_y": [0] * 4}, "sform"),
     "sform NaN": ({"sform_code": 1, "srow_x": [np.nan] * 4}, "sform"),
