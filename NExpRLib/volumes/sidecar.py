@@ -112,4 +112,3 @@ _ELEMENTS: dict[str, tuple[str, Callable[[list[str]], Any]]] = {
     "0028|0011": ("Columns", _number),
 }
 DICOM_TAGS = tuple(_ELEMENTS)
-KEYS = (_KEY, *DICOM_TAGS)  # of the metadata that hold facts

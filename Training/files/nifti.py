@@ -27,6 +27,7 @@ _NUMBERS = ("cal_min", "cal_max", "intent_code", "intent_p1", "intent_p2", "inte
 _OF_SLICES = ("slice_code", "slice_start", "slice_end", "slice_duration")
 _TEXTS = ("descrip", "intent_name")
 _KEPT = ("qform_code", "sform_code", "xyzt_units", "toffset", *_NUMBERS, *_OF_SLICES, *_TEXTS)
+_STEP = "pixdim[4]"  # of a series, in the unit of the header
 _SECONDS = {16: 1e-3, 24: 1e-6}  # by the unit code of the header: milliseconds, microseconds
 _INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
 _GZIP = b"\x1f\x8b\x08"
@@ -61,7 +62,7 @@ def read_nifti(path):
             image.SetMetaData(name, value.decode(errors="replace") if isinstance(value, bytes) else f"{value:.9g}")
     if stored.ndim == 4:
         step = header["pixdim"][4] if "pixdim" in header.keys() else header["tr"] / 1000
-        image.SetMetaData("pixdim[4]", f"{step if np.isfinite(step) else 1.0:.9g}")
+        image.SetMetaData(_STEP, f"{step if np.isfinite(step) else 1.0:.9g}")
     if facts := read_sidecar(_stem(path) + ".json"):
         set_sidecar(image, facts)
     for note in notes:
@@ -93,7 +94,7 @@ def write_nifti(image, path, like):
         header["pixdim"][1:4] = np.linalg.norm(affine[:3, :3], axis=0)
     header["xyzt_units"] = units
     if is_series:
-        header["pixdim"][4] = kept("pixdim[4]", image.GetSpacing()[3])
+        header["pixdim"][4] = kept(_STEP, image.GetSpacing()[3])
     header["toffset"] = kept("toffset", image.GetOrigin()[3] if is_series else 0.0)
     of_slices = _OF_SLICES if _same_slices(image, like, int(kept("dim_info"))) else ()
     for name in (*_NUMBERS, *of_slices):
@@ -108,6 +109,12 @@ def write_nifti(image, path, like):
         file.write(b"\0" * 4)
         for volume in voxels.T.reshape(-1, *voxels.T.shape[-2:]):  # slice by slice: no second copy of everything
             file.write(np.ascontiguousarray(volume).data)
+
+
+def drop_header(image):
+    """Forget what the metadata of an image say of a NIfTI header: SimpleITK copies it into files of other formats."""
+    for name in (*_KEPT, _STEP):
+        image.EraseMetaData(name)
 
 
 def _same_slices(image, like, dim_info):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
+
 _CHUNK = 1 << 22
 _LONGEST_HEADER = 1 << 20
 # Micrometers may be written with a letter that is not ASCII.
@@ -61,7 +63,10 @@ def list_as_series(image):
     if image.GetDimension() != 3 or not image.HasMetaDataKey(kind) or image.GetMetaData(kind) != "list":
         return image
     count = image.GetNumberOfComponentsPerPixel()
-    return sitk.JoinSeries([sitk.VectorIndexSelectionCast(image, number) for number in range(count)])
+    series = sitk.JoinSeries([sitk.VectorIndexSelectionCast(image, number) for number in range(count)])
+    if facts := sidecar_of(image):
+        set_sidecar(series, facts)
+    return series
 
 
 def _lengths(fields):

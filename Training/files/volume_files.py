@@ -11,12 +11,12 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from NExpRLib.memory import is_out_of_memory
-from NExpRLib.volumes.sidecar import KEYS, set_sidecar, sidecar_of
+from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
 
 from . import metaimage, nrrd
 from .dicom import read_series
-from .nifti import read_nifti, what_nifti_lacks, write_nifti
-from .notes import add_note, read_sidecar
+from .nifti import drop_header, read_nifti, what_nifti_lacks, write_nifti
+from .notes import add_note, drop_notes, read_sidecar
 from .provenance import bids_sidecar, is_of_another
 from .volume_sources import NIFTI, VolumeSource, check_name, check_readable, extension_of, find_at, stem_of
 
@@ -66,13 +66,9 @@ def _read_with_itk(file, extension):
     checked = metaimage.checked if extension.startswith(".mh") else nrrd.checked
     with checked(file) as (readable, notes), _quiet_itk(), _deadly_signals():
         image = sitk.ReadImage(readable)
-    # Others are not believed, such as those of a NIfTI header, which SimpleITK copies and which grow stale.
-    facts = {key: image.GetMetaData(key) for key in KEYS if image.HasMetaDataKey(key)}
+    drop_notes(image)
+    drop_header(image)
     image = nrrd.list_as_series(image)
-    for key in image.GetMetaDataKeys():
-        image.EraseMetaData(key)
-    for key, fact in facts.items():
-        image.SetMetaData(key, fact)
     for note in notes:
         add_note(image, note)
     if facts := read_sidecar(file[: len(file) - len(extension)] + ".json"):

@@ -206,3 +206,13 @@ def test_metadata_of_that_name_that_are_of_another_program(upsample, volume, tmp
     assert sidecar_of(volume) == {"Modality": "MR"}
     sitk.WriteImage(volume, tmp_path / "in.nrrd")
     assert upsample(tmp_path / "in.nrrd", tmp_path / "out.nrrd", "--scale", 2)[0] == 0
+
+
+@pytest.mark.parametrize(("extension", "line"), [(".mha", b"\xfe\xff = 1\nDimSize"), (".nrrd", b"\xfe\xff:=1\nkinds")])
+def test_metadata_whose_key_is_no_text(volume, tmp_path, extension, line):
+    sitk.WriteImage(volume, tmp_path / f"in{extension}")
+    content = (tmp_path / f"in{extension}").read_bytes()
+    (tmp_path / f"in{extension}").write_bytes(content.replace(line.partition(b"\n")[2], line, 1))
+    assert np.array_equal(
+        sitk.GetArrayFromImage(read_volume(tmp_path / f"in{extension}")), sitk.GetArrayFromImage(volume)
+    )

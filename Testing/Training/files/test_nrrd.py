@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from NExpRLib.volumes.sidecar import sidecar_of
 from NExpRTraining.files.notes import notes_of
 from NExpRTraining.files.volume_files import read_volume
 
@@ -35,8 +36,10 @@ LIST_LAST = {**SPACE, "space_directions": f"{AXES} none", "kinds": "domain domai
 def test_list_of_volumes_is_a_series(upsample, tmp_path, fields):
     """As Slicer writes sequences."""
     source = written(tmp_path / "in.seq.nrrd", np.moveaxis(SERIES, 0, -1) if fields is LIST_FIRST else SERIES, **fields)
+    source.write_bytes(source.read_bytes().replace(b"\n\n", b"\n0008|0060:=MR\n\n", 1))
     image = read_volume(source)
     assert np.array_equal(sitk.GetArrayFromImage(image), SERIES)
+    assert sidecar_of(image) == {"Modality": "MR"}
     assert image.TransformIndexToPhysicalPoint((11, 9, 3, 0))[:3] == (5 + 11 * 0.5, 6 + 3 * 3, 7 - 9 * 0.75)
     assert upsample(source, tmp_path / "out.nrrd", "--scale", 2)[0] == 0
     result = read_volume(tmp_path / "out.nrrd")
