@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..function.samples import Samples
 
 PLANES = ("auto", "axial", "sagittal", "coronal")
+_SHEAR = 1.1e-3  # largest cosine between axes that are taken to be at right angles
 _WORLD_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
@@ -45,6 +46,17 @@ class Geometry:
         spacing = tuple(mm * along.step for mm, along in zip(self.spacing, samples))
         size = tuple(along.count for along in samples)
         return Geometry(size, spacing, tuple(origin.tolist()), self.direction)
+
+
+def at_right_angles(axes: NDArray[np.float64]) -> bool:
+    """Whether axes are at right angles to each other: those of a stack of slices shifted sideways are not.
+
+    >>> at_right_angles(np.eye(3)), at_right_angles(np.array([[1, 0.6], [0, 0.8]]))
+    (True, False)
+
+    :param axes: unit vectors as columns.
+    """
+    return bool(np.abs(axes.T @ axes - np.eye(axes.shape[1])).max() <= _SHEAR)
 
 
 def slice_axis(geometry: Geometry, plane: str | int = "auto") -> int | None:

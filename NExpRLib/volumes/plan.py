@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..function.samples import Samples, scaled_size
-from .geometry import Geometry, slice_axis
+from .geometry import Geometry, at_right_angles, slice_axis
 
 _SAME_PLACE = 0.1  # of a voxel
 
@@ -166,6 +166,11 @@ def _isotropic_samples(
     if geometry.size[across] < FEWEST_SLICES:
         raise ValueError(
             f"The volume has {geometry.size[across]} slices: making it isotropic takes at least {FEWEST_SLICES}."
+        )
+    if not at_right_angles(geometry.direction):
+        raise ValueError(
+            "The axes of the volume are not at right angles to each other, as after gantry tilt, so that no voxels are "
+            "cubes: resample it onto a grid whose axes are, or refine it in-plane only."
         )
     in_plane = min(geometry.spacing[axis] * geometry.size[axis] / measured[axis] for axis in axes)
     side = in_plane if isinstance(isotropic, bool | np.bool_) else _pair(isotropic, "side of isotropic voxels")[0]

@@ -35,7 +35,12 @@ def sidecar_of(image: sitk.Image) -> dict:
     {'Modality': 'MR'}
     """
     if image.HasMetaDataKey(_KEY):
-        return _sensible(json.loads(image.GetMetaData(_KEY)))
+        try:
+            facts = json.loads(image.GetMetaData(_KEY))
+        except (ValueError, RecursionError):  # A key of that name may be of another program.
+            facts = None
+        if isinstance(facts, dict):
+            return _sensible(facts)
     return facts_of_elements({tag: image.GetMetaData(tag) for tag in DICOM_TAGS if image.HasMetaDataKey(tag)})
 
 

@@ -35,6 +35,15 @@ def test_affine_intensity_is_kept(skip_only_model, data):
     np.testing.assert_allclose(*middles, atol=1e-6)
 
 
+def test_slices_shifted_sideways_make_no_cubes(tiny_model):
+    """As those of a tilted gantry, which NRRD and MetaImage hold."""
+    image = sitk.GetImageFromArray(np.random.default_rng(0).normal(0, 100, (8, 20, 24)).astype(np.float32))
+    image.SetSpacing((1, 1, 3))
+    image.SetDirection((1, 0, 0, 0, 1, np.sin(0.4), 0, 0, np.cos(0.4)))
+    with pytest.raises(ValueError, match="not at right angles"):
+        made_isotropic(image, tiny_model)
+
+
 @pytest.mark.parametrize("across", [0, 1, 2])
 def test_every_axis_may_be_that_of_the_slices(skip_only_model, across):
     spacing = [1.0, 1.0, 1.0]

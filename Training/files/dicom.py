@@ -210,12 +210,12 @@ def _placed(voxels, stack, first, like):
     dimension = voxels.ndim
     direction = np.eye(dimension)
     direction[:3, :3] = stack.axes
-    more = [1.0] * (dimension - 3)
-    image.SetSpacing([*stack.spacing, *more])
-    image.SetOrigin([*(stack.origin + first * stack.spacing[2] * stack.axes[:, 2]).tolist(), *[0.0] * len(more)])
+    image.SetSpacing([*stack.spacing, *like.GetSpacing()[3:]])
+    image.SetOrigin([*(stack.origin + first * stack.spacing[2] * stack.axes[:, 2]).tolist(), *like.GetOrigin()[3:]])
     image.SetDirection(direction.ravel().tolist())
     for key in like.GetMetaDataKeys():
-        image.SetMetaData(key, like.GetMetaData(key))
+        if not key.startswith("slice_"):  # The slices may be others, or the other way round.
+            image.SetMetaData(key, like.GetMetaData(key))
     return image
 
 

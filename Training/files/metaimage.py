@@ -50,16 +50,22 @@ def checked(path):
             raise ValueError(f"its header makes no sense ({name} = {header[name]})")
         if name.startswith("Element") and any(value == 0 for value in values):
             raise ValueError(f"it does not say how large its voxels are ({name} = {header[name]})")
+    if header.get("DistanceUnits") in ("um", "cm"):  # ITK ignores it.
+        raise ValueError(
+            f"its lengths are not in mm (DistanceUnits = {header['DistanceUnits']}): write them in mm first"
+        )
     known = {"ElementSpacing", "ElementSize"} & header.keys()
     notes = [] if known else ["The file does not say how large its voxels are: they are taken for 1 mm."]
-    if header.get("CompressedData", "False").lower() not in ("true", "1"):
-        yield path, notes
-        return
+    compressed = header.get("CompressedData", "False").lower() in ("true", "1")
     data, where = path, start
     if header["ElementDataFile"].upper() != "LOCAL":
         data, where = Path(path).parent / header["ElementDataFile"], 0
-        if not Path(data).is_file():
+        one_file = "%" not in data.name and header["ElementDataFile"].split()[0].upper() != "LIST"
+        if (compressed or one_file) and not data.is_file():
             raise ValueError(f"its voxels are in the file {header['ElementDataFile']}, which is not there")
+    if not compressed:
+        yield path, notes
+        return
     wanted = math.prod(int(n) for n in sizes) * int(channels[0]) * _BYTES[kind]
     used = _stream(data, where, wanted)
     if header.get("CompressedDataSize") == str(used):

@@ -9,20 +9,30 @@ import io
 import math
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from NExpRLib.volumes.geometry import at_right_angles
 from NExpRLib.volumes.sidecar import set_sidecar
 
-from .nifti_orientation import MILLIMETERS, SHEAR, affine_of
+from .nifti_orientation import MILLIMETERS, affine_of
 from .notes import add_note, read_sidecar
 from .provenance import description
 
 _LPS = np.diag([-1.0, -1.0, 1.0])
 # What a result keeps of the header of its input: names of header fields.
-_KEPT = ("qform_code", "sform_code", "xyzt_units", "descrip", "cal_min", "cal_max", "toffset")
+_NUMBERS = ("cal_min", "cal_max", "intent_code", "intent_p1", "intent_p2", "intent_p3", "dim_info")
+_OF_SLICES = ("slice_code", "slice_start", "slice_end", "slice_duration")
+_TEXTS = ("descrip", "intent_name")
+_KEPT = ("qform_code", "sform_code", "xyzt_units", "toffset", *_NUMBERS, *_OF_SLICES, *_TEXTS)
+_STEP = "pixdim[4]"  # of a series, in the unit of the header
+_SECONDS = {16: 1e-3, 24: 1e-6}  # by the unit code of the header: milliseconds, microseconds
 _INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
+_GZIP = b"\x1f\x8b\x08"
+# How NIfTI-1, NIfTI-2 and MGH begin.
+_NOT_COMPRESSED = (*(n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")), b"\0\0\0\1")
 
 
 def read_nifti(path):
@@ -36,20 +46,23 @@ def read_nifti(path):
     with warnings.catch_warnings(), _quiet_nibabel():
         warnings.simplefilter("ignore")
         header, stored = _mgh(path) if path.lower().endswith((".mgh", ".mgz")) else _nifti(path)
-        affine, notes = (header.get_affine(), []) if hasattr(header, "get_affine") else affine_of(header, stored.shape)
+        if hasattr(header, "get_affine"):
+            affine, notes = header.get_affine(), []
+        else:
+            affine, (header["qform_code"], header["sform_code"]), notes = affine_of(header, stored.shape)
     stored = _without_single_axes(stored)
     if stored.ndim > 4:
         raise ValueError(
             f"its voxels hold vectors ({' x '.join(str(n) for n in stored.shape)} numbers): extract one component first"
         )
-    image = _image(_intensities(header, stored), affine, stored.ndim, notes)
+    image = _image(_intensities(header, stored), affine, stored.ndim, *_seconds(header))
     for name in _KEPT:
         if hasattr(header, "keys") and name in header.keys():
             value = header[name].item()
             image.SetMetaData(name, value.decode(errors="replace") if isinstance(value, bytes) else f"{value:.9g}")
     if stored.ndim == 4:
-        step = float(header["pixdim"][4]) if "pixdim" in header.keys() else 1.0
-        image.SetMetaData("pixdim[4]", f"{step if math.isfinite(step) else 1.0:.9g}")
+        step = header["pixdim"][4] if "pixdim" in header.keys() else header["tr"] / 1000
+        image.SetMetaData(_STEP, f"{step if np.isfinite(step) else 1.0:.9g}")
     if facts := read_sidecar(_stem(path) + ".json"):
         set_sidecar(image, facts)
     for note in notes:
@@ -62,16 +75,14 @@ def write_nifti(image, path, like):
     import nibabel
 
     def kept(name, default=0.0):
-        try:
-            return float(like.GetMetaData(name)) if like.HasMetaDataKey(name) else default
-        except ValueError:
-            return default
+        return float(like.GetMetaData(name)) if like.HasMetaDataKey(name) else default
 
     header = nibabel.Nifti1Header()
     voxels = sitk.GetArrayViewFromImage(image).T
     header.set_data_dtype(voxels.dtype)
     header.set_data_shape(voxels.shape)
-    units = int(kept("xyzt_units", 2))
+    is_series = voxels.ndim == 4
+    units = int(kept("xyzt_units", 10 if is_series else 2))  # mm and s
     millimeters = MILLIMETERS.get(units & 7, 1.0)
     affine = _affine_of(image)
     affine[:3] /= millimeters
@@ -82,12 +93,14 @@ def write_nifti(image, path, like):
     if not (qform or sform):
         header["pixdim"][1:4] = np.linalg.norm(affine[:3, :3], axis=0)
     header["xyzt_units"] = units
-    if voxels.ndim == 4:
-        header["pixdim"][4] = kept("pixdim[4]", 1.0)
-    for name in ("cal_min", "cal_max", "toffset"):
+    if is_series:
+        header["pixdim"][4] = kept(_STEP, image.GetSpacing()[3])
+    header["toffset"] = kept("toffset", image.GetOrigin()[3] if is_series else 0.0)
+    of_slices = _OF_SLICES if _same_slices(image, like, int(kept("dim_info"))) else ()
+    for name in (*_NUMBERS, *of_slices):
         header[name] = kept(name)
-    of_input = like.GetMetaData("descrip") if like.HasMetaDataKey("descrip") else ""
-    header["descrip"] = description(image, of_input).encode()
+    descrip, intent_name = (like.GetMetaData(name) if like.HasMetaDataKey(name) else "" for name in _TEXTS)
+    header["descrip"], header["intent_name"] = description(image, descrip).encode(), intent_name.encode()
     header["vox_offset"], header["magic"] = 352, b"n+1"
     header["scl_slope"], header["scl_inter"] = 1, 0
     opened = gzip.open(path, "wb", compresslevel=4) if str(path).lower().endswith(".gz") else open(path, "wb")
@@ -98,12 +111,27 @@ def write_nifti(image, path, like):
             file.write(np.ascontiguousarray(volume).data)
 
 
+def drop_header(image):
+    """Forget what the metadata of an image say of a NIfTI header: SimpleITK copies it into files of other formats."""
+    for name in (*_KEPT, _STEP):
+        image.EraseMetaData(name)
+
+
+def _same_slices(image, like, dim_info):
+    """Whether the slices of two images are the same, so that their order and times in a header hold for both."""
+    across = (dim_info >> 4 & 3 or 3) - 1  # the third axis where the header does not say it
+    if across >= min(image.GetDimension(), like.GetDimension()):
+        return False
+    same_count = image.GetSize()[across] == like.GetSize()[across]
+    return same_count and math.isclose(image.GetSpacing()[across], like.GetSpacing()[across], rel_tol=1e-6)
+
+
 def what_nifti_lacks(size, spacing, origin, direction):
     """Why NIfTI cannot hold a grid, empty if it can: the file has single precision and right angles."""
     if max(size) > 32767:
         return "NIfTI holds at most 32767 voxels along an axis"
     axes = np.reshape(direction, (len(spacing), len(spacing)))[:3, :3]
-    if np.abs(axes.T @ axes - np.eye(len(axes))).max() > SHEAR:
+    if not at_right_angles(axes):
         return "the axes of the volume are not at right angles, which NIfTI cannot hold"
     steps = axes * spacing[:3]
     exact = np.column_stack([steps, origin[:3]])
@@ -171,8 +199,8 @@ def _nifti(path):
 def _mgh(path):
     import nibabel
 
+    content = _content(path)
     try:
-        content = _content(path)
         holder = nibabel.FileHolder(fileobj=io.BytesIO(content))
         image = nibabel.MGHImage.from_file_map({"image": holder})
         return image.header, np.asarray(image.dataobj)
@@ -184,18 +212,23 @@ def _mgh(path):
 
 def _content(path):
     """All bytes of a file, decompressed, with its checksum verified."""
+    suffix = Path(path).suffix.lower()
+    named_compressed = suffix in (".gz", ".mgz")
     try:
-        if path.lower().endswith((".gz", ".mgz")):
+        with open(path, "rb") as file:
+            start = file.read(4)
+        if start.startswith(_GZIP) and not named_compressed:
+            right = ".mgz" if suffix == ".mgh" else f"{suffix}.gz"
+            raise ValueError(f"it is compressed: its name should end in {right}")
+        if start in _NOT_COMPRESSED and named_compressed:
+            right = ".mgh" if suffix == ".mgz" else Path(path).with_suffix("").suffix
+            raise ValueError(f"it is not compressed: its name should end in {right}")
+        if named_compressed:
             with gzip.open(path, "rb") as file:
                 return file.read()
-        return np.memmap(path, np.uint8, "r").data if _has_bytes(path) else b""
+        return np.memmap(path, np.uint8, "r").data if start else b""
     except (EOFError, OSError, zlib.error):
         raise ValueError("it is damaged or incomplete") from None
-
-
-def _has_bytes(path):
-    with open(path, "rb") as file:
-        return bool(file.read(1))
 
 
 def _existing(stem, ending):
@@ -242,8 +275,18 @@ def _without_single_axes(stored):
     return stored.reshape(-1, 1) if stored.ndim == 1 else stored
 
 
-def _image(voxels, affine, dimension, notes):
-    """SimpleITK image of voxels (x, y, ...) whose affine is RAS."""
+def _seconds(header):
+    """From one volume of a series to the next, 1 where that is unknown, and when the first begins."""
+    if "pixdim" not in header.keys():
+        step, begin = header["tr"] / 1000, 0.0
+    else:
+        unit = _SECONDS.get(int(header["xyzt_units"]) & 56, 1.0)
+        step, begin = header["pixdim"][4] * unit, header["toffset"] * unit
+    return float(step) if 0 < step < math.inf else 1.0, float(begin) if math.isfinite(begin) else 0.0
+
+
+def _image(voxels, affine, dimension, step, begin):
+    """SimpleITK image of voxels (x, y, ...) whose affine is RAS; a fourth axis has these steps and begin."""
     steps, origin = _LPS @ affine[:3, :3], _LPS @ affine[:3, 3]
     spacing = np.linalg.norm(steps, axis=0)
     if not np.isfinite(spacing).all() or spacing.min() <= 0:
@@ -257,9 +300,8 @@ def _image(voxels, affine, dimension, notes):
     space = min(dimension, 3)
     direction = np.eye(dimension)
     direction[:space, :space] = axes[:space, :space]
-    more = [1.0] * (dimension - space)
-    image.SetSpacing([*spacing[:space].tolist(), *more])
-    image.SetOrigin([*origin[:space].tolist(), *[0.0] * (dimension - space)])
+    image.SetSpacing([*spacing[:space].tolist(), *[step] * (dimension - space)])
+    image.SetOrigin([*origin[:space].tolist(), *[begin] * (dimension - space)])
     image.SetDirection(direction.ravel().tolist())
     return image
 

@@ -8,12 +8,13 @@ import itertools
 
 import numpy as np
 
-SHEAR = 1.1e-3  # largest cosine between axes that are taken to be at right angles
+from NExpRLib.volumes.geometry import at_right_angles
+
 MILLIMETERS = {1: 1000.0, 3: 0.001}  # by the unit code of the header: meters, micrometers
 
 
 def affine_of(header, shape):
-    """Where voxels lie (4 x 4, RAS, mm), and notes for the user.
+    """Where voxels lie (4 x 4, RAS, mm), the codes of qform and sform that are true of it, and notes for the user.
 
     :raises ValueError: where the header does not say it.
     """
@@ -27,31 +28,37 @@ def affine_of(header, shape):
     if s_code and sform is None and not (q_code and qform is not None):
         raise ValueError("its orientation makes no sense (sform)")
     if q_code and qform is None and not (s_code and sform is not None):
+        if (pixdim < 0).any():
+            raise ValueError(
+                f"its voxels are {' x '.join(f'{mm:g}' for mm in pixdim)} mm large, and programs differ in whether a "
+                "negative size mirrors the volume: correct pixdim first"
+            )
         raise ValueError("its orientation or voxel size makes no sense (qform, pixdim)")
+    q_code, s_code = 0 if qform is None else q_code, 0 if sform is None else s_code
     if not (q_code or s_code):
         if not (np.isfinite(pixdim).all() and (pixdim != 0).all()):
             raise ValueError("it does not say how large its voxels are (pixdim)")
         notes.append("The file does not say how the volume is oriented (qform_code and sform_code are 0).")
-        return np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.diag([*np.abs(pixdim) * millimeters, 1]), notes
-    right_angled = None
-    if s_code and sform is not None:
-        right_angled = _right_angled(sform, sizes)
-        moved = _displacement(sform, right_angled, sizes)
-        if moved >= 0.1 * _spacing(sform).min():
-            notes.append(
-                "The axes of the volume are not quite at right angles: the nearest that are move it by up to "
-                f"{moved:.3g} mm."
-            )
-    if q_code and qform is not None and right_angled is not None:
+        return np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.diag([*np.abs(pixdim) * millimeters, 1]), (0, 0), notes
+    if not s_code:
+        return qform, (q_code, 0), notes
+    right_angled = _right_angled(sform, sizes)
+    moved = _displacement(sform, right_angled, sizes)
+    if moved >= 0.1 * _spacing(sform).min():
+        notes.append(
+            f"The axes of the volume are not quite at right angles: the nearest that are move it by up to {moved:.3g} "
+            "mm."
+        )
+    sform_counts = s_code == 1 or not q_code
+    if q_code:
         moved = _displacement(qform, sform, sizes)
         if moved > 0.5 * min(_spacing(qform).min(), _spacing(sform).min()):
+            q_code = s_code = s_code if sform_counts else q_code
             notes.append(
                 f"The two orientations in the file (sform and qform) differ by up to {moved:.3g} mm. What 3D Slicer "
                 "reads counts here, and the result has no other."
             )
-    if right_angled is not None and (s_code == 1 or not q_code or qform is None):
-        return right_angled, notes
-    return qform, notes
+    return right_angled if sform_counts else qform, (q_code, s_code), notes
 
 
 def _scaled(affine, factor):
@@ -104,8 +111,7 @@ def _right_angled(affine, sizes):
         one, other = (axis for axis in range(3) if axis not in single)
         upright = np.cross(axes[:, one], axes[:, other])
         axes[:, single[0]] = upright * np.sign(upright @ axes[:, single[0]]) / np.linalg.norm(upright)
-    cosines = np.abs(axes.T @ axes - np.eye(3))
-    if cosines.max() > SHEAR:
+    if not at_right_angles(axes):
         raise ValueError(
             "its axes are not at right angles to each other, as after gantry tilt: resample it onto a grid whose axes "
             "are"

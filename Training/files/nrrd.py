@@ -4,9 +4,18 @@ import contextlib
 import math
 import re
 import zlib
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
 
 _CHUNK = 1 << 22
 _LONGEST_HEADER = 1 << 20
+# Micrometers may be written with a letter that is not ASCII.
+_OTHER_LENGTH = re.compile(
+    r'"\W*(([nucdk]|nano|micro|centi|deci|kilo)?m(et(er|re)s?)?|microns?|inch(es)?)"', re.ASCII | re.I
+)
 
 
 @contextlib.contextmanager
@@ -25,12 +34,39 @@ def checked(path):
     if not all(length > 0 and math.isfinite(length) for length in lengths):
         said = fields.get("spacings") or fields.get("space directions")
         raise ValueError(f"it does not say how large its voxels are (spacings or space directions: {said})")
-    notes = [] if lengths else ["The file does not say how large its voxels are: they are taken for 1 mm."]
-    if fields.get("encoding") in ("gzip", "gz") and not ("data file" in fields or "datafile" in fields):
+    if any(name.startswith("dwmri_") for name in fields):
+        raise ValueError(
+            "it holds diffusion-weighted volumes, and the result would not have their gradients: convert it to NIfTI "
+            "with .bval and .bvec files first"
+        )
+    for name in ("space units", "units"):
+        if _OTHER_LENGTH.search(fields.get(name, "")):
+            raise ValueError(f"its lengths are not in mm ({name}: {fields[name]}): write them in mm first")
+    known = len(lengths) >= min(3, len(sizes))
+    notes = [] if known else ["The file does not say how large its voxels are: they are taken for 1 mm."]
+    data = fields.get("data file", fields.get("datafile", ""))
+    if data and not data.startswith("LIST") and "%" not in data and not (Path(path).parent / data).is_file():
+        raise ValueError(f"its voxels are in the file {data}, which is not there")
+    if fields.get("encoding") in ("gzip", "gz") and not data:
         with open(path, "rb") as file:
             file.seek(start)
             _check_stream(file)
     yield path, notes
+
+
+def list_as_series(image):
+    """The 4D image of a list of volumes, such as a sequence of Slicer, which ITK reads as components of voxels.
+
+    Other images are returned as they are.
+    """
+    kind = "NRRD_kinds[pixel]"
+    if image.GetDimension() != 3 or not image.HasMetaDataKey(kind) or image.GetMetaData(kind) != "list":
+        return image
+    count = image.GetNumberOfComponentsPerPixel()
+    series = sitk.JoinSeries([sitk.VectorIndexSelectionCast(image, number) for number in range(count)])
+    if facts := sidecar_of(image):
+        set_sidecar(series, facts)
+    return series
 
 
 def _lengths(fields):

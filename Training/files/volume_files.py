@@ -17,8 +17,8 @@ from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
 
 from . import metaimage, nrrd
 from .dicom import read_series
-from .nifti import read_nifti, what_nifti_lacks, write_nifti
-from .notes import add_note, read_sidecar
+from .nifti import drop_header, read_nifti, what_nifti_lacks, write_nifti
+from .notes import add_note, drop_notes, read_sidecar
 from .provenance import bids_sidecar, is_of_another
 from .volume_sources import NIFTI, VolumeSource, check_name, check_readable, extension_of, find_at, stem_of
 
@@ -68,6 +68,9 @@ def _read_with_itk(file, extension):
     checked = metaimage.checked if extension.startswith(".mh") else nrrd.checked
     with checked(file) as (readable, notes), _quiet_itk(), _deadly_signals():
         image = sitk.ReadImage(readable)
+    drop_notes(image)
+    drop_header(image)
+    image = nrrd.list_as_series(image)
     for note in notes:
         add_note(image, note)
     if facts := read_sidecar(file[: len(file) - len(extension)] + ".json"):

@@ -142,10 +142,10 @@ def test_every_orientation_of_a_localizer_is_a_volume(upsample, tmp_path, modali
 
 def test_slices_measured_again_are_a_time_series(tmp_path):
     pixels = noise(6).reshape(2, 3, 9, 7)
-    write_series(tmp_path / "in", pixels.reshape(6, 9, 7), [*UP[:3], *UP[:3]])
+    write_series(tmp_path / "in", pixels.reshape(6, 9, 7), [*UP[:3], *UP[:3]], RepetitionTime="2500")
     image = read_volume(tmp_path / "in")
     assert image.GetSize() == (7, 9, 3, 2)
-    assert image.GetSpacing()[2] == pytest.approx(3)
+    assert image.GetSpacing()[2:] == pytest.approx((3, 2.5))
     assert np.array_equal(voxels(image), pixels)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from NExpRLib.volumes.sidecar import sidecar_of
 from NExpRTraining.files.volume_files import atomic_output, read_volume, write_volume
 from NExpRTraining.files.volume_sources import extension_of, find_volumes
 
@@ -163,3 +164,55 @@ def test_position_that_a_format_cannot_hold(volume, tmp_path):
         write_volume(volume, tmp_path / "out.nii.gz")
     assert not list(tmp_path.iterdir())
     write_volume(volume, tmp_path / "out.nrrd")
+
+
+@pytest.mark.parametrize("unit", ["um", "cm"])
+def test_meta_image_whose_lengths_are_not_in_mm(refused, volume, tmp_path, unit):
+    sitk.WriteImage(volume, tmp_path / "in.mha")
+    content = (tmp_path / "in.mha").read_bytes()
+    (tmp_path / "in.mha").write_bytes(content.replace(b"DimSize", f"DistanceUnits = {unit}\nDimSize".encode(), 1))
+    said = refused(tmp_path / "in.mha", tmp_path / "out.nrrd", "--scale", 2)
+    assert f"not in mm (DistanceUnits = {unit})" in said
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("extension", [".mhd", ".nhdr"])
+def test_missing_file_of_voxels_is_named(refused, volume, tmp_path, extension, compressed):
+    sitk.WriteImage(volume, tmp_path / f"in{extension}", compressed)
+    (voxels,) = (path for path in tmp_path.iterdir() if path.suffix != extension)
+    voxels.unlink()
+    said = refused(tmp_path / f"in{extension}", tmp_path / "out.nrrd", "--scale", 2)
+    assert f"its voxels are in the file {voxels.name}, which is not there" in said
+
+
+@pytest.mark.parametrize("extension", [".mhd", ".nhdr"])
+@pytest.mark.parametrize("pattern", [False, True])
+def test_voxels_in_a_file_for_each_slice(volume, tmp_path, extension, pattern):
+    sitk.WriteImage(volume, tmp_path / f"in{extension}")
+    for number, pixels in enumerate(sitk.GetArrayFromImage(volume), start=1):
+        (tmp_path / f"{number:02d}.raw").write_bytes(pixels.tobytes())
+    names = "%02d.raw 1 4 1" if pattern else "LIST" + "".join(f"\n{number:02d}.raw" for number in range(1, 5))
+    header = (tmp_path / f"in{extension}").read_text()
+    (tmp_path / f"in{extension}").write_text(header.replace("in.raw", names))
+    assert np.array_equal(
+        sitk.GetArrayFromImage(read_volume(tmp_path / f"in{extension}")), sitk.GetArrayFromImage(volume)
+    )
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "hello", "{", "null", "7", '"CT"', "[" * 100_000])
+def test_metadata_of_that_name_that_are_of_another_program(upsample, volume, tmp_path, text):
+    volume.SetMetaData("sidecar", text)
+    volume.SetMetaData("0008|0060", "MR")
+    assert sidecar_of(volume) == {"Modality": "MR"}
+    sitk.WriteImage(volume, tmp_path / "in.nrrd")
+    assert upsample(tmp_path / "in.nrrd", tmp_path / "out.nrrd", "--scale", 2)[0] == 0
+
+
+@pytest.mark.parametrize(("extension", "line"), [(".mha", b"\xfe\xff = 1\nDimSize"), (".nrrd", b"\xfe\xff:=1\nkinds")])
+def test_metadata_whose_key_is_no_text(volume, tmp_path, extension, line):
+    sitk.WriteImage(volume, tmp_path / f"in{extension}")
+    content = (tmp_path / f"in{extension}").read_bytes()
+    (tmp_path / f"in{extension}").write_bytes(content.replace(line.partition(b"\n")[2], line, 1))
+    assert np.array_equal(
+        sitk.GetArrayFromImage(read_volume(tmp_path / f"in{extension}")), sitk.GetArrayFromImage(volume)
+    )

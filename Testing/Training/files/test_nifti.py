@@ -118,6 +118,23 @@ def test_which_orientation_counts(tmp_path, sform, qform, counts):
     assert any("differ by up to" in note for note in notes_of(image)) == bool(sform and qform)
 
 
+@pytest.mark.parametrize(
+    ("sform", "qform", "moved", "codes"),
+    [(4, 1, 40, (1, 1)), (2, 2, 40, (2, 2)), (1, 2, 40, (1, 1)), (4, 1, 0, (4, 1)), (4, 0, 40, (4, 0))],
+)
+def test_no_code_is_false(upsample, tmp_path, sform, qform, moved, codes):
+    """Readers that take the sform would see a label such as MNI on the scanner's coordinates."""
+    other = affine_of(origin=(12.5 + moved, -30.25, 7))
+    written(tmp_path / "a.nii", sform=affine_of(), qform=other, codes=(sform, qform))
+    assert upsample(tmp_path / "a.nii", tmp_path / "out.nii", "--scale", 2)[0] == 0
+    header = nibabel.load(tmp_path / "out.nii").header
+    assert (int(header["sform_code"]), int(header["qform_code"])) == codes
+    used = affine_of() if sform == 1 or qform == 0 else other
+    first = used @ [-0.25, -0.25, 0, 1]
+    assert header.get_sform() @ [0, 0, 0, 1] == pytest.approx(first, abs=1e-4)
+    assert qform == 0 or header.get_qform() @ [0, 0, 0, 1] == pytest.approx(first, abs=1e-4)
+
+
 def test_no_orientation_is_said_and_stays_none(upsample, tmp_path):
     image = nibabel.Nifti1Image(pixels(), None)
     image.header["pixdim"][1:4] = 0.8, 1.1, 3
@@ -229,6 +246,8 @@ BROKEN = {
     "pixdim NaN": ({"pixdim": [1, 1, np.nan, 1, 0, 0, 0, 0]}, "how large its voxels are"),
     "pixdim infinite": ({"pixdim": [1, 1, np.inf, 1, 0, 0, 0, 0]}, "how large its voxels are"),
     "qform with pixdim 0": ({"pixdim": [1, 0, 1, 1, 0, 0, 0, 0], "qform_code": 1}, "pixdim"),
+    # ITK mirrors the axis, nibabel does not.
+    "qform with pixdim negative": ({"pixdim": [1, -2, 1, 1, 0, 0, 0, 0], "qform_code": 1}, "mirrors"),
     "qform that turns nothing": ({"qform_code": 1, "quatern_b": 7}, "qform"),
     "sform of zeros": ({"sform_code": 1, "srow_x": [0] * 4, "srow_y": [0] * 4}, "sform"),
     "sform NaN": ({"sform_code": 1, "srow_x": [np.nan] * 4}, "sform"),
@@ -307,3 +326,115 @@ def test_surfaces_in_mgh_are_no_volumes(refused, tmp_path):
     content[30:42] = np.array((-2, 0, 0), ">f4").tobytes()  # the size of a voxel
     path.write_bytes(content)
     assert "how large its voxels are" in refused(path, tmp_path / "out.nrrd", "--scale", 2)
+
+
+@pytest.mark.parametrize("extension", [".nrrd", ".mha"])
+def test_header_that_another_format_carries_along_is_not_that_of_the_result(upsample, tmp_path, extension):
+    """SimpleITK copies the header of a NIfTI file into the metadata of NRRD and MetaImage."""
+    header = nibabel.Nifti1Header()
+    header["descrip"], header["cal_max"] = b"copied", 900
+    header.set_xyzt_units("micron", "sec")
+    copied = sitk.ReadImage(written(tmp_path / "a.nii", codes=(0, 0), header=header))
+    copied.SetSpacing((0.8, 1.1, 3))
+    copied.SetOrigin((12.5, -30.25, 7))
+    copied.SetDirection(TURN.ravel().tolist())
+    copied.SetMetaData("notes", "copied")
+    sitk.WriteImage(copied, tmp_path / f"in{extension}")
+    assert sitk.ReadImage(tmp_path / f"in{extension}").GetMetaData("qform_code") == "0"
+    status, out, _ = upsample(tmp_path / f"in{extension}", tmp_path / "out.nii.gz", "--scale", 2)
+    assert (status, "copied" in out) == (0, False)
+    result = nibabel.load(tmp_path / "out.nii.gz")
+    steps = TURN * (0.4, 0.55, 3)
+    first = np.array((12.5, -30.25, 7)) - steps[:, :2].sum(1) / 2
+    assert result.affine[:3] == pytest.approx(np.diag((-1, -1, 1)) @ np.column_stack([steps, first]), abs=1e-5)
+    assert result.header["qform_code"] > 0
+    assert (result.header.get_xyzt_units()[0], result.header["cal_max"]) == ("mm", 0)
+    assert b"copied" not in result.header["descrip"].item()
+
+
+def series(path, step=2.5, units="sec", begin=0.0):
+    image = nibabel.Nifti1Image(pixels((12, 10, 4, 3)), affine_of())
+    image.header.set_xyzt_units("mm", units)
+    image.header["pixdim"][4], image.header["toffset"] = step, begin
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.mark.parametrize(("step", "units"), [(2.5, "sec"), (2500, "msec"), (2.5e6, "usec"), (2.5, "unknown")])
+@pytest.mark.parametrize("extension", [".mha", ".nrrd", ".nii.gz"])
+def test_time_between_volumes(upsample, tmp_path, step, units, extension):
+    source = series(tmp_path / "in.nii.gz", step, units, begin=step / 5)
+    itk = sitk.ReadImage(source)
+    assert (itk.GetSpacing()[3], itk.GetOrigin()[3]) == pytest.approx((2.5, 0.5))
+    assert upsample(source, tmp_path / f"out{extension}", "--scale", 2)[0] == 0
+    result = sitk.ReadImage(tmp_path / f"out{extension}")
+    assert (result.GetSpacing()[3], result.GetOrigin()[3]) == pytest.approx((2.5, 0.5))
+    if extension == ".nii.gz":
+        header = nibabel.load(tmp_path / "out.nii.gz").header
+        assert (header.get_zooms()[3], header.get_xyzt_units()[1]) == (step, units)
+
+
+@pytest.mark.parametrize("extension", [".mha", ".nrrd"])
+def test_time_between_volumes_of_other_formats(upsample, tmp_path, extension):
+    itk = sitk.ReadImage(series(tmp_path / "in.nii.gz", begin=0.5))
+    for key in itk.GetMetaDataKeys():
+        itk.EraseMetaData(key)
+    sitk.WriteImage(itk, tmp_path / f"in{extension}")
+    assert upsample(tmp_path / f"in{extension}", tmp_path / "out.nii", "--scale", 2)[0] == 0
+    header = nibabel.load(tmp_path / "out.nii").header
+    assert (header.get_zooms()[3], header["toffset"], header.get_xyzt_units()) == (2.5, 0.5, ("mm", "sec"))
+
+
+def test_time_between_volumes_of_mgh(upsample, tmp_path):
+    image = nibabel.MGHImage(pixels((12, 10, 4, 3)), affine_of())
+    image.header.set_zooms((0.8, 1.1, 3, 2500))  # ms
+    nibabel.save(image, tmp_path / "in.mgz")
+    for name in ("out.nii", "out.mha"):
+        assert upsample(tmp_path / "in.mgz", tmp_path / name, "--scale", 2)[0] == 0
+        assert sitk.ReadImage(tmp_path / name).GetSpacing()[3] == pytest.approx(2.5)
+    header = nibabel.load(tmp_path / "out.nii").header
+    assert (header.get_zooms()[3], header.get_xyzt_units()) == (2.5, ("mm", "sec"))
+
+
+@pytest.mark.parametrize("step", [0, -1, np.nan])
+def test_unknown_time_between_volumes(upsample, tmp_path, step):
+    source = series(tmp_path / "in.nii.gz", step)
+    assert read_volume(source).GetSpacing()[3] == 1
+    assert upsample(source, tmp_path / "out.nii", "--scale", 2)[0] == 0
+    assert nibabel.load(tmp_path / "out.nii").shape[3] == 3
+
+
+@pytest.mark.parametrize(("slices", "plane", "kept"), [(2, 2, True), (2, 0, False), (0, 2, False), (0, 0, True)])
+def test_what_is_still_true_of_the_header_is_kept(upsample, tmp_path, slices, plane, kept):
+    """The meaning of the values and of the axes; the order and times of slices where they are the same."""
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((12, 10, 6))
+    header.set_xyzt_units("mm", "sec")
+    header.set_dim_info(freq=1, phase=2 - slices, slice=slices)
+    header.set_slice_duration(0.125)
+    header["slice_end"], header["slice_code"] = header.get_data_shape()[slices] - 1, 3
+    header.set_intent("t test", (14,), "contrast")
+    source = written(tmp_path / "in.nii", pixels((12, 10, 6)), header=header)
+    assert upsample(source, tmp_path / "out.nii", "--plane", plane, "--scale", 2)[0] == 0
+    before, after = nibabel.load(source).header, nibabel.load(tmp_path / "out.nii").header
+    assert after.get_dim_info() == before.get_dim_info() == (1, 2 - slices, slices)
+    assert after.get_intent() == before.get_intent() == ("t test", (14.0,), "contrast")
+    if kept:
+        assert after.get_slice_times() == before.get_slice_times()
+    else:
+        assert [after[name] for name in ("slice_code", "slice_start", "slice_end", "slice_duration")] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [(".nii", ".nii.gz"), (".nii.gz", ".nii"), (".mgh", ".mgz"), (".mgz", ".mgh"), (".NII", ".nii.gz")],
+)
+def test_ending_that_is_wrong_is_said(refused, tmp_path, wrong, right):
+    source = tmp_path / f"a{right}"
+    if right.startswith(".mg"):
+        nibabel.save(nibabel.MGHImage(pixels(), affine_of()), source)
+    else:
+        written(source)
+    source.rename(tmp_path / f"in{wrong}")
+    said = refused(tmp_path / f"in{wrong}", tmp_path / "out.nrrd", "--scale", 2)
+    assert f"its name should end in {right}." in said
