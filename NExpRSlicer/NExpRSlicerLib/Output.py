@@ -72,7 +72,7 @@ def recordProvenance(
     regionPlan: RegionPlan,
     box: Box | None,
 ) -> None:
-    """Say in the attributes of a node how it was computed.
+    """Say in the attributes of a node how it was computed, and nothing of an earlier run.
 
     :param job: that computed it.
     :param regionPlan: how.
@@ -102,7 +102,15 @@ def recordProvenance(
             "Spacing": f"{plan.geometry.spacing[plan.slice_axis]:.6g} mm",
             "Thickness": f"{thickness:.6g} mm",
         }
-    for name, value in attributes.items():
-        outputNode.SetAttribute(f"NExpR.{name}", value)
+    with slicer.util.NodeModify(outputNode):
+        _removeAttributes(outputNode, "NExpR.")
+        for name, value in attributes.items():
+            outputNode.SetAttribute(f"NExpR.{name}", value)
     if outputNode.GetScene() is not None and outputNode.IsA("vtkMRMLVolumeNode"):
         rememberInput(outputNode, inputVolume)
+
+
+def _removeAttributes(node: slicer.vtkMRMLNode, prefix: str) -> None:
+    for name in node.GetAttributeNames():
+        if name.startswith(prefix):
+            node.RemoveAttribute(name)

@@ -85,6 +85,17 @@ def test_isotropic_volume_says_how_it_was_made(scene, logic, tiny_model_folder, 
     assert output.GetAttribute("NExpR.MeasuredPixels") == "0.9 x 1.1 mm"
 
 
+def attributes_of(node):
+    return {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
+
+
+def test_output_that_is_used_again_says_only_how_it_was_made_last(scene, logic, tiny_model_folder, slices_folder):
+    thick = add_volume(smooth_pixels((5, 12, 10)), matrix_of("axial"), "Thick")
+    used = logic.process(thick, isotropic=0.8, model=tiny_model_folder, slicesModel=slices_folder)
+    new = logic.process(thick, scale=2, model=tiny_model_folder)
+    assert attributes_of(logic.process(thick, used, scale=2, model=tiny_model_folder)) == attributes_of(new)
+
+
 def test_isotropic_sequence(scene, logic, tiny_model_folder, slices_folder):
     sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Beating")
     for seed in range(2):
