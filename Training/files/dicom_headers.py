@@ -25,6 +25,7 @@ _READ = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
     "BitsAllocated",
+    "PixelRepresentation",  # In implicit VR, the type of PixelPaddingValue is that of the pixels.
     "NumberOfFrames",
     "PixelSpacing",
     "ImagerPixelSpacing",

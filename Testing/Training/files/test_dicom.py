@@ -5,8 +5,10 @@ import os
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import ImplicitVRLittleEndian
 
 from NExpRLib import inspect
 from NExpRLib.volumes.sidecar import sidecar_of
@@ -352,6 +354,21 @@ def test_facts_of_the_header_are_kept(tmp_path):
     write_series(tmp_path / "in", noise(), UP, modality="CT", **more)
     facts = sidecar_of(read_volume(tmp_path / "in"))
     assert (facts["Modality"], facts["SliceThickness"], facts["PixelPaddingValue"]) == ("CT", 3, -2024)
+
+
+@pytest.mark.parametrize("stored", [-2000, 60000])
+@pytest.mark.parametrize("implicit", [False, True], ids=["explicit VR", "implicit VR"])
+def test_padding_whether_or_not_types_are_stored(tmp_path, implicit, stored):
+    pixels = noise(dtype=np.int16 if stored < 0 else np.uint16)
+    pixels[:, :3] = stored
+    folder = write_series(tmp_path / "in", pixels, UP, PixelPaddingValue=stored, RescaleSlope="1", RescaleIntercept="0")
+    for path in folder.iterdir() if implicit else ():
+        dataset = dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        dataset.save_as(path, implicit_vr=True, little_endian=True)
+    image = read_volume(folder)
+    assert np.array_equal(voxels(image), pixels)
+    assert sidecar_of(image)["PixelPaddingValue"] == stored
 
 
 @pytest.mark.parametrize("scalings", [[(2, -1024)], [(2, -1024)] * 5, [(2, -1024), (1, 0), (1, 0), (1, 0), (1, 0)]])
