@@ -62,6 +62,8 @@ def headerFacts(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> dict:
     """What the DICOM database says of a volume that was loaded from it, under BIDS names."""
     uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
     facts = _factsOf(uids[0]) if uids and getattr(slicer, "dicomDatabase", None) is not None else {}
+    if uids and not facts:  # The database may be opened, or filled, later.
+        _factsOf.cache_clear()
     modality = modalityOf(volumeNode)
     return {**facts, **({"Modality": modality} if modality else {})}
 

@@ -220,6 +220,16 @@ def test_thickness_comes_from_the_dicom_database(thickSlices, monkeypatch):
     assert settings.thicknessIn(settings.plan(geometryOf(volume))) == 3.5
 
 
+def test_dicom_database_may_be_filled_after_the_volume_was_looked_at(scene, logic, volume, monkeypatch):
+    tags = {}
+    database = SimpleNamespace(instanceValue=lambda uid, tag: tags.get((uid, tag), ""))
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    volume.SetAttribute("DICOM.instanceUIDs", "1.2.9 1.2.10")
+    assert logic.volumeFacts(volume).thickness is None
+    tags["1.2.9", "0018,0050"] = "3.5"
+    assert logic.volumeFacts(volume).thickness == 3.5
+
+
 def test_thickness_of_the_header_does_not_matter_where_slices_are_not_refined():
     """Sagittal planes of an axial volume: what is refined lies in these planes."""
     geometry = Geometry((32, 32, 10), (0.5, 0.5, 4.0), (0.0, 0.0, 0.0), np.eye(3))
