@@ -64,6 +64,8 @@ def headerFacts(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> dict:
     database = getattr(slicer, "dicomDatabase", None)
     # One that is not open yet would log an error for each element, and its empty answers would be kept.
     facts = _factsOf(uids[0]) if uids and database is not None and database.isOpen else {}
+    if uids and not facts:  # The database may be opened, or filled, later.
+        _factsOf.cache_clear()
     modality = modalityOf(volumeNode)
     return {**facts, **({"Modality": modality} if modality else {})}
 

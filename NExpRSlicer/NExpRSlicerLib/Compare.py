@@ -34,6 +34,7 @@ class SideBySide:
 
     def __init__(self):
         self._before = None
+        self._compared: list[str] = []  # IDs of volumes, the one to show rather last
 
     @property
     def shown(self) -> bool:
@@ -53,6 +54,7 @@ class SideBySide:
         """
         layout, views = self._layout(), [_view(name) for name in self._NAMES]
         self._before = layout.GetViewArrangement(), [_stateOf(*view) for view in views]
+        self._compared = [volume.GetID() for volume in reversed(volumes)]
         start = (viewOf(volumes, ijkToWorld, sliceAxis) or views[0])[0]
         place, mmPerPixel = _placeOf(start), start.GetFieldOfView()[0] / viewSize(start)[0]
         self._arrange(self._arrangement)
@@ -78,14 +80,20 @@ class SideBySide:
     def showLeft(self, volume: slicer.vtkMRMLVolumeNode) -> None:
         """Show another volume beside the one on the right."""
         _view(self._NAMES[0])[1].SetBackgroundVolumeID(volume.GetID())
+        self._compared.append(volume.GetID())
 
     def end(self) -> None:
-        """Back to the layout before, where the user has not left it."""
+        """Back to the layout before, where the user has not left it.
+
+        A view whose volume was removed shows what is left of those that were compared.
+        """
         if self.shown:
             arrangement, states = self._before
             self._arrange(arrangement)
-            for name, state in zip(self._NAMES, states):
-                _restore(*_view(name), state)
+            for name, (place, background, *linked) in zip(self._NAMES, states):
+                if background is not None and not _present(background):
+                    background = next(filter(_present, reversed(self._compared)), None)
+                _restore(*_view(name), (place, background, *linked))
         self._before = None
 
     def _arrange(self, arrangement: int) -> None:
@@ -105,6 +113,10 @@ def _view(name: str) -> View:
     sliceNodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
     sliceNode = next(node for node in sliceNodes if node.GetLayoutName() == name)
     return sliceNode, slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
+
+
+def _present(volumeID: str) -> bool:
+    return slicer.mrmlScene.GetNodeByID(volumeID) is not None
 
 
 def _placeOf(sliceNode: slicer.vtkMRMLSliceNode) -> tuple:

@@ -36,6 +36,8 @@ def copyContext(
 ) -> None:
     """Let the output appear like the input: display, units, place in the subject hierarchy.
 
+    It is no DICOM series, neither that of the input nor one that the node may have held before.
+
     :param transformNode: parent transform of the output.
     """
     outputVolume.CreateDefaultDisplayNodes()
@@ -44,11 +46,21 @@ def copyContext(
     outputVolume.SetVoxelValueQuantity(inputVolume.GetVoxelValueQuantity())
     outputVolume.SetVoxelValueUnits(inputVolume.GetVoxelValueUnits())
     outputVolume.SetAndObserveTransformNodeID(transformNode.GetID() if transformNode is not None else None)
+    _removeAttributes(outputVolume, "DICOM.")
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    inputItem = hierarchy.GetItemByDataNode(inputVolume) if hierarchy is not None else 0
+    if hierarchy is None:
+        return
+    outputItem = hierarchy.GetItemByDataNode(outputVolume)
+    if outputItem:
+        for name in hierarchy.GetItemAttributeNames(outputItem):
+            if name.startswith("DICOM."):
+                hierarchy.RemoveItemAttribute(outputItem, name)
+        for name in hierarchy.GetItemUIDNames(outputItem):
+            hierarchy.RemoveItemUID(outputItem, name)
+    inputItem = hierarchy.GetItemByDataNode(inputVolume)
     if inputItem:
         parentItem = hierarchy.GetItemParent(inputItem)
-        if not _isWithin(hierarchy, parentItem, hierarchy.GetItemByDataNode(outputVolume)):
+        if not _isWithin(hierarchy, parentItem, outputItem):
             hierarchy.CreateItem(parentItem, outputVolume)
 
 
@@ -72,7 +84,7 @@ def recordProvenance(
     regionPlan: RegionPlan,
     box: Box | None,
 ) -> None:
-    """Say in the attributes of a node how it was computed.
+    """Say in the attributes of a node how it was computed, and nothing of an earlier run.
 
     :param job: that computed it.
     :param regionPlan: how.
@@ -102,7 +114,15 @@ def recordProvenance(
             "Spacing": f"{plan.geometry.spacing[plan.slice_axis]:.6g} mm",
             "Thickness": f"{thickness:.6g} mm",
         }
-    for name, value in attributes.items():
-        outputNode.SetAttribute(f"NExpR.{name}", value)
+    with slicer.util.NodeModify(outputNode):
+        _removeAttributes(outputNode, "NExpR.")
+        for name, value in attributes.items():
+            outputNode.SetAttribute(f"NExpR.{name}", value)
     if outputNode.GetScene() is not None and outputNode.IsA("vtkMRMLVolumeNode"):
         rememberInput(outputNode, inputVolume)
+
+
+def _removeAttributes(node: slicer.vtkMRMLNode, prefix: str) -> None:
+    for name in node.GetAttributeNames():
+        if name.startswith(prefix):
+            node.RemoveAttribute(name)

@@ -86,6 +86,17 @@ def test_isotropic_volume_says_how_it_was_made(scene, logic, tiny_model_folder, 
     assert output.GetAttribute("NExpR.MeasuredPixels") == "0.9 x 1.1 mm"
 
 
+def attributes_of(node):
+    return {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
+
+
+def test_output_that_is_used_again_says_only_how_it_was_made_last(scene, logic, tiny_model_folder, slices_folder):
+    thick = add_volume(smooth_pixels((5, 12, 10)), matrix_of("axial"), "Thick")
+    used = logic.process(thick, isotropic=0.8, model=tiny_model_folder, slicesModel=slices_folder)
+    new = logic.process(thick, scale=2, model=tiny_model_folder)
+    assert attributes_of(logic.process(thick, used, scale=2, model=tiny_model_folder)) == attributes_of(new)
+
+
 def test_isotropic_sequence(scene, logic, tiny_model_folder, slices_folder):
     sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Beating")
     for seed in range(2):
@@ -219,6 +230,16 @@ def test_dicom_database_answers_once_it_is_open(scene, monkeypatch):
     assert "SliceThickness" not in headerFacts(volume)
     database.isOpen = True
     assert headerFacts(volume)["SliceThickness"] == 3.5
+
+
+def test_dicom_database_may_be_filled_after_the_volume_was_looked_at(scene, logic, volume, monkeypatch):
+    tags = {}
+    database = SimpleNamespace(isOpen=True, instanceValue=lambda uid, tag: tags.get((uid, tag), ""))
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    volume.SetAttribute("DICOM.instanceUIDs", "1.2.9 1.2.10")
+    assert logic.volumeFacts(volume).thickness is None
+    tags["1.2.9", "0018,0050"] = "3.5"
+    assert logic.volumeFacts(volume).thickness == 3.5
 
 
 def test_thickness_of_the_header_does_not_matter_where_slices_are_not_refined():

@@ -130,6 +130,34 @@ def test_side_by_side_and_back(widget, scene):
     assert not any(composite.GetLinkedControl() for composite in composites)
 
 
+@pytest.mark.parametrize("keys", [0, 1], ids=["result on the left", "input on the left"])
+def test_result_is_shown_after_side_by_side_if_the_input_was_removed(widget, scene, keys):
+    add_layout(scene)
+    output, volume = applied(widget, scene), widget._parameterNode.inputVolume
+    slicer.util.setSliceViewerLayers(background=volume)
+    widget.ui.sideBySideButton.click()
+    process_events()
+    for _press in range(keys):
+        press("C")
+    scene.RemoveNode(volume)
+    process_events()
+    widget.ui.sideBySideButton.click()
+    process_events()
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert [node.GetBackgroundVolumeID() for node in composites] == [output.GetID()] * 2
+
+
+def test_input_is_shown_after_side_by_side_if_the_result_was_removed(widget, scene):
+    add_layout(scene)
+    output, volume = applied(widget, scene), widget._parameterNode.inputVolume
+    slicer.util.setSliceViewerLayers(background=output)
+    widget.ui.sideBySideButton.click()
+    scene.RemoveNode(output)
+    widget.ui.sideBySideButton.click()
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert [node.GetBackgroundVolumeID() for node in composites] == [volume.GetID()] * 2
+
+
 def test_side_by_side_shows_the_part_that_was_enlarged(widget, scene):
     add_layout(scene)
     output = applied(widget, scene)

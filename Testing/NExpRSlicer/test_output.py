@@ -1,5 +1,7 @@
 """What a result takes over from its input, and what it says of itself."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,38 @@ def test_input_below_the_output_in_the_hierarchy(scene, logic, tiny_model_folder
     logic.process(volume, output, scale=2, model=tiny_model_folder)
     assert hierarchy.GetItemParent(outputItem) == hierarchy.GetSceneItemID()
     assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume)) == parent
+
+
+def add_series(scene, name, uid, modality):
+    """A volume as Slicer loads it from the DICOM database."""
+    volume = add_volume(smooth_pixels((3, 12, 10)), matrix_of("axial"), name)
+    volume.SetAttribute("DICOM.instanceUIDs", f"{uid}.1 {uid}.2 {uid}.3")
+    hierarchy = scene.GetSubjectHierarchyNode()
+    study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), f"Study of {name}")
+    item = hierarchy.CreateItem(study, volume)
+    hierarchy.SetItemUID(item, "DICOM", uid)
+    hierarchy.SetItemAttribute(item, "DICOM.Modality", modality)
+    hierarchy.SetItemAttribute(item, "Mine", "kept")
+    return volume
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["new output", "output that was another series"])
+def test_result_is_no_series_of_the_dicom_database(scene, logic, tiny_model_folder, monkeypatch, used):
+    thickness = {"1.1.1": "3", "9.9.1": "1"}
+    database = SimpleNamespace(instanceValue=lambda uid, tag: thickness.get(uid, "") if tag == "0018,0050" else "")
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    volume = add_series(scene, "Input", "1.1", "MR")
+    other = add_series(scene, "Other", "9.9", "CT")
+    output = logic.process(volume, other if used else None, scale=2, model=tiny_model_folder)
+    hierarchy = scene.GetSubjectHierarchyNode()
+    item = hierarchy.GetItemByDataNode(output)
+    assert output.GetAttribute("DICOM.instanceUIDs") is None
+    assert hierarchy.GetItemName(hierarchy.GetItemParent(item)) == "Study of Input"
+    assert hierarchy.GetItemByUID("DICOM", "1.1") == hierarchy.GetItemByDataNode(volume)
+    assert bool(hierarchy.GetItemByUID("DICOM", "9.9")) == (not used)
+    assert (logic.volumeFacts(output).modality, logic.volumeFacts(output).thickness) == ("", None)
+    assert hierarchy.GetItemAttribute(item, "Mine") == ("kept" if used else "")
+    assert (logic.volumeFacts(volume).modality, logic.volumeFacts(volume).thickness) == ("MR", 3)
 
 
 def test_attributes_say_how_it_was_made(scene, logic, tiny_model_folder, volume):

@@ -66,6 +66,14 @@ def test_part_is_that_of_the_whole_at_its_place(scene, tiny_model_folder, direct
     assert part.GetAttribute("NExpR.Region") == "i 40 to 69, j 2 to 21, k 1 to 3"
 
 
+def test_output_that_was_a_part_and_becomes_the_whole_does_not_say_part(scene, logic, tiny_model_folder):
+    volume = add_volume(smooth_pixels((3, 30, 40)), matrix_of("axial"))
+    output = applied(volume, Box((2, 2, 0), (20, 10, 3)), scale=2, model=str(tiny_model_folder), measured="stored")
+    assert logic.process(volume, output, scale=2, model=tiny_model_folder) is output
+    assert output.GetImageData().GetDimensions() == (80, 60, 3)
+    assert output.GetAttribute("NExpR.Region") is None
+
+
 def test_part_of_an_isotropic_volume(scene, tiny_model_folder, slices_folder):  # noqa: F811
     volume = add_volume(smooth_pixels((100, 40, 44)), matrix_of("oblique", spacing=(0.9, 0.9, 1.8)))
     settings = dict(isotropic=0.9, model=str(tiny_model_folder), slicesModel=str(slices_folder), measured="stored")

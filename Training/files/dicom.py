@@ -10,6 +10,7 @@ import re
 import subprocess
 import tempfile
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from .slice_stack import SliceStack, stacks_of
 _OPTIONS = ("-z", "n", "-b", "y", "-y", "n", "-x", "i", "-g", "i", "-f", "v")
 # What dcm2niix says of a Siemens mosaic whose private header was removed.
 _UNKNOWN_MOSAIC, _GUESSED_MOSAIC = "MOSAIC but number of slices not specified", "Guessing this is a mosaic"
+# Philips' intercept and slope, RealWorldValueMappingSequence
+_OTHER_SCALINGS = (0x2005100D, 0x2005100E, 0x00409096)
 _NOT_VOLUMES = re.compile(r"_ROI\d+$|_Eq|_ADC$")
 
 
@@ -307,31 +310,35 @@ def _prepare(files, stacks, folder):
 
     :return: factor by which the intensities of its result are to be multiplied, and dcm2niix's option of scaling.
     """
-    slopes = [abs(file.scaling[0]) for file in files]
-    scaled = len({file.scaling for file in files}) > 1 and max(slopes) > 0
+    scalings = {scaling for file in files for scaling in file.scalings}
+    largest = max(abs(slope) for slope, _intercept in scalings)
+    scaled = len(scalings) > 1 and largest > 0
+    single = all(len(file.frames) == 1 for file in files)
     # A power of two: no digit is lost.
-    factor = 2.0 ** round(np.log2(max(slopes))) if scaled and not 1e-3 < max(slopes) < 1e3 else 1.0
+    factor = 2.0 ** round(np.log2(largest)) if scaled and single and not 1e-3 < largest < 1e3 else 1.0
     jitter = any(stack is not None and not stack.exact for stack in stacks)
     mended = scaled or jitter or len({file.study for file in files}) > 1
     for index, file in enumerate(files):
         target = folder / f"{index:06d}.dcm"
         if mended and len(file.frames) == 1 and file.frames[0].position:
             stack = next(stack for stack in stacks if index in stack.files)
-            _write_mended(file, stack, factor, files[0].study, target)
+            mend = partial(_mend, file=file, stack=stack, factor=factor, study=files[0].study)
+            _write_mended(file, mend, target)
+        elif scaled and len(file.frames) > 1:
+            _write_mended(file, _drop_other_scalings, target)
         else:
             _link(file.path, target)
     # "n": by the slope of every DICOM header rather than by Philips' own; it would ignore that slopes differ.
-    several = any(len(file.frames) != 1 for file in files)
-    return factor, "y" if scaled or several else "n"
+    return factor, "y" if scaled else "n"
 
 
-def _write_mended(file, stack, factor, study, target):
+def _write_mended(file, mend, target):
     import pydicom
 
     with quiet_pydicom():
         try:
             header = pydicom.dcmread(file.path, force=True)
-            _mend(header, file, stack, factor, study)
+            mend(header)
             header.save_as(target)
         except (MemoryError, OSError):
             raise
@@ -349,11 +356,29 @@ def _mend(header, file, stack, factor, study):
         header.ImageOrientationPatient = [f"{x:.10g}" for x in (*across, *down)]
         header.pop("GantryDetectorTilt", None)
     header.StudyDate, header.StudyTime = study
-    slope, intercept = file.scaling
+    ((slope, intercept),) = file.scalings
+    for groups in _functional_groups(header):
+        groups.pop("PixelValueTransformationSequence", None)
     header.RescaleSlope, header.RescaleIntercept = f"{slope / factor:.10g}", f"{intercept / factor:.10g}"
-    for private in ((0x2005, 0x100D), (0x2005, 0x100E)):  # Philips: another scaling, which dcm2niix would prefer
-        if private in header:
-            del header[private]
+    _drop_other_scalings(header)
+
+
+def _drop_other_scalings(header):
+    """Those of Philips and those to real-world values, which dcm2niix would prefer."""
+
+    def drop(dataset, element):
+        if element.tag in _OTHER_SCALINGS:
+            del dataset[element.tag]
+
+    for tag in _OTHER_SCALINGS:
+        header.pop(tag, None)
+    for groups in _functional_groups(header):
+        groups.walk(drop)
+
+
+def _functional_groups(header):
+    names = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+    return [groups for name in names for groups in header.get(name) or ()]
 
 
 def _link(source, target):

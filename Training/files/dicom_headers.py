@@ -25,6 +25,7 @@ _READ = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
     "BitsAllocated",
+    "PixelRepresentation",  # In implicit VR, the type of PixelPaddingValue is that of the pixels.
     "NumberOfFrames",
     "PixelSpacing",
     "ImagerPixelSpacing",
@@ -79,7 +80,7 @@ class DicomFile:
     :ivar damage: what is wrong with it.
     :ivar mosaic: whether its slices are tiled in one picture.
     :ivar study: date and time of the study.
-    :ivar scaling: slope and intercept of its intensities.
+    :ivar scalings: slope and intercept of its intensities, once for all frames that have the same.
     :ivar padding: intensity that marks pixels without data.
     :ivar thickness, slice_spacing: of slices, mm, as announced.
     :ivar matrix: measured rows and columns along the frequency axis, then along the phase axis; 0 for the other one.
@@ -96,7 +97,7 @@ class DicomFile:
     kind: tuple = ()
     mosaic: bool = False
     study: tuple = ()
-    scaling: tuple = (1.0, 0.0)
+    scalings: tuple = ((1.0, 0.0),)
     padding: float | None = None
     thickness: float | None = None
     slice_spacing: float | None = None
@@ -171,10 +172,10 @@ def _facts(path, header):
     mosaic = "MOSAIC" in image_type
     count = int(header.get("NumberOfFrames") or 1)
     grouped = header.get("PerFrameFunctionalGroupsSequence")
+    shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
     frames = ()
     if not mosaic and not damage:
         if grouped:
-            shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
             frames = tuple(_frame(header, each, shared) for each in grouped)
         elif count == 1:
             frames = (_frame(header),)
@@ -185,9 +186,11 @@ def _facts(path, header):
             damage = f"it announces {count} frames and describes {len(frames)}"
         if problem:
             return DicomFile(**known, left_out=problem)
-    slope, intercept = _number(header, "RescaleSlope"), _number(header, "RescaleIntercept")
-    slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
-    padding = _number(header, "PixelPaddingValue")
+    if grouped:
+        groups = [_group("PixelValueTransformationSequence", header, each, shared) for each in grouped]
+        scalings = tuple(dict.fromkeys(_scaling(group) for group in groups))
+    else:
+        scalings = (_scaling(header),)
     time, echo = header.get("AcquisitionTime"), header.get("EchoNumbers")
     number, instance = (int(_number(header, name) or 0) for name in ("SeriesNumber", "InstanceNumber"))
     position = frames[0].position if frames else ()
@@ -201,8 +204,8 @@ def _facts(path, header):
         kind=(_number(header, "EchoTime"), str(echo), *(part for part in image_type if part in "PRI")),
         mosaic=mosaic,
         study=(str(header.get("StudyDate") or ""), str(header.get("StudyTime") or "")),
-        scaling=(slope, intercept),
-        padding=None if padding is None else padding * slope + intercept,
+        scalings=scalings,
+        padding=_padding(header, scalings),
         thickness=_number(header, "SliceThickness"),
         slice_spacing=_number(header, "SpacingBetweenSlices"),
         matrix=_numbers(header, "AcquisitionMatrix", 4) or (),
@@ -212,20 +215,13 @@ def _facts(path, header):
 
 def _frame(header, own=None, shared=None):
     """The :class:`Frame` of a file, or of one of its frames; what is wrong with it, as text."""
-
-    def group(sequence):
-        for place in (own, shared):
-            if place is not None and place.get(sequence):
-                return place.get(sequence)[0]
-        return header
-
-    measures = group("PixelMeasuresSequence")
+    measures = _group("PixelMeasuresSequence", header, own, shared)
     spacing = _numbers(measures, "PixelSpacing", 2)
     if spacing is None and own is None:
         others = (_numbers(header, name, 2) for name in ("ImagerPixelSpacing", "NominalScannedPixelSpacing"))
         spacing = next(filter(None, others), None)
-    position = _numbers(group("PlanePositionSequence"), "ImagePositionPatient", 3)
-    orientation = _numbers(group("PlaneOrientationSequence"), "ImageOrientationPatient", 6)
+    position = _numbers(_group("PlanePositionSequence", header, own, shared), "ImagePositionPatient", 3)
+    orientation = _numbers(_group("PlaneOrientationSequence", header, own, shared), "ImageOrientationPatient", 6)
     if spacing is None or min(spacing) <= 0:
         return "it gives no valid pixel spacing (PixelSpacing)"
     if position is None and orientation is None and own is None:
@@ -241,6 +237,27 @@ def _frame(header, own=None, shared=None):
     across = across / lengths[0]
     down = down - (down @ across) * across
     return Frame(position, tuple(across.tolist()), tuple((down / np.linalg.norm(down)).tolist()), spacing)
+
+
+def _group(sequence, header, own, shared):
+    """Where a file says something of a frame: a functional group of its own or of all frames, else the header."""
+    for place in (own, shared):
+        if place is not None and place.get(sequence):
+            return place.get(sequence)[0]
+    return header
+
+
+def _scaling(header):
+    slope, intercept = _number(header, "RescaleSlope"), _number(header, "RescaleIntercept")
+    return 1.0 if slope is None else slope, intercept or 0.0
+
+
+def _padding(header, scalings):
+    stored = _number(header, "PixelPaddingValue")
+    if stored is None or len(scalings) > 1:
+        return None
+    ((slope, intercept),) = scalings
+    return stored * slope + intercept
 
 
 def _damage_of_pixels(path, header, name):

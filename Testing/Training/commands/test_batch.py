@@ -127,6 +127,22 @@ def test_summary_that_cannot_be_written(refused, source, output, tmp_path):
     assert "cannot be written" in refused(source, output, "--scale", 2, "--summary", tmp_path / "nowhere" / "all.csv")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file that is always full")
+@pytest.mark.parametrize("damaged", [False, True])
+def test_full_disk_under_the_summary_does_not_end_the_batch(upsample, volume, tmp_path, damaged):
+    (tmp_path / "full.csv").symlink_to("/dev/full")
+    (tmp_path / "in").mkdir()
+    for name in ("a.nrrd", "b.nrrd", "c.nrrd"):
+        sitk.WriteImage(volume, tmp_path / "in" / name)
+    if damaged:
+        (tmp_path / "in" / "a.nrrd").write_text("damaged")
+    status, _, err = upsample(tmp_path / "in", tmp_path / "out", "--scale", 2, "--summary", tmp_path / "full.csv")
+    assert status == 2
+    assert f"{tmp_path / 'full.csv'} cannot be written: No space left on device." in err
+    assert volumes_in(tmp_path / "out") == ["a.nrrd", "b.nrrd", "c.nrrd"][damaged:]
+    assert ("1 of 3 volumes failed" in err.splitlines()[-1]) == damaged
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

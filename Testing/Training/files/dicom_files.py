@@ -56,24 +56,35 @@ def write_series(folder, pixels, positions, **elements):
     return folder
 
 
-def write_frames(path, pixels, positions, spacing=(1.5, 1.2), number=1):
-    """An enhanced MR file of several frames."""
+def group(**elements):
+    """Elements as a functional group of an enhanced file has them."""
+    item = Dataset()
+    for name, value in elements.items():
+        setattr(item, name, value)
+    return Sequence([item])
 
-    def one(**elements):
-        item = Dataset()
-        for name, value in elements.items():
-            setattr(item, name, value)
-        return Sequence([item])
 
+def write_frames(path, pixels, positions, scalings=((1, 0),), more=(), spacing=(1.5, 1.2), number=1, **elements):
+    """An enhanced MR file of several frames.
+
+    :param scalings: slope and intercept of all frames, or of each.
+    :param more: elements that each frame has besides, as triples for ``Dataset.add_new``.
+    """
+    scalings = [group(RescaleSlope=f"{a:g}", RescaleIntercept=f"{b:g}", RescaleType="US") for a, b in scalings]
     shared = Dataset()
-    shared.PixelMeasuresSequence = one(PixelSpacing=[str(x) for x in spacing], SliceThickness="3")
-    shared.PlaneOrientationSequence = one(ImageOrientationPatient=[str(x) for x in AXIAL])
-    shared.PixelValueTransformationSequence = one(RescaleSlope="1", RescaleIntercept="0", RescaleType="US")
+    shared.PixelMeasuresSequence = group(PixelSpacing=[str(x) for x in spacing], SliceThickness="3")
+    shared.PlaneOrientationSequence = group(ImageOrientationPatient=[str(x) for x in AXIAL])
+    if len(scalings) == 1:
+        shared.PixelValueTransformationSequence = scalings[0]
     frames = []
     for k, position in enumerate(positions):
         frame = Dataset()
-        frame.PlanePositionSequence = one(ImagePositionPatient=[f"{x:.10g}" for x in position])
-        frame.FrameContentSequence = one(StackID="1", InStackPositionNumber=k + 1, DimensionIndexValues=[1, k + 1])
+        frame.PlanePositionSequence = group(ImagePositionPatient=[f"{x:.10g}" for x in position])
+        frame.FrameContentSequence = group(StackID="1", InStackPositionNumber=k + 1, DimensionIndexValues=[1, k + 1])
+        if len(scalings) > 1:
+            frame.PixelValueTransformationSequence = scalings[k]
+        for element in more:
+            frame.add_new(*element)
         frames.append(frame)
     nothing = {"PixelSpacing": None, "ImagePositionPatient": None, "ImageOrientationPatient": None}
     return write_slice(
@@ -86,6 +97,7 @@ def write_frames(path, pixels, positions, spacing=(1.5, 1.2), number=1):
         PerFrameFunctionalGroupsSequence=Sequence(frames),
         SliceThickness=None,
         **nothing,
+        **elements,
     )
 
 

@@ -3,9 +3,11 @@
 import os
 
 import numpy as np
-import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian
 
 from NExpRLib import inspect
@@ -14,7 +16,7 @@ from NExpRTraining.files.notes import notes_of
 from NExpRTraining.files.volume_files import read_volume
 from NExpRTraining.files.volume_sources import find_volumes
 
-from .dicom_files import write_frames, write_other, write_series, write_slice
+from .dicom_files import group, write_frames, write_other, write_series, write_slice
 
 UP = np.array([(0, 0, 3.0 * k) for k in range(5)])
 TILTED_SLICE = (1, 0, 0, 0, np.cos(0.4), np.sin(0.4))
@@ -172,6 +174,40 @@ def test_enhanced_frames(tmp_path, files):
     assert image.GetSpacing() == pytest.approx((1.2, 1.5, 3))
 
 
+@pytest.mark.parametrize("files", [1, 2, 5])
+@pytest.mark.parametrize("maker", ["Philips", "Somebody"])
+@pytest.mark.parametrize("slopes", [(2, 2, 2, 2, 2), (2, 2, 3, 3, 3), (1, 2, 3, 1, 0.5)], ids=str)
+def test_enhanced_frames_have_the_slopes_of_the_standard(tmp_path, slopes, maker, files):
+    """Philips gives others besides."""
+    pixels = noise(dtype=np.uint16)
+    own = Dataset()
+    own.add_new((0x2005, 0x0010), "LO", "Philips MR Imaging DD 001")
+    own.add_new((0x2005, 0x100E), "FL", 4.0)
+    others = [
+        ((0x0040, 0x9096), "SQ", group(RealWorldValueSlope=7.0, RealWorldValueIntercept=0.0)),
+        ((0x2005, 0x0011), "LO", "Philips MR Imaging DD 002"),
+        ((0x2005, 0x140F), "SQ", Sequence([own])),
+    ]
+    more = {"more": others if maker == "Philips" else (), "Manufacturer": maker}
+    for number in range(files):
+        part = slice(number * 5 // files, (number + 1) * 5 // files)
+        path, scalings = tmp_path / "in" / f"{number}.dcm", [(slope, 10) for slope in slopes[part]]
+        write_frames(path, pixels[part], UP[part], scalings, number=number + 1, **more)
+    result = voxels(read_volume(tmp_path / "in"))
+    assert np.array_equal(result, pixels * np.reshape(slopes, (5, 1, 1)) + 10)
+    if files == 1 and len(set(slopes)) == 1:  # ITK takes the slope of the first frame for all.
+        assert np.array_equal(result, voxels(sitk.ReadImage(tmp_path / "in" / "0.dcm")))
+
+
+@pytest.mark.parametrize("slopes", [(2e-7, 2e-7, 2e-7), (1e-7, 5e-8, 3e-7)], ids=["same", "different"])
+def test_enhanced_files_of_one_frame_and_tiny_slopes(tmp_path, slopes):
+    pixels = noise(3, dtype=np.uint16)
+    for k, slope in enumerate(slopes):
+        write_frames(tmp_path / "in" / f"{k}.dcm", pixels[k : k + 1], UP[k : k + 1], [(slope, 0)], number=k + 1)
+    truth = pixels * np.reshape(slopes, (3, 1, 1))
+    assert np.allclose(voxels(read_volume(tmp_path / "in")), truth, rtol=1e-6, atol=0)
+
+
 def test_enhanced_frames_that_make_no_volume(refused, tmp_path):
     positions = [(0, 0, z) for z in (0, 3, 6, 12)]
     write_frames(tmp_path / "in.dcm", noise(4, dtype=np.uint16), positions)
@@ -327,14 +363,30 @@ def test_thickness_is_known_whatever_dcm2niix_makes_of_the_header(tmp_path):
     assert sidecar_of(read_volume(tmp_path / "in"))["SliceThickness"] == 2.5
 
 
-def test_padding_of_files_that_do_not_say_whether_it_is_signed(tmp_path):
-    """In implicit VR, PixelPaddingValue is signed if the pixels are."""
-    folder = write_series(tmp_path / "in", noise(), UP, modality="CT", PixelPaddingValue=-2000)
-    for path in folder.iterdir():
-        dataset = pydicom.dcmread(path)
+@pytest.mark.parametrize("stored", [-2000, 60000])
+@pytest.mark.parametrize("implicit", [False, True], ids=["explicit VR", "implicit VR"])
+def test_padding_whether_or_not_types_are_stored(tmp_path, implicit, stored):
+    pixels = noise(dtype=np.int16 if stored < 0 else np.uint16)
+    pixels[:, :3] = stored
+    folder = write_series(tmp_path / "in", pixels, UP, PixelPaddingValue=stored, RescaleSlope="1", RescaleIntercept="0")
+    for path in folder.iterdir() if implicit else ():
+        dataset = dcmread(path)
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-        dataset.save_as(path, implicit_vr=True, enforce_file_format=True)
-    assert sidecar_of(read_volume(folder))["PixelPaddingValue"] == -2000
+        dataset.save_as(path, implicit_vr=True, little_endian=True)
+    image = read_volume(folder)
+    assert np.array_equal(voxels(image), pixels)
+    assert sidecar_of(image)["PixelPaddingValue"] == stored
+
+
+@pytest.mark.parametrize("scalings", [[(2, -1024)], [(2, -1024)] * 5, [(2, -1024), (1, 0), (1, 0), (1, 0), (1, 0)]])
+def test_padding_of_enhanced_frames_is_scaled_as_they_are(tmp_path, scalings):
+    pixels = noise()
+    pixels[:, :3] = -2000
+    write_frames(tmp_path / "in.dcm", pixels, UP, scalings, PixelPaddingValue=-2000)
+    image = read_volume(tmp_path / "in.dcm")
+    paddings = set(voxels(image)[:, :3].ravel().tolist())
+    expected = paddings.pop() if len(paddings) == 1 else None  # It is no single intensity where scalings differ.
+    assert sidecar_of(image).get("PixelPaddingValue") == expected
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
@@ -360,3 +412,13 @@ def test_acquisition_matrix_is_evidence_however_the_file_is_read(tmp_path):
     write_series(tmp_path / "in", pixels, UP[:3], **elements)
     for image in (read_volume(tmp_path / "in"), sitk.ReadImage(str(next((tmp_path / "in").iterdir())))):
         assert [axis.header for axis in inspect(image).axes] == [0.5, 0.5, None]
+
+
+@pytest.mark.parametrize("scaling", [{}, {"RescaleSlope": "2", "RescaleIntercept": "-24"}], ids=["stored", "rescaled"])
+def test_padding_is_the_same_however_the_file_is_read(tmp_path, scaling):
+    pixels = noise(1)[0]
+    pixels[:3] = -2000
+    write_slice(tmp_path / "in.dcm", pixels, PixelPaddingValue=-2000, **scaling)
+    for image in (read_volume(tmp_path / "in.dcm"), sitk.ReadImage(tmp_path / "in.dcm")):
+        assert sidecar_of(image)["PixelPaddingValue"] == voxels(image).min()
+        assert not {"RescaleSlope", "RescaleIntercept"} & set(sidecar_of(image))
