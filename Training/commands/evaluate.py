@@ -38,7 +38,8 @@ def add_arguments(parser):
         type=float,
         nargs="+",
         default=[2, 3, 4],
-        help="for slices, how many voxels of the volume they are thick and apart (default: 2 3 4)",
+        help="by which rows and columns are reduced; for stacks of slices, how many voxels these are thick and apart "
+        "(default: 2 3 4)",
     )
     parser.add_argument(
         "--degradation",

@@ -15,7 +15,9 @@ from ..markdown import markdown_table, three_digits
 
 
 def add_arguments(parser):
-    parser.add_argument("input", metavar="IN", help="NIfTI, NRRD or MetaImage file, DICOM folder, or folder of volumes")
+    parser.add_argument(
+        "input", metavar="IN", help="NIfTI, NRRD, MetaImage or MGH file, DICOM folder, or folder of volumes"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
         "-o", "--output", metavar="PNG", help="figure: spectra, and the slice as stored and as measured"

@@ -29,7 +29,7 @@ def add_arguments(parser):
         "--about",
         metavar="FILE.json",
         help="what the checkpoint does not know, for the card: summary, licence, training_data (list of sources with "
-        "their licences and credits)",
+        "their licenses and credits)",
     )
 
 

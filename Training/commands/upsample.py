@@ -31,7 +31,7 @@ from ..threads import DEFAULT_THREADS, use_threads
 def add_arguments(parser):
     parser.usage = "nexpr upsample IN OUT TARGET [options]\n       nexpr upsample IN [IN ...] -o OUT TARGET [options]"
     parser.add_argument(
-        "inputs", nargs="+", metavar="IN", help="NIfTI, NRRD or MetaImage file, DICOM folder, or folder of volumes"
+        "inputs", nargs="+", metavar="IN", help="NIfTI, NRRD, MetaImage or MGH file, DICOM folder, or folder of volumes"
     )
     parser.add_argument(
         "-o",

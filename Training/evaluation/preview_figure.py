@@ -53,5 +53,5 @@ def preview_figure(image, result, plan, title):
 
 
 def _ends(samples, mm):
-    """Borders of the first and the last pixel in mm from the centre of the input's first pixel."""
+    """Borders of the first and the last pixel in mm from the center of the input's first pixel."""
     return mm * (samples.first - samples.step / 2), mm * (samples.first + (samples.count - 0.5) * samples.step)

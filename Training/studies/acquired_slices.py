@@ -6,7 +6,7 @@ other has to infer. A stack is drawn with isotropic voxels, averaged over the pr
 where these lie, and compared with them in a box. Organs move between acquisitions: each method is registered to the
 other stack by itself, by a translation and a rotation.
 
-Run: ``python -m NExpRTraining.studies.acquired_slices STACK STACK [STACK] --model FOLDER``
+Run: ``python -m NExpRTraining.studies.acquired_slices STACK STACK [STACK] --model mri-slices``
 """
 
 import argparse
