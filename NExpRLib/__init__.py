@@ -3,7 +3,7 @@
 What is public is loaded at first use: importing the package needs no torch.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "load_model": "model",

@@ -75,7 +75,7 @@ class Acquisition:
     :ivar axes: per image axis, in SimpleITK's order.
     :ivar slice_axis: axis across the acquisition plane; ``None`` for a 2D image.
     :ivar noise: standard deviation of the noise in a measured pixel, in the intensities of the image.
-    :ivar signal: mean intensity of what is not background.
+    :ivar signal: mean intensity of what is not background; 0 for values that are no magnitudes, such as those of CT.
     :ivar cropped: standard deviation of what the image holds beyond the measured band of rows and columns.
     :ivar thickness: of slices in mm, or ``None`` where no header tells.
     :ivar periodic: whether rows and columns continue periodically.
@@ -186,7 +186,8 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
     slices, missing = _with_data(volume, across, padding)
     finite = bool(np.isfinite(slices).all())
     large = min(slices.shape[1:]) >= _FEWEST_PIXELS
-    from_kspace = large and finite and header.get("Modality") != "CT" and _is_magnitude(slices)
+    magnitude = finite and header.get("Modality") != "CT" and _is_magnitude(slices)
+    from_kspace = large and magnitude
     found = dict(zip((rows, columns), spectra(slices))) if from_kspace else {}
     if from_kspace and across is not None and geometry.size[across] >= _FEWEST_SLICES:
         # Rows and slices of planes that hold the slice axis.
@@ -211,6 +212,7 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
     noise, signal = noise_of_slices(slices, missing, grid) if finite else (0.0, 0.0)
     cropped = float(grid.cropped(middle_slices(slices, 3)).std()) if grid.measured != grid.stored else 0.0
     evidence = tuple(_evidence("ijk"[i], axis) for i, axis in enumerate(axes) if axis.spectrum is not None)
+    signal = signal if magnitude else 0.0
     return Acquisition(axes, across, noise, signal, cropped, header.get("SliceThickness"), continues, evidence)
 
 

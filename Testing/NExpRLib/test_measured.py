@@ -117,6 +117,14 @@ def test_constant_small_and_noise_images_are_taken_as_stored():
         assert inspect(image_of(pixels)).measured == (1.0, 1.0, 4.0)
 
 
+def test_signed_values_have_noise_but_no_ratio_of_signal_to_it():
+    pixels = scan((256, 224), (256, 224), 20, np.random.default_rng(2))
+    magnitude, signed = inspect(image_of(pixels)), inspect(image_of(pixels - 0.3 * pixels.max()))
+    assert magnitude.snr > 10
+    assert signed.snr is None
+    assert signed.noise == pytest.approx(magnitude.noise, rel=0.05)
+
+
 def test_what_is_cropped_is_compared_with_the_noise():
     """Beyond the measured band there is a wave of a known amplitude, too weak to hide the edge."""
     pixels = scan((256, 150), (256, 256), 20, np.random.default_rng(9))

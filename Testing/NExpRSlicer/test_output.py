@@ -64,7 +64,9 @@ def add_series(scene, name, uid, modality):
 @pytest.mark.parametrize("used", [False, True], ids=["new output", "output that was another series"])
 def test_result_is_no_series_of_the_dicom_database(scene, logic, tiny_model_folder, monkeypatch, used):
     thickness = {"1.1.1": "3", "9.9.1": "1"}
-    database = SimpleNamespace(instanceValue=lambda uid, tag: thickness.get(uid, "") if tag == "0018,0050" else "")
+    database = SimpleNamespace(
+        isOpen=True, instanceValue=lambda uid, tag: thickness.get(uid, "") if tag == "0018,0050" else ""
+    )
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     volume = add_series(scene, "Input", "1.1", "MR")
     other = add_series(scene, "Other", "9.9", "CT")

@@ -153,7 +153,9 @@ def _encode(workload, device, models, announce):
     rows = []
     for size in workload.encode:
         pixels = np.random.default_rng(0).random((size, size), dtype=np.float32)
-        calls = {_PLAIN_CALL: partial(network, torch.from_numpy(pixels)[None, None].to(device))}
+        inputs = torch.zeros((1, network.config.channels, size, size))  # A noise level may stand beside the slice.
+        inputs[0, 0] = torch.from_numpy(pixels)
+        calls = {_PLAIN_CALL: partial(network, inputs.to(device))}
         for precision, model in models.items():
             calls[f"represent, {precision}"] = partial(model.represent, pixels, (0.0, 1.0))
         calls = {name: synchronized(call, device) for name, call in calls.items()}

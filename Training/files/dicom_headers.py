@@ -40,7 +40,6 @@ _READ = (
     "EchoNumbers",
     "RescaleSlope",
     "RescaleIntercept",
-    "PixelRepresentation",  # PixelPaddingValue is signed or not as the pixels are
     "PixelPaddingValue",
     "AcquisitionMatrix",
     "SharedFunctionalGroupsSequence",

@@ -138,10 +138,10 @@ def test_peak_memory_counts_what_was_taken():
 
 
 @pytest.fixture
-def results(nexpr, tiny_model_folder, tmp_path):
-    """Standard output and folder of a quick run."""
+def results(nexpr, tmp_path):
+    """Standard output and folder of a quick run of a model that is told the noise level."""
     folder = tmp_path / "new" / "folder"
-    status, out, err = nexpr("benchmark", "--quick", "--model", tiny_model_folder, "-o", folder)
+    status, out, err = nexpr("benchmark", "--quick", "--model", "mri-fast", "-o", folder)
     assert (status, err) == (0, "")
     return out, folder
 
