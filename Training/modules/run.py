@@ -1,6 +1,7 @@
 """A run of training: Lightning's command line over our modules and data."""
 
 import logging
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -118,6 +119,12 @@ def train(arguments):
         )
     except MisconfigurationException as error:
         raise ValueError(str(error)) from error
+    except ValueError as error:
+        # jsonargparse says what a class objects to among all types that it has tried.
+        objection = re.search(r"Errors:\s+- (.+?)\s+- Expected a <class 'NoneType'>", str(error), re.DOTALL)
+        if objection is None:
+            raise
+        raise ValueError(objection[1]) from error
     except SystemExit as error:
         if error.code == 1:  # Lightning's answer to Ctrl-C.
             raise KeyboardInterrupt from error

@@ -220,6 +220,9 @@ def test_processes_validate_the_same_scales(prepared, tmp_path):
     assert double == pytest.approx(single, abs=1e-3)
 
 
+TOLD = ["--model.network.noise_level", "true", "--model.network.equivariant", "false"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -230,6 +233,7 @@ def test_processes_validate_the_same_scales(prepared, tmp_path):
         (["--config", CONFIG, "--data.data", "data.npz", "--data.crop_size", "0"], "data.crop_size"),
         (["--config", CONFIG, "--data.data", "data.npz", "--model.network.blocks", "many"], "blocks"),
         (["--config", CONFIG, "--data.data", "data.npz", "--model.network.basis", "other"], "basis"),
+        (["--config", CONFIG, "--data.data", "data.npz", *TOLD], "error: A network that is told the noise level must"),
         (["--config", CONFIG, "--data.data", "data.npz", "--resume", "broken.yaml"], "broken.yaml is no checkpoint"),
         (["--config", CONFIG, "--data.data", "data.npz", "--trainer.accelerator", "none"], "none"),
         (["--config", CONFIG, "--data.data", "nowhere.npz"], "nowhere.npz"),
