@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,9 +29,13 @@ def padding_value(pixels: np.ndarray, announced: float | None = None) -> float |
     """
     if np.issubdtype(pixels.dtype, np.floating) and np.isnan(np.min(pixels)):
         return float("nan")
-    lowest = float(pixels.min())
-    if announced is not None and announced in (lowest, float(pixels.max())) and (pixels != announced).any():
-        return float(announced)
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    if announced is not None and lowest < highest:
+        # Headers and files keep slopes, by which it is scaled, in different precision.
+        far = 1e-6 * np.issubdtype(pixels.dtype, np.floating)
+        for end in (lowest, highest):
+            if math.isclose(announced, end, rel_tol=far, abs_tol=far * (highest - lowest)):
+                return end
     if lowest >= 0:
         return None
     flat = pixels.ravel()

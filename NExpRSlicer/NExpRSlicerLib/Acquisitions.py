@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache, partial
 
 import slicer
@@ -62,18 +63,23 @@ def headerFacts(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> dict:
     """What the DICOM database says of a volume that was loaded from it, under BIDS names."""
     uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
     database = getattr(slicer, "dicomDatabase", None)
-    # One that is not open yet would log an error for each element, and its empty answers would be kept.
-    facts = _factsOf(uids[0]) if uids and database is not None and database.isOpen else {}
-    if uids and not facts:  # The database may be opened, or filled, later.
-        _factsOf.cache_clear()
+    # One that is not open yet would log an error for each element.
+    facts = {}
+    if uids and database is not None and database.isOpen:
+        with suppress(LookupError):
+            facts = _factsOf(uids[0])
     modality = modalityOf(volumeNode)
     return {**facts, **({"Modality": modality} if modality else {})}
 
 
 @lru_cache(maxsize=_KEPT)
 def _factsOf(uid: str) -> dict:
+    """:raises LookupError: where the database knows nothing: it may be filled later."""
     database = slicer.dicomDatabase
-    return facts_of_elements({tag: database.instanceValue(uid, tag.replace("|", ",")) for tag in DICOM_TAGS})
+    facts = facts_of_elements({tag: database.instanceValue(uid, tag.replace("|", ",")) for tag in DICOM_TAGS})
+    if not facts:
+        raise LookupError(uid)
+    return facts
 
 
 def _recognized(key: tuple, volume: Volume, facts: dict) -> Acquisition | None:
@@ -89,9 +95,10 @@ def _recognized(key: tuple, volume: Volume, facts: dict) -> Acquisition | None:
 
 
 def _keyOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> tuple:
-    """Changes with the voxels and their spacing; time stamps differ between all objects."""
+    """Changes with the voxels, their spacing and the header; time stamps differ between all objects."""
     source = _firstFrame(volumeNode)
-    return source.GetImageData().GetMTime(), source.GetImageData().GetDimensions(), source.GetSpacing()
+    image, facts = source.GetImageData(), repr(headerFacts(volumeNode))
+    return image.GetMTime(), image.GetDimensions(), source.GetSpacing(), facts
 
 
 def _firstFrame(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLScalarVolumeNode:

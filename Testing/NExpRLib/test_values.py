@@ -86,6 +86,7 @@ PADDINGS = {
     "-1e30": (np.float64, -1e30, {}),
     "announced": (np.int16, 2000, {"PixelPaddingValue": 2000}),
     "announced low": (np.int16, -1100, {"PixelPaddingValue": -1100.0}),
+    "announced, scaled": (np.float32, np.float32(4095 * 0.22127), {"PixelPaddingValue": 4095 * 0.22127}),
 }
 
 

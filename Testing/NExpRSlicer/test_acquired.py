@@ -16,7 +16,7 @@ from NExpRLib import inspect, load_model, upsample
 from NExpRLib.kspace import kspace_crop, zero_fill
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.sidecar import set_sidecar
-from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts
+from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts, recognize
 from NExpRSlicerLib.Choices import settingsOf
 from NExpRSlicerLib.Parameters import MeasuredMode, Settings, TargetMode
 from NExpRSlicerLib.Volumes import geometryOf
@@ -238,8 +238,11 @@ def test_dicom_database_may_be_filled_after_the_volume_was_looked_at(scene, logi
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     volume.SetAttribute("DICOM.instanceUIDs", "1.2.9 1.2.10")
     assert logic.volumeFacts(volume).thickness is None
+    recognize(volume)
     tags["1.2.9", "0018,0050"] = "3.5"
     assert logic.volumeFacts(volume).thickness == 3.5
+    recognize(volume)
+    assert acquisitionOf(volume).thickness == 3.5
 
 
 def test_thickness_of_the_header_does_not_matter_where_slices_are_not_refined():

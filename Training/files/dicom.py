@@ -256,6 +256,8 @@ def _keep_facts(image, files, stack):
     ):
         if len(values) == 1 and None not in values:
             facts[name] = values.pop()
+        elif len(values) > 1:
+            facts.pop(name, None)
     set_sidecar(image, facts)
     if stack is not None and stack.deviation > 0.01 * stack.spacing[2]:
         add_note(

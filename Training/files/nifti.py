@@ -61,7 +61,11 @@ def read_nifti(path):
             value = header[name].item()
             image.SetMetaData(name, value.decode(errors="replace") if isinstance(value, bytes) else f"{value:.9g}")
     if stored.ndim == 4:
-        step = header["pixdim"][4] if "pixdim" in header.keys() else header["tr"] / 1000
+        if "pixdim" in header.keys():
+            step = header["pixdim"][4]
+        else:  # of MGH
+            step = header["tr"] / 1000
+            image.SetMetaData("xyzt_units", "10")  # mm and s
         image.SetMetaData(_STEP, f"{step if np.isfinite(step) else 1.0:.9g}")
     if facts := read_sidecar(_stem(path) + ".json"):
         set_sidecar(image, facts)
@@ -82,7 +86,7 @@ def write_nifti(image, path, like):
     header.set_data_dtype(voxels.dtype)
     header.set_data_shape(voxels.shape)
     is_series = voxels.ndim == 4
-    units = int(kept("xyzt_units", 10 if is_series else 2))  # mm and s
+    units = int(kept("xyzt_units", 2))  # mm
     millimeters = MILLIMETERS.get(units & 7, 1.0)
     affine = _affine_of(image)
     affine[:3] /= millimeters
@@ -219,10 +223,10 @@ def _content(path):
             start = file.read(4)
         if start.startswith(_GZIP) and not named_compressed:
             right = ".mgz" if suffix == ".mgh" else f"{suffix}.gz"
-            raise ValueError(f"it is compressed: its name should end in {right}")
+            raise ValueError(f"{Path(path).name} is compressed: its name should end in {right}")
         if start in _NOT_COMPRESSED and named_compressed:
             right = ".mgh" if suffix == ".mgz" else Path(path).with_suffix("").suffix
-            raise ValueError(f"it is not compressed: its name should end in {right}")
+            raise ValueError(f"{Path(path).name} is not compressed: its name should end in {right}")
         if named_compressed:
             with gzip.open(path, "rb") as file:
                 return file.read()

@@ -6,6 +6,7 @@ import re
 import zlib
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from NExpRLib.volumes.sidecar import set_sidecar, sidecar_of
@@ -34,7 +35,7 @@ def checked(path):
     if not all(length > 0 and math.isfinite(length) for length in lengths):
         said = fields.get("spacings") or fields.get("space directions")
         raise ValueError(f"it does not say how large its voxels are (spacings or space directions: {said})")
-    if any(name.startswith("dwmri_") for name in fields):
+    if len(sizes) > 3 and any(name.startswith("dwmri_") for name in fields):
         raise ValueError(
             "it holds diffusion-weighted volumes, and the result would not have their gradients: convert it to NIfTI "
             "with .bval and .bvec files first"
@@ -63,10 +64,22 @@ def list_as_series(image):
     if image.GetDimension() != 3 or not image.HasMetaDataKey(kind) or image.GetMetaData(kind) != "list":
         return image
     count = image.GetNumberOfComponentsPerPixel()
-    series = sitk.JoinSeries([sitk.VectorIndexSelectionCast(image, number) for number in range(count)])
+    volumes = [sitk.VectorIndexSelectionCast(image, number) for number in range(count)]
+    series = sitk.JoinSeries(volumes, *_times(image))
     if facts := sidecar_of(image):
         set_sidecar(series, facts)
     return series
+
+
+def _times(image):
+    """When a sequence of Slicer begins, and the time to the next volume; 0 and 1 where that is not even."""
+    key = "axis 0 index values"
+    with contextlib.suppress(ValueError):
+        times = np.array(image.GetMetaData(key).split() if image.HasMetaDataKey(key) else (), dtype=np.float64)
+        steps = np.diff(times)
+        if len(steps) and steps[0] > 0 and np.allclose(steps, steps[0]):
+            return float(times[0]), float(steps[0])
+    return 0.0, 1.0
 
 
 def _lengths(fields):

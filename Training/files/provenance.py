@@ -74,7 +74,9 @@ def is_result(image, sidecar):
 
     :param sidecar: path of its sidecar, ``None`` where its format has none.
     """
-    return image.HasMetaDataKey(_KEY) or (sidecar is not None and _is_ours(sidecar))
+    descrip = image.GetMetaData("descrip") if image.HasMetaDataKey("descrip") else ""
+    known = image.HasMetaDataKey(_KEY) or descrip.startswith(f"{_KEY} ")
+    return known or (sidecar is not None and _is_ours(sidecar))
 
 
 def is_of_another(path):

@@ -150,7 +150,7 @@ def _remove_left_overs(folder, start, end):
     """
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
-            left = re.fullmatch(re.escape(start) + r"\w+" + re.escape(end), entry.name)
+            left = re.fullmatch(re.escape(start) + "[0-9a-f]{16}" + re.escape(end), entry.name)
             if left and time.time() - entry.stat().st_mtime > 3600:
                 os.unlink(entry)
 

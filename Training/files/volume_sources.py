@@ -113,11 +113,11 @@ def volumes_below(path, without=None):
 def folders_below(folder, enters=lambda folder: True):
     """A folder and those below it, but hidden ones, which hold other copies of the files, as that of git-annex does.
 
-    Links to folders are followed, to each folder once.
+    Links to folders are followed at the end, to each folder once, but not to those that hold the first one.
 
     :param enters: whether to search a folder.
     """
-    searched = set()
+    first, searched, links = Path(os.path.realpath(folder)), set(), []
 
     def below(folder):
         identity = os.path.realpath(folder)
@@ -126,10 +126,15 @@ def folders_below(folder, enters=lambda folder: True):
         searched.add(identity)
         yield folder
         for each in _subfolders(folder):
-            if enters(each):
+            if each.is_symlink():
+                links.append(each)
+            elif enters(each):
                 yield from below(each)
 
-    return below(folder)
+    yield from below(folder)
+    for link in links:  # Those that are found meanwhile, too.
+        if enters(link) and not first.is_relative_to(os.path.realpath(link)):
+            yield from below(link)
 
 
 def _subfolders(folder):

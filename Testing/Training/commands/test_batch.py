@@ -74,7 +74,8 @@ def test_links_to_folders_are_followed_once(upsample, volume, tmp_path):
         folder.mkdir(parents=True)
         sitk.WriteImage(volume, folder / "t1.nrrd")
     (tmp_path / "in" / "sub-2").symlink_to(tmp_path / "store")
-    (tmp_path / "in" / "sub-3").symlink_to(tmp_path / "in" / "sub-1")
+    (tmp_path / "in" / "latest").symlink_to(tmp_path / "in" / "sub-1")
+    (tmp_path / "in" / "up").symlink_to(tmp_path)
     (tmp_path / "store" / "all").symlink_to(tmp_path / "in")
     assert upsample(tmp_path / "in", tmp_path / "out", "--recursive", "--scale", 2)[0] == 0
     assert volumes_in(tmp_path / "out") == ["sub-1/t1.nrrd", "sub-2/t1.nrrd"]
@@ -86,6 +87,8 @@ def test_a_result_as_input_is_called_so(upsample, volume, tmp_path, extension):
     sitk.WriteImage(volume, names[0])
     said = [upsample(*pair, "--scale", 2)[1] for pair in (names[:2], names[1:])]
     assert ["It was made by NExpR" in each for each in said] == [False, True]
+    (tmp_path / "x2.json").unlink(missing_ok=True)
+    assert "It was made by NExpR" in upsample(*names[1:], "--scale", 2)[1]
 
 
 def test_output_among_the_subfolders(refused, data_set):

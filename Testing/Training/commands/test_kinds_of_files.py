@@ -172,7 +172,7 @@ def test_names_that_are_nearly_too_long_work(upsample, tmp_path, length):
 
 def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path):
     with atomic_output(tmp_path / "out.nrrd") as temporary:
-        left = temporary.with_name(temporary.name.replace(".part", "0.part"))
+        left = tmp_path / f".out.{0:016x}.part.nrrd"
         left.write_text("half")
         os.utime(left, times=(time.time() - 4000,) * 2)
         temporary.write_text("of a run that goes on")

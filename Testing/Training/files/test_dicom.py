@@ -356,6 +356,15 @@ def test_facts_of_the_header_are_kept(tmp_path):
     assert (facts["Modality"], facts["SliceThickness"], facts["PixelPaddingValue"]) == ("CT", 3, -2024)
 
 
+def test_slices_of_different_thickness_have_none(tmp_path):
+    folder = write_series(tmp_path / "in", noise(), UP)
+    first = sorted(folder.iterdir())[0]
+    dataset = dcmread(first)
+    dataset.SliceThickness = "5"
+    dataset.save_as(first)
+    assert "SliceThickness" not in sidecar_of(read_volume(folder))
+
+
 def test_thickness_is_known_whatever_dcm2niix_makes_of_the_header(tmp_path):
     """It writes a backslash into its JSON where a convolution kernel has two values, as those of Siemens CT have."""
     more = {"Manufacturer": "SIEMENS", "ConvolutionKernel": ("Br38f", "3"), "SliceThickness": "2.5"}

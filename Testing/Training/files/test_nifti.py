@@ -376,13 +376,14 @@ def test_time_between_volumes(upsample, tmp_path, step, units, extension):
 
 @pytest.mark.parametrize("extension", [".mha", ".nrrd"])
 def test_time_between_volumes_of_other_formats(upsample, tmp_path, extension):
+    """They do not say its unit."""
     itk = sitk.ReadImage(series(tmp_path / "in.nii.gz", begin=0.5))
     for key in itk.GetMetaDataKeys():
         itk.EraseMetaData(key)
     sitk.WriteImage(itk, tmp_path / f"in{extension}")
     assert upsample(tmp_path / f"in{extension}", tmp_path / "out.nii", "--scale", 2)[0] == 0
     header = nibabel.load(tmp_path / "out.nii").header
-    assert (header.get_zooms()[3], header["toffset"], header.get_xyzt_units()) == (2.5, 0.5, ("mm", "sec"))
+    assert (header.get_zooms()[3], header["toffset"], header.get_xyzt_units()) == (2.5, 0.5, ("mm", "unknown"))
 
 
 def test_time_between_volumes_of_mgh(upsample, tmp_path):

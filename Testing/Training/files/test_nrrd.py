@@ -36,8 +36,10 @@ LIST_LAST = {**SPACE, "space_directions": f"{AXES} none", "kinds": "domain domai
 def test_list_of_volumes_is_a_series(upsample, tmp_path, fields):
     """As Slicer writes sequences."""
     source = written(tmp_path / "in.seq.nrrd", np.moveaxis(SERIES, 0, -1) if fields is LIST_FIRST else SERIES, **fields)
-    source.write_bytes(source.read_bytes().replace(b"\n\n", b"\n0008|0060:=MR\n\n", 1))
+    times = b"axis 0 index type:=numeric\naxis 0 index values:=5 7.5 10"
+    source.write_bytes(source.read_bytes().replace(b"\n\n", b"\n0008|0060:=MR\n" + times + b"\n\n", 1))
     image = read_volume(source)
+    assert (image.GetSpacing()[3], image.GetOrigin()[3]) == (2.5, 5)
     assert np.array_equal(sitk.GetArrayFromImage(image), SERIES)
     assert sidecar_of(image) == {"Modality": "MR"}
     assert image.TransformIndexToPhysicalPoint((11, 9, 3, 0))[:3] == (5 + 11 * 0.5, 6 + 3 * 3, 7 - 9 * 0.75)
@@ -60,6 +62,10 @@ def test_gradients_are_not_lost(refused, tmp_path):
     content = source.read_bytes().replace(b"\n\n", b"\nmodality:=DWMRI\nDWMRI_b-value:=1000\n\n", 1)
     source.write_bytes(content)
     assert "gradients" in refused(source, tmp_path / "out.nrrd", "--scale", 2)
+    one = sitk.GetImageFromArray(SERIES[0])
+    one.SetMetaData("DWMRI_b-value", "1000")
+    sitk.WriteImage(one, tmp_path / "one.nrrd")
+    assert read_volume(tmp_path / "one.nrrd").GetSize() == (12, 10, 4)
 
 
 @pytest.mark.parametrize("kind", ["RGB-color", "vector"])
