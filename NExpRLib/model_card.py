@@ -64,6 +64,19 @@ def is_of_stacks(card: dict[str, Any]) -> bool:
     return card.get("degradation") == "slices"
 
 
+def check_of_pixels(card: dict[str, Any]) -> None:
+    """Refuse a model for stacks of slices where one for their pixels is needed.
+
+    >>> check_of_pixels(read_card("mri"))
+
+    :raises ValueError: with what to do instead.
+    """
+    if is_of_stacks(card):
+        raise ValueError(
+            f'The model "{card.get("name", "")}" refines stacks of slices: choose another one for their pixels.'
+        )
+
+
 def slices_model_for(card: dict[str, Any]) -> str:
     """Name of the model in the package for stacks of slices, of the modality of another model.
 

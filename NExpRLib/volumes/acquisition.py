@@ -143,8 +143,9 @@ class Acquisition:
 
 
 def _millimeters(sizes: list[float]) -> str:
-    text = " x ".join(f"{size:.3g}" for size in sizes) + " mm"
-    return text if len(set(sizes)) == 1 else f"{text} (rows x columns)"
+    texts = [f"{size:.3g}" for size in sizes]
+    text = " x ".join(texts) + " mm"
+    return text if len(set(texts)) == 1 else f"{text} (rows x columns)"
 
 
 def inspect(image: sitk.Image) -> Acquisition:

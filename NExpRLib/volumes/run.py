@@ -10,7 +10,7 @@ import numpy as np
 from ..allocator import freed_memory_kept, return_freed_memory
 from ..function.samples import Samples
 from ..intensity import to_dtype
-from ..model_card import check_noise_reduction, is_of_stacks
+from ..model_card import check_noise_reduction, check_of_pixels
 from .checks import check_finite, check_memory, check_range, check_thickness
 from .geometry import Geometry
 from .in_plane import refine_slices
@@ -130,10 +130,7 @@ class Upsampling:
         :raises ValueError: for a model of the other kind.
         :raises MemoryError: when not even a small tile fits into memory.
         """
-        if is_of_stacks(model.card):
-            raise ValueError(
-                f'The model "{model.card["name"]}" refines stacks of slices: choose another one for their pixels.'
-            )
+        check_of_pixels(model.card)
         check_noise_reduction(model.card, self._noise_reduction)
         slices = self._volume.slices(self.plan.slice_axis)
         result = Volume.empty(self.plan.geometry, slices.dtype, self._volume.periodic)

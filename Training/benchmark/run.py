@@ -5,7 +5,7 @@ import tempfile
 from tqdm import tqdm
 
 from NExpRLib.allocator import freed_memory_kept
-from NExpRLib.model_card import read_card
+from NExpRLib.model_card import check_of_pixels, read_card
 
 from ..files.volume_files import atomic_output
 from .cases import FULL, QUICK, measure, notes
@@ -22,7 +22,7 @@ def run_benchmark(model, quick=False, folder=None):
     :return: the report in Markdown.
     :raises ValueError: if the model or the folder cannot be used.
     """
-    read_card(model)
+    check_of_pixels(read_card(model))
     if folder:
         _check_writable(folder)
     workload = QUICK if quick else FULL

@@ -84,7 +84,15 @@ def _print(acquisition):
 
 def _evidence(acquisition):
     by_axis = dict(text.split(": ", 1) for text in acquisition.evidence)
-    return [by_axis.get("ijk"[i], "slices, not looked at") for i in range(len(acquisition.axes))]
+    return [
+        by_axis.get(
+            "ijk"[i],
+            "slices, not looked at"
+            if i == acquisition.slice_axis
+            else "not looked for: CT, signed values or few pixels",
+        )
+        for i in range(len(acquisition.axes))
+    ]
 
 
 def _row(name, acquisition):

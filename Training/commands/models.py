@@ -1,7 +1,7 @@
 """``nexpr models``: list, show, verify and export trained models."""
 
 from NExpRLib.model import load_model
-from NExpRLib.model_card import model_names, read_card
+from NExpRLib.model_card import is_of_stacks, model_names, read_card
 
 from ..markdown import markdown_table
 from ..models.card import card_as_text
@@ -42,7 +42,9 @@ def run(arguments):
             print(f"The weights of {name} match their model card.")
     elif arguments.action == "export":
         export_model(arguments.checkpoint, arguments.output, arguments.about)
-        print(f"Model: {arguments.output}. Try: nexpr upsample IN OUT --scale 2 --model {arguments.output}")
+        of_stacks = is_of_stacks(read_card(arguments.output))
+        options = "--isotropic --slices-model" if of_stacks else "--scale 2 --model"
+        print(f"Model: {arguments.output}. Try: nexpr upsample IN OUT {options} {arguments.output}")
     else:
         cards = {name: read_card(name) for name in model_names()}
         print(markdown_table(["Model", "Summary"], [[name, card.get("summary", "")] for name, card in cards.items()]))

@@ -2,7 +2,7 @@
 
 import lightning
 import torch
-from jsonargparse.typing import ClosedUnitInterval, PositiveInt
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 
 from .degradation import SLICES
 from .items import TrainingCrops, ValidationSlices, reached_scale
@@ -41,18 +41,22 @@ class SliceData(lightning.LightningDataModule):
         crop_size: PositiveInt = 32,
         stack_crop: tuple[PositiveInt, PositiveInt] = (24, 40),
         stack_variety: StackVariety = StackVariety(),  # noqa: B008
-        truth_samples: int | None = None,
+        truth_samples: PositiveInt | None = None,
         cut_crops: ClosedUnitInterval = 0.0,
         scans: bool = False,
         slices_per_batch: PositiveInt = 4,
         crops_per_slice: PositiveInt = 4,
-        steps_per_epoch: int | None = None,
+        steps_per_epoch: PositiveInt | None = None,
         validation_scales: list[float] = [2.0, 3.0, 4.0],  # noqa: B006
-        slices_per_validation_volume: int = 4,
-        workers: int = 1,
+        slices_per_validation_volume: PositiveInt = 4,
+        workers: NonNegativeInt = 1,
         seed: int = 0,
     ):
         super().__init__()
+        if not 1 <= scales[0] <= scales[1]:
+            raise ValueError(f"--data.scales must be two numbers from 1 on, the lower one first, not {list(scales)}.")
+        if not validation_scales or min(validation_scales) < 1:
+            raise ValueError(f"--data.validation_scales must be numbers from 1 on, not {validation_scales}.")
         self.save_hyperparameters()
         self.stack_variety = stack_variety
 
@@ -61,6 +65,12 @@ class SliceData(lightning.LightningDataModule):
         self.training, self.validation, self.facts = load_slices(options.data, options.validation_subjects)
         network = getattr(self.trainer.lightning_module, "network", None)
         told = getattr(getattr(network, "config", None), "noise_level", False)
+        conditions = getattr(getattr(network, "config", None), "conditions", 0)
+        if conditions not in ((0, 2) if options.degradation == SLICES else (0,)):
+            raise ValueError(
+                "Networks that are told spacing and thickness of slices (--model.network.conditions 2) are trained "
+                f"with --data.degradation {SLICES}, and others without conditions."
+            )
         if options.scans != told or (options.scans and options.degradation not in DRAWS):
             raise ValueError(
                 "Networks that are told the noise level (--model.network.noise_level true) are trained with "

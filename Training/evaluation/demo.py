@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from NExpRLib.model import load_model
-from NExpRLib.model_card import read_card
+from NExpRLib.model_card import check_of_pixels, read_card
 from NExpRLib.volumes.upsampling import upsample
 
 from ..data.brain_template import template_slices
@@ -28,7 +28,7 @@ def run_demo(folder, scale, model, device):
     """
     if not 1 < scale <= 8:
         raise ValueError(f"The scale of the demo must be above 1 and at most 8, not {scale}.")
-    read_card(model)
+    check_of_pixels(read_card(model))
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

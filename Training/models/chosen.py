@@ -1,6 +1,13 @@
 """The models of a run over volumes: those that the user named, or for each volume those of its modality."""
 
-from NExpRLib.model_card import check_noise_reduction, is_of_stacks, model_for, read_card, slices_model_for
+from NExpRLib.model_card import (
+    check_noise_reduction,
+    check_of_pixels,
+    is_of_stacks,
+    model_for,
+    read_card,
+    slices_model_for,
+)
 
 
 class ChosenModels:
@@ -31,10 +38,7 @@ class ChosenModels:
         :param modality: DICOM's code, or empty.
         """
         card = read_card(self._name or model_for(modality))
-        if is_of_stacks(card):
-            raise ValueError(
-                f'The model "{card["name"]}" refines stacks of slices: choose another one for their pixels.'
-            )
+        check_of_pixels(card)
         check_noise_reduction(card, self._noise_reduction)
         return card
 

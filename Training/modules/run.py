@@ -25,7 +25,18 @@ class _Parser(LightningArgumentParser):
     """Ends with one line instead of a page of options."""
 
     def error(self, message, ex=None):
-        self.exit(2, f"nexpr train: error: {' '.join(message.split())} (see nexpr train --help)\n")
+        self.exit(2, f"nexpr train: error: {_objection(' '.join(message.split()))} (see nexpr train --help)\n")
+
+
+def _objection(message):
+    """What a class objects to, which jsonargparse says among all types that it has tried."""
+    tried = re.search(
+        r"^(.*?)Does not validate against any of the Union .*?Errors:(.*?)Given value type:", message, re.DOTALL
+    )
+    if tried is None:
+        return message
+    said = [one.strip() for one in re.split(r"\s- ", tried[2]) if one.strip()]
+    return tried[1] + "; ".join(one for one in said if one != "Expected a <class 'NoneType'>")
 
 
 class TrainingCommand(LightningCLI):
@@ -120,11 +131,7 @@ def train(arguments):
     except MisconfigurationException as error:
         raise ValueError(str(error)) from error
     except ValueError as error:
-        # jsonargparse says what a class objects to among all types that it has tried.
-        objection = re.search(r"Errors:\s+- (.+?)\s+- Expected a <class 'NoneType'>", str(error), re.DOTALL)
-        if objection is None:
-            raise
-        raise ValueError(objection[1]) from error
+        raise ValueError(_objection(str(error))) from error
     except SystemExit as error:
         if error.code == 1:  # Lightning's answer to Ctrl-C.
             raise KeyboardInterrupt from error

@@ -10,6 +10,7 @@ of 4 %, restored by the first model that reduces it.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from ..data.slices import slices_in_plane
 from ..evaluation.metrics import normalized_slices, psnr
 from ..files.volume_files import read_volume
 from ..markdown import markdown_table
+from ..option_types import count
 
 KINDS = {
     "2x": {},
@@ -102,7 +104,7 @@ def main():
     )
     parser.add_argument("volumes", nargs="+", metavar="VOLUME", help="file, or folder of a DICOM series")
     parser.add_argument("--models", nargs="+", default=["mri", "mri-fast"], metavar="MODEL", help="names or folders")
-    parser.add_argument("--slices", type=int, default=3, help="of each volume (default: 3)")
+    parser.add_argument("--slices", type=count, default=3, help="of each volume (default: 3)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of scans (default: all)")
     parser.add_argument("-o", "--output", metavar="PNG", help="figure")
     arguments = parser.parse_args()
@@ -138,4 +140,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"mri_scans: error: {error}")

@@ -22,6 +22,7 @@ from NExpRLib.volumes.slice_profile import PROFILES
 from ..evaluation.stacks import SimulatedStack, methods_through_plane, quality, read_truth
 from ..files.volume_sources import find_volumes
 from ..markdown import markdown_table, of_metric
+from ..option_types import count
 
 
 def read_whole_slices(path, thickness, profile, axis):
@@ -50,7 +51,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=["write", "compare"])
     parser.add_argument("volume", metavar="VOLUME")
-    parser.add_argument("thickness", type=int, metavar="THICKNESS", help="of the slices, in voxels")
+    parser.add_argument("thickness", type=count, metavar="THICKNESS", help="of the slices, in voxels")
     parser.add_argument("file", metavar="FILE", help="written, or the result of the other program")
     parser.add_argument("--profile", choices=PROFILES, default="gaussian")
     parser.add_argument("--axis", type=int, default=2, help="image axis across the slices (default: 2)")

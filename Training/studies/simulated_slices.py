@@ -128,5 +128,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         sys.exit(f"simulated_slices: error: {error}")

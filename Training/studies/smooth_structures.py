@@ -7,6 +7,7 @@ Run: ``python -m NExpRTraining.studies.smooth_structures [--model mri ...]``
 """
 
 import argparse
+import sys
 
 import numpy as np
 
@@ -61,4 +62,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"smooth_structures: error: {error}")

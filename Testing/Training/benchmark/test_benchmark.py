@@ -211,6 +211,7 @@ def test_methods_that_would_take_too_long_are_left_out(tiny_model):
     [
         (["--model", "nowhere"], 'no model "nowhere"'),
         (["--scale", "2"], "--scale"),
+        (["--model", "mri-slices"], "choose another one for their pixels"),
         (["-o"], "expected one argument"),
         (["-o", "file/results"], "cannot be made or written"),
     ],

@@ -233,6 +233,15 @@ TOLD = ["--model.network.noise_level", "true", "--model.network.equivariant", "f
         (["--config", CONFIG, "--data.data", "data.npz", "--data.crop_size", "0"], "data.crop_size"),
         (["--config", CONFIG, "--data.data", "data.npz", "--model.network.blocks", "many"], "blocks"),
         (["--config", CONFIG, "--data.data", "data.npz", "--model.network.basis", "other"], "basis"),
+        (
+            ["--config", CONFIG, "--data.data", "data.npz", "--data.scales", "[4,1]"],
+            "the lower one first, not [4.0, 1.0]",
+        ),
+        (
+            ["--config", CONFIG, "--data.data", "data.npz", "--data.validation_scales", "[]"],
+            "validation_scales must be",
+        ),
+        (["--config", CONFIG, "--data.data", "data.npz", "--model.network.conditions", "1"], "without conditions"),
         (["--config", CONFIG, "--data.data", "data.npz", *TOLD], "error: A network that is told the noise level must"),
         (["--config", CONFIG, "--data.data", "data.npz", "--resume", "broken.yaml"], "broken.yaml is no checkpoint"),
         (["--config", CONFIG, "--data.data", "data.npz", "--trainer.accelerator", "none"], "none"),
