@@ -39,6 +39,7 @@ def slice_profile(
     :param thickness: full width at half maximum, above 0.
     :param step: length of the cell about each offset over which the profile is averaged. Without it, the few samples
         across a slice with sharp edges would weigh all or nothing, and its center would jump with their position.
+        Slices thinner than 9/8 cells are taken to be that thick.
     :param time_bandwidth: of the pulse; for ``slr`` only.
     :return: float64 array of the shape of ``offsets``.
     :raises ValueError: for another kind, or a thickness that is not positive.
@@ -53,6 +54,8 @@ def slice_profile(
     offsets = np.asarray(offsets, dtype=np.float64)
     if step:
         within = ((np.arange(_POINTS) + 0.5) / _POINTS - 0.5) * step
+        # A thinner slice may lie within a single cell, which cannot say where.
+        thickness = max(thickness, (1 + 1 / _POINTS) * step)
         return slice_profile(offsets[..., None] + within, thickness, kind, 0.0, time_bandwidth).mean(axis=-1)
     distance = np.abs(offsets) * (2 / thickness)
     if kind == "gaussian":
@@ -99,7 +102,7 @@ def slice_operator(
     :param centers: (m,) positions of the centers of the slices.
     :param thickness, kind, time_bandwidth: see :func:`slice_profile`.
     :return: float64 array (m, n).
-    :raises ValueError: if a slice has no weight at any sample, or as :func:`slice_profile`.
+    :raises ValueError: if a slice lies outside the samples, or as :func:`slice_profile`.
 
     >>> slice_operator([0, 1, 2, 3], [0.5, 2.5], 2.0, "box").tolist()
     [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
@@ -112,7 +115,7 @@ def slice_operator(
     weights[near] = slice_profile(offsets[near], thickness, kind, step, time_bandwidth)
     total = weights.sum(axis=1, keepdims=True)
     if not (total > 0.01).all():
-        raise ValueError("Slices lie outside the samples that they are to be made of, or are much thinner than these.")
+        raise ValueError("Slices lie outside the samples that they are to be made of.")
     weights *= 1 - offsets * slopes(weights, offsets)[:, None]
     return weights / weights.sum(axis=1, keepdims=True)
 

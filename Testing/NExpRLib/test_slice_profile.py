@@ -50,6 +50,17 @@ def test_slices_of_a_constant_and_of_a_ramp(kind, thickness, spacing):
 
 
 @KINDS
+@settings(deadline=None)
+@given(thickness=st.floats(0.01, 2.5), center=st.floats(2.0, 7.0))
+def test_slices_as_thin_as_the_samples_stay_where_they_are(kind, thickness, center):
+    samples = np.arange(10.0)
+    operator = slice_operator(samples, [center], thickness, kind)
+    assert operator.sum() == pytest.approx(1)
+    assert np.abs(operator).max() < 1.1
+    assert operator @ samples == pytest.approx([center])
+
+
+@KINDS
 def test_consistent_samples_average_to_the_slices(kind):
     rng = np.random.default_rng(0)
     operator = slice_operator(np.arange(40), 1.5 + 4.0 * np.arange(10), 4.0, kind)
