@@ -120,8 +120,9 @@ def measured_edge(spectrum: Spectrum) -> Edge:
         if evidence[i] >= evidence[near].max() and (best is None or position[i] > position[best]):
             best = i
     if best is None:
-        # The power falls to the level next to the Nyquist frequency there, if it is a floor.
-        return Edge(filtered=_filtered(spectrum, _last_above(spectrum, floor_level + _SMALLEST_STEP)))
+        # Filters fall to the Nyquist frequency, or to a floor that is the level next to it.
+        ends = 1.0, _last_above(spectrum, floor_level + _SMALLEST_STEP)
+        return Edge(filtered=any(_filtered(spectrum, end) for end in ends))
     best = max(np.flatnonzero(sure & (np.abs(position - position[best]) < 0.03)), key=lambda i: evidence[i])
     *_, height, level, slope = fits[best]
     away = spectrum.frequency - position[best]

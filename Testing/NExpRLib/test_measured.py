@@ -103,6 +103,17 @@ def test_filters_of_kspace_are_told_from_sharp_edges(measured, snr):
             assert [axis.edge.filtered for axis in inspect(image_of(pixels)).axes[:2]] == [filtered] * 2
 
 
+def test_a_filter_that_falls_to_the_nyquist_frequency_is_no_edge():
+    def falling(size):
+        k = np.abs(np.arange(size) - size // 2) / (size / 2)
+        return 1 / (1 + np.exp((k - 0.88) / 0.04))
+
+    pixels = scan((240, 200), (240, 200), 20, np.random.default_rng(0), window=falling)
+    acquisition = inspect(image_of(pixels))
+    assert acquisition.measured_size[:2] == (200, 240)
+    assert [axis.edge.filtered for axis in acquisition.axes[:2]] == [True, True]
+
+
 @pytest.mark.parametrize("snr", [8, 30, 1e6])
 def test_what_was_measured_in_full_is_taken_as_stored(snr):
     pixels = scan((256, 224), (256, 224), snr, np.random.default_rng(2))
