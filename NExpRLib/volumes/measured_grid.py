@@ -8,8 +8,10 @@ cropped since, slices are mirrored at their border, so that the jump there does 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..function.samples import Samples
 from ..kspace import kspace_crop, zero_fill
@@ -65,12 +67,7 @@ class MeasuredGrid:
         """Stored slices (b, h, w) at the samples: an array of floating-point type."""
         if self.measured == self.stored:
             return slices
-        slices, size = self._continued(slices)
-        slices = kspace_crop(slices, size)
-        for axis, (n, m) in enumerate(zip(self.stored, self.measured), start=1):
-            if m != n:
-                slices = np.take(slices, np.arange(-self.margin, m + self.margin) % slices.shape[axis], axis=axis)
-        return slices
+        return self._along_both(_to_measured, slices, self.margin)
 
     def nearest(self, mask: np.ndarray) -> np.ndarray:
         """A mask of stored pixels (b, h, w) at the samples.
@@ -88,19 +85,39 @@ class MeasuredGrid:
         >>> MeasuredGrid((8, 1), (4, 1)).cropped(waves)[0, :2, 0].round(3)
         array([ 1.   , -0.707])
         """
-        slices, size = self._continued(slices)
-        beyond = slices - zero_fill(kspace_crop(slices, size), slices.shape[1:])
-        return beyond[:, : self.stored[0], : self.stored[1]]
+        return slices - self._along_both(_to_band, slices)
 
-    def _continued(self, slices):
-        """Slices mirrored where they do not continue periodically, and their measured size."""
-        slices = slices.astype(np.result_type(slices.dtype, np.float32))
-        size = list(self.measured)
-        for axis in (0, 1):
-            if not self.continues[axis] and self.measured[axis] != self.stored[axis]:
-                slices = np.concatenate([slices, np.flip(slices, axis + 1)], axis=axis + 1)
-                size[axis] *= 2
-        return slices, size
+    def _along_both(self, operator, slices, *options):
+        """Slices multiplied by the matrices ``operator(n, m, continues, ...)`` of the axes that were interpolated."""
+        slices = slices.astype(np.result_type(slices.dtype, np.float32), copy=False)
+        rows, columns = (
+            None if m == n else operator(n, m, continues, *options).astype(slices.dtype)
+            for n, m, continues in zip(self.stored, self.measured, self.continues)
+        )
+        slices = slices if rows is None else rows @ slices
+        return slices if columns is None else slices @ columns.T
+
+
+# As matrices, since Fourier transforms of lengths that are no product of small primes are several times slower.
+@lru_cache(maxsize=16)
+def _to_measured(n: int, m: int, continues: bool, margin: int) -> NDArray[np.float64]:
+    """From n stored to m measured pixels and a margin at each end: (m + 2 margin, n)."""
+    measured = _cropped(n, m, continues)
+    return measured[:, np.arange(-margin, m + margin) % measured.shape[1]].T
+
+
+@lru_cache(maxsize=16)
+def _to_band(n: int, m: int, continues: bool) -> NDArray[np.float64]:
+    """From n stored pixels to what they hold in the measured band: (n, n)."""
+    return zero_fill(_cropped(n, m, continues), (n, n if continues else 2 * n))[:, :n].T
+
+
+def _cropped(n, m, continues):
+    """Each stored pixel alone (n, n), mirrored where the axis does not continue periodically, at the measured ones."""
+    pixels = np.eye(n)
+    if continues:
+        return kspace_crop(pixels, (n, m))
+    return kspace_crop(np.concatenate([pixels, pixels[:, ::-1]], axis=1), (n, 2 * m))
 
 
 def continues_periodically(slices: np.ndarray, axis: int) -> bool:
