@@ -1,13 +1,12 @@
 """Training of NExpR."""
 
-from dataclasses import replace
-
 import torch
 
 from NExpRLib.model import load_model
 from NExpRLib.network import NetworkConfig, NExpRNetwork
 
 from .base import RestorationTraining
+from .grown import grow
 from .schedule import Schedule
 
 
@@ -21,8 +20,8 @@ class NExpRTraining(RestorationTraining):
     :param schedule: further factor of the learning rate, in shares of the run: it changes when a run is resumed with
         other ``max_steps``.
     :param learn_frequencies: otherwise the frequencies stay as they are initialized.
-    :param start_from: name or folder of a model of the same architecture whose weights a run begins with. It need not
-        have been told the noise level, which has no effect at first then.
+    :param start_from: name or folder of a model whose weights a run begins with, of the same architecture. It may have
+        fewer blocks and not be told the noise level: what is new has no effect at first, see :mod:`.grown`.
     """
 
     def __init__(
@@ -45,14 +44,7 @@ class NExpRTraining(RestorationTraining):
     def setup(self, stage):
         """Begins with other weights than random ones, if asked to; a resumed run has its own."""
         if self.hparams.start_from:
-            network, config = load_model(self.hparams.start_from, device="cpu").network, self.network.config
-            weights = network.state_dict()
-            if network.config == replace(config, noise_level=False) != config:
-                head = "encoder.head.1.weight"
-                weights[head] = torch.nn.functional.pad(weights[head], (0, 0, 0, 0, 0, 1))
-            elif network.config != config:
-                raise ValueError(f"{self.hparams.start_from} has another architecture than the configuration says.")
-            self.network.load_state_dict(weights)
+            grow(self.network, load_model(self.hparams.start_from, device="cpu").network)
 
     def explicit_image(self, inputs, conditions=None):
         """Function of each normalized input (b, 1 or 2, h, w); gradients flow to the network and its frequencies.
