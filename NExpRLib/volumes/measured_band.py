@@ -16,8 +16,8 @@ from ..intensity import within_one
 _ACROSS = (0.01, 0.18)
 # The part of a step's way down, in dB, where the edge is said to lie.
 _WAY_DOWN = 0.55
-# Of the logistic steps that are tried; the last two are gradual, as filters make them.
-_WIDTHS = (0.004, 0.008, 0.015, 0.025, 0.04)
+# Of the logistic steps that are tried; the last three are gradual, as filters make them.
+_WIDTHS = (0.004, 0.008, 0.015, 0.025, 0.04, 0.06)
 _GRADUAL = 0.02
 # Partial Fourier alone makes steps of up to 6 dB, and curved spectra gradual ones.
 _SMALLEST_STEP, _SMALLEST_GRADUAL_STEP = 6.0, 8.0

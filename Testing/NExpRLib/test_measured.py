@@ -103,6 +103,17 @@ def test_filters_of_kspace_are_told_from_sharp_edges(measured, snr):
             assert [axis.edge.filtered for axis in inspect(image_of(pixels)).axes[:2]] == [filtered] * 2
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_an_edge_that_a_filter_makes_gradual_lies_on_its_way_down(seed):
+    def falling(size):  # by 22 dB from 72 % of what is measured on
+        k = np.abs(np.arange(size) - size // 2) / (size / 2)
+        return 10 ** (-1.1 * np.clip((k - 0.72) / 0.28, 0, 1))
+
+    pixels = scan((210, 210), (256, 256), 25, np.random.default_rng(seed), window=falling)
+    for axis in inspect(image_of(pixels)).axes[:2]:
+        assert 0.72 * 210 / 256 + 0.05 < axis.edge.share < 210 / 256 - 0.05
+
+
 def test_a_filter_that_falls_to_the_nyquist_frequency_is_no_edge():
     def falling(size):
         k = np.abs(np.arange(size) - size // 2) / (size / 2)
