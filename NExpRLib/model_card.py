@@ -80,19 +80,23 @@ def check_of_pixels(card: dict[str, Any]) -> None:
 def slices_model_for(card: dict[str, Any]) -> str:
     """Name of the model in the package for stacks of slices, of the modality of another model.
 
+    A model whose card does not tell is one for MRI, if it was trained on k-space.
+
+    >>> slices_model_for({"degradation": "kspace"})
+    'mri-slices'
     >>> slices_model_for({"modality": "PT"})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ValueError: There is no model for stacks of PT slices in the package...
 
     :raises ValueError: if there is none.
     """
-    modality = card.get("modality")
+    modality = card.get("modality", "MR" if on_kspace(card) else None)
     for name, other in model_cards(of_stacks=True).items():
         if other.get("modality") == modality:
             return name
     raise ValueError(
-        f"There is no model for stacks of {modality or 'such'} slices in the package: refine only their pixels, "
-        "by scale, spacing or size."
+        f"There is no model for stacks of {modality or 'such'} slices in the package: name one, such as ct-slices, or "
+        "refine only their pixels, by scale, spacing or size."
     )
 
 
