@@ -229,6 +229,19 @@ def test_data_consistency_keeps_the_measured_band():
     np.testing.assert_allclose(kspace_crop(sitk.GetArrayFromImage(result), (40, 40)), low, atol=1e-5)
 
 
+def test_data_consistency_does_not_ring_where_slices_end_at_their_border(skip_only_model):
+    """What reaches the border of one side only, as shoulders do: within a thousandth of its range."""
+
+    def blob(y, x):
+        return 1000 * np.exp(-((x - 70.0) ** 2 + (y[:, None] - 10.0) ** 2) / (2 * 20**2))
+
+    image = image_of(blob(np.arange(48), np.arange(60))[None])
+    result = upsample(image, 2, measured=(1.3, 1.2), data_consistency=True, model=skip_only_model)
+    y, x = (np.arange(n) / 2 - 0.25 for n in (96, 120))
+    error = np.abs(sitk.GetArrayFromImage(result)[0] - blob(y, x))[12:-12, 12:-12]
+    assert error.max() < 1
+
+
 ROW, COL = {"InPlanePhaseEncodingDirectionDICOM": "ROW"}, {"InPlanePhaseEncodingDirectionDICOM": "COL"}
 # Of 200 columns and 160 rows, 100 and 120 were measured.
 HEADERS = {
