@@ -75,6 +75,14 @@ def test_explicit_volume_is_a_function_of_each_position(model, stack):
     assert volume.rasterize(slices=z[1], rows=y[2], columns=x[0]) == pytest.approx(whole[1:, 2:, :1], abs=1e-5)
 
 
+@pytest.mark.parametrize("axis", ["slices", "rows", "columns"])
+@pytest.mark.parametrize("positions", [[], [np.nan], [[1.0, 2.0]]])
+def test_positions_that_are_none_are_refused(axis, positions, model, stack):
+    volume = represent_stack(stack, model, **SLICES)
+    with pytest.raises(ValueError, match="^Positions along an axis must be"):
+        volume.rasterize(**{"slices": [1.0], "rows": [1.0], "columns": [1.0], axis: positions})
+
+
 def test_explicit_volume_is_saved_and_loaded(model, stack, tmp_path):
     volume = represent_stack(stack, model, **SLICES)
     volume.save(tmp_path / "volume.npz")
