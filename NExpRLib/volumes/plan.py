@@ -84,6 +84,19 @@ def plane_axes(geometry: Geometry, across: int | None) -> tuple[int, int]:
     return rows, columns
 
 
+def pixels_between_slices(geometry: Geometry, across: int, measured: tuple[int, ...]) -> float:
+    """Distance of neighboring slices in measured pixels, of the shorter side.
+
+    >>> thick = Geometry((256, 256, 20), (0.9, 0.9, 4.5), (0.0, 0.0, 0.0), np.eye(3))
+    >>> pixels_between_slices(thick, 2, (128, 256, 20)), pixels_between_slices(thick, 2, (128, 128, 20))
+    (5.0, 2.5)
+
+    :param measured: pixels that were measured along each axis.
+    """
+    pixel = min(geometry.spacing[i] * geometry.size[i] / measured[i] for i in plane_axes(geometry, across))
+    return geometry.spacing[across] / pixel
+
+
 def plan_upsampling(
     geometry: Geometry,
     *,
