@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from NExpRLib import load_model, upsample
+from NExpRLib.model import Model
 
 from .test_geometry import affine_volumes, assert_affine, corner_of, examples
 
 
 def made_isotropic(image, model, isotropic=True, **options):
-    return upsample(image, isotropic=isotropic, model=model, slices_model=model, **options)
+    slices_model = Model(model.network, model.card | {"degradation": "slices"}, model.device)
+    return upsample(image, isotropic=isotropic, model=model, slices_model=slices_model, **options)
 
 
 @given(data=st.data())
@@ -91,6 +93,14 @@ def test_refused(tiny_model, size, spacing, options, reason):
     image.SetSpacing(spacing)
     with pytest.raises(ValueError, match=reason):
         made_isotropic(image, tiny_model, **{"isotropic": True, **options})
+
+
+@pytest.mark.parametrize("name", ["mri-fast", "ct"])
+def test_a_model_for_pixels_refines_no_stacks(name):
+    image = sitk.Image([8, 8, 8], sitk.sitkFloat32)
+    image.SetSpacing((1, 1, 3))
+    with pytest.raises(ValueError, match=f'"{name}" refines no stacks of slices'):
+        upsample(image, isotropic=True, slices_model=name)
 
 
 def test_thickness_is_for_slices_that_are_refined(tiny_model):

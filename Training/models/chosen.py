@@ -3,7 +3,7 @@
 from NExpRLib.model_card import (
     check_noise_reduction,
     check_of_pixels,
-    is_of_stacks,
+    check_of_stacks,
     model_for,
     read_card,
     slices_model_for,
@@ -29,8 +29,8 @@ class ChosenModels:
         self._loaded = {}
         if name is not None:
             self.card_of("")
-        if slices_name != "auto" and not is_of_stacks(read_card(slices_name)):
-            raise ValueError(f'The model "{slices_name}" refines no stacks of slices: choose another one for them.')
+        if slices_name != "auto":
+            check_of_stacks(read_card(slices_name))
 
     def card_of(self, modality):
         """Card of the model for pixels of a volume.
