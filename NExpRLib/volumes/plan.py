@@ -186,7 +186,7 @@ def _isotropic_samples(
             "cubes: resample it onto a grid whose axes are, or refine it in-plane only."
         )
     in_plane = min(geometry.spacing[axis] * geometry.size[axis] / measured[axis] for axis in axes)
-    side = in_plane if isinstance(isotropic, bool | np.bool_) else _pair(isotropic, "side of isotropic voxels")[0]
+    side = in_plane if isinstance(isotropic, bool | np.bool_) else _side(isotropic)
     if side > in_plane * (1 + _COARSER):
         raise ValueError(
             f"Voxels of {side:g} mm are coarser than the pixels of {in_plane:.3g} mm. NExpR only refines: name "
@@ -204,6 +204,12 @@ def _isotropic_samples(
     if all(along.step > 1 for along in refined.values()):
         raise ValueError(f"No voxel is longer than {side:g} mm, and NExpR only refines: name a smaller one.")
     return refined
+
+
+def _side(value: Any) -> float:
+    if np.size(value) != 1:
+        raise ValueError(f"The side of isotropic voxels must be one positive number, not {value}.")
+    return _pair(value, "side of isotropic voxels")[0]
 
 
 def _pair(value: Any, name: str) -> list[float]:

@@ -85,6 +85,7 @@ def test_progress_covers_both_passes(tiny_model):
         ((8, 8, 8), (1, 1, 1), {}, "cubes of 1 mm already"),
         ((8, 8, 8), (1, 1, 3), {"thickness": 30.0}, "30 mm every 3 mm"),
         ((8, 8, 8), (1, 1, 3), {"isotropic": -1.0}, "positive"),
+        ((8, 8, 8), (1, 1, 3), {"isotropic": (0.5, 0.9)}, "one positive number"),
         ((8, 8), (1, 1), {}, "2D"),
     ],
 )

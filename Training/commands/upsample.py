@@ -24,7 +24,7 @@ from ..files.provenance import is_result, record
 from ..files.volume_files import atomic_output, check_format, read_volume, sidecar_path, write_volume
 from ..files.volume_sources import find_volumes, volumes_at, volumes_below
 from ..models.chosen import ChosenModels, notes_on_model, notes_on_slices_model
-from ..option_types import count, measured_pixels, one_or_two, positive, share
+from ..option_types import count, measured_pixels, one_or_two, positive, share, side_of_voxels
 from ..progress import shown_progress
 from ..threads import DEFAULT_THREADS, use_threads
 
@@ -47,7 +47,7 @@ def add_arguments(parser):
     target.add_argument("--like", metavar="REF", help="volume whose in-plane grid is taken over")
     target.add_argument(
         "--isotropic",
-        type=positive,
+        type=side_of_voxels,
         nargs="?",
         const=True,
         metavar="MM",
