@@ -187,6 +187,13 @@ def test_slices_that_end_at_their_border_are_mirrored(stored, measured):
     np.testing.assert_allclose(grid.resample(ramp)[0, inside, 0], positions[inside], atol=0.02)
 
 
+def test_values_far_from_zero_keep_their_differences():
+    pixels = (1e6 + np.random.default_rng(0).normal(size=(2, 48, 40))).astype(np.float32)
+    grid = MeasuredGrid((48, 40), (36, 31), (False, True))
+    # float32 has a number every 1/16 there.
+    np.testing.assert_allclose(grid.resample(pixels), grid.resample(pixels.astype(np.float64)), atol=0.04)
+
+
 @pytest.mark.parametrize("target", [{"scale": 2}, {"spacing": (0.8, 0.9)}])
 def test_affine_intensities_keep_their_function(target, skip_only_model):
     """Oblique and left-handed; the target may lie between the measured and the stored pixels."""
