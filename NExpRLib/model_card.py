@@ -77,6 +77,19 @@ def check_of_pixels(card: dict[str, Any]) -> None:
         )
 
 
+def check_of_stacks(card: dict[str, Any]) -> None:
+    """Refuse a model for the pixels of slices where one for stacks of slices is needed.
+
+    >>> check_of_stacks(read_card("mri-slices"))
+
+    :raises ValueError: with what to do instead.
+    """
+    if not is_of_stacks(card):
+        raise ValueError(
+            f'The model "{card.get("name", "")}" refines no stacks of slices: choose another one for them.'
+        )
+
+
 def slices_model_for(card: dict[str, Any]) -> str:
     """Name of the model in the package for stacks of slices, of the modality of another model.
 

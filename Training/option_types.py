@@ -19,9 +19,20 @@ def one_or_two(text):
 
 
 def positive(text):
-    if "," in text:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return one_or_two(text)[0]
+    try:
+        (number,) = one_or_two(text)
+    except (argparse.ArgumentTypeError, ValueError):
+        raise argparse.ArgumentTypeError(f"{text or 'nothing'} is not a positive number below a billion") from None
+    return number
+
+
+def side_of_voxels(text):
+    """A positive number that may be left out: what follows may be meant for a file."""
+    try:
+        return positive(text)
+    except argparse.ArgumentTypeError as error:
+        hint = "" if set(text) <= set("0123456789.,-") else ": name files before it"
+        raise argparse.ArgumentTypeError(f"{error}{hint}") from None
 
 
 def share(text):

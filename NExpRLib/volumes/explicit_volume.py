@@ -48,6 +48,7 @@ class ExplicitVolume:
         :param slices, rows, columns: :class:`~.samples.Samples`, or positions in any order; beyond the border of the
             stack, it continues.
         :return: float32 array (slices, rows, columns).
+        :raises ValueError: as :func:`positions_of`.
         """
         along = [positions_of(p) for p in (slices, rows, columns)]
         by_rows, by_columns = (spline_matrix(p, size) for p, size in zip(along[1:], self.shape[1:]))
@@ -109,8 +110,13 @@ def positions_of(along: Samples | ArrayLike) -> NDArray[np.float64]:
 
     >>> positions_of(Samples(1.0, 0.5, 3)), positions_of(2)
     (array([1. , 1.5, 2. ]), array([2.]))
+
+    :raises ValueError: for no position, NaN, and arrays of more than one dimension.
     """
-    return along.positions() if isinstance(along, Samples) else np.atleast_1d(np.asarray(along, dtype=np.float64))
+    positions = along.positions() if isinstance(along, Samples) else np.atleast_1d(np.asarray(along, dtype=np.float64))
+    if not (positions.ndim == 1 and positions.size and np.isfinite(positions).all()):
+        raise ValueError("Positions along an axis must be a non-empty one-dimensional array of finite numbers.")
+    return positions
 
 
 def spline_matrix(positions: NDArray[np.float64], size: int) -> NDArray[np.float32]:

@@ -127,11 +127,18 @@ def with_measured_band(
     >>> float(with_measured_band(np.zeros((1, 8, 8)), slices, along, along, grid).round(6).min())
     1.0
 
-    :param rows, columns: H and W samples over the whole slice, in pixel indices of the slices.
+    :param rows, columns: H and W samples over the whole slice, in pixel indices of the slices; on the field-of-view
+        grid along axes that do not continue periodically.
     """
     shares = [m / n for n, m in zip(grid.stored, grid.measured)]
     first = rows.first * shares[0], columns.first * shares[1]
-    return enforce_data_consistency(values, kspace_crop(slices, grid.measured), first)
+    height, width = values.shape[1:]
+    size = list(grid.measured)
+    for axis, continues in enumerate(grid.continues):
+        if not continues:  # Both are mirrored at the border of the slice, where nothing jumps then.
+            values, slices = (np.concatenate([each, np.flip(each, axis + 1)], axis + 1) for each in (values, slices))
+            size[axis] *= 2
+    return enforce_data_consistency(values, kspace_crop(slices, size), first)[:, :height, :width]
 
 
 class _Batches:

@@ -94,8 +94,11 @@ class MeasuredGrid:
             None if m == n else operator(n, m, continues, *options).astype(slices.dtype)
             for n, m, continues in zip(self.stored, self.measured, self.continues)
         )
+        # The rows of the matrices have the sum 1. Values far from zero would lose their small differences.
+        corner = slices[:, :1, :1]
+        slices = slices - corner
         slices = slices if rows is None else rows @ slices
-        return slices if columns is None else slices @ columns.T
+        return (slices if columns is None else slices @ columns.T) + corner
 
 
 # As matrices, since Fourier transforms of lengths that are no product of small primes are several times slower.

@@ -84,6 +84,19 @@ def plane_axes(geometry: Geometry, across: int | None) -> tuple[int, int]:
     return rows, columns
 
 
+def pixels_between_slices(geometry: Geometry, across: int, measured: tuple[int, ...]) -> float:
+    """Distance of neighboring slices in measured pixels, of the shorter side.
+
+    >>> thick = Geometry((256, 256, 20), (0.9, 0.9, 4.5), (0.0, 0.0, 0.0), np.eye(3))
+    >>> pixels_between_slices(thick, 2, (128, 256, 20)), pixels_between_slices(thick, 2, (128, 128, 20))
+    (5.0, 2.5)
+
+    :param measured: pixels that were measured along each axis.
+    """
+    pixel = min(geometry.spacing[i] * geometry.size[i] / measured[i] for i in plane_axes(geometry, across))
+    return geometry.spacing[across] / pixel
+
+
 def plan_upsampling(
     geometry: Geometry,
     *,
@@ -173,7 +186,7 @@ def _isotropic_samples(
             "cubes: resample it onto a grid whose axes are, or refine it in-plane only."
         )
     in_plane = min(geometry.spacing[axis] * geometry.size[axis] / measured[axis] for axis in axes)
-    side = in_plane if isinstance(isotropic, bool | np.bool_) else _pair(isotropic, "side of isotropic voxels")[0]
+    side = in_plane if isinstance(isotropic, bool | np.bool_) else _side(isotropic)
     if side > in_plane * (1 + _COARSER):
         raise ValueError(
             f"Voxels of {side:g} mm are coarser than the pixels of {in_plane:.3g} mm. NExpR only refines: name "
@@ -191,6 +204,12 @@ def _isotropic_samples(
     if all(along.step > 1 for along in refined.values()):
         raise ValueError(f"No voxel is longer than {side:g} mm, and NExpR only refines: name a smaller one.")
     return refined
+
+
+def _side(value: Any) -> float:
+    if np.size(value) != 1:
+        raise ValueError(f"The side of isotropic voxels must be one positive number, not {value}.")
+    return _pair(value, "side of isotropic voxels")[0]
 
 
 def _pair(value: Any, name: str) -> list[float]:

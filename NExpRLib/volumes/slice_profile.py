@@ -164,7 +164,7 @@ class AddedProfiles:
 
 
 def missing_slices(
-    fine: np.ndarray, slices: np.ndarray, operator: FloatArray, strength: float = 1.0, smallest: float = 1e-3
+    fine: np.ndarray, slices: np.ndarray, operator: FloatArray, strength: float = 1.0, smallest: float = 0.3
 ) -> np.ndarray:
     """How much of each slice's profile to add to fine samples so that averaging them gives the slices.
 
@@ -178,8 +178,8 @@ def missing_slices(
     :param slices: float array (m, ...), as measured.
     :param operator: A, (m, n), from :func:`slice_operator`.
     :param strength: factor of the result, below 1 where the profile is a guess.
-    :param smallest: singular values of A below this share of the largest are left out: what slices that overlap hardly
-        measured would amplify noise.
+    :param smallest: singular values of A below this share of the largest are left out: what slices that overlap by a
+        third or more hardly measured would amplify noise.
     :return: array (m, ...) of the dtype of ``fine``.
     """
     inverse = strength * np.linalg.pinv(operator @ operator.T, rcond=smallest**2, hermitian=True)

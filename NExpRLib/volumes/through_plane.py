@@ -18,7 +18,7 @@ from ..function.interpolant import interpolate, prefilter
 from ..function.samples import Samples
 from ..memory import PLANES_AT_ONCE
 from .explicit_plane import ExplicitPlane
-from .explicit_volume import ExplicitVolume, joined_planes
+from .explicit_volume import ExplicitVolume, joined_planes, positions_of
 from .slice_profile import AddedProfiles, make_consistent, missing_slices, slice_operator, slice_profile, slopes
 
 if TYPE_CHECKING:
@@ -69,10 +69,13 @@ def through_plane(
         to 1: less where thickness or profile are a guess.
     :param progress: called with the share that is done; what it raises ends the run.
     :return: float32 array (m, h, w). It does not depend on how many planes are encoded at a time.
-    :raises ValueError: for what is no stack of slices, as :meth:`.Model.represent`, and if a slice holds no position.
+    :raises ValueError: for what is no stack of slices, for options that make no sense, as :meth:`.Model.represent`,
+        and if a slice holds no position.
     """
-    slices = _checked(slices)
-    positions = np.asarray(positions, dtype=np.float64)
+    slices = _checked(slices, pixel, consistency)
+    positions = positions_of(positions)
+    if consistency and not np.allclose(np.diff(positions, 2), 0, atol=1e-6):
+        raise ValueError("Only evenly spaced positions can be made consistent with slices: set the consistency to 0.")
     result = np.zeros((len(positions), *slices.shape[1:]), dtype=np.float32)
     for axis, part, planes in _encoded(slices, model, pixel, thickness, progress):
         columns = Samples.pixels(slices.shape[3 - axis])
@@ -106,7 +109,7 @@ def represent_stack(
 
     :param slices, model, pixel, thickness, profile, consistency, progress: see :func:`through_plane`.
     """
-    slices = _checked(slices)
+    slices = _checked(slices, pixel, consistency)
     count, h, w = slices.shape
     families: dict[int, list[ExplicitImage]] = {1: [], 2: []}
     for axis, _, planes in _encoded(slices, model, pixel, thickness, progress):
@@ -140,7 +143,7 @@ def represent_plane(
     :param model, pixel, thickness, profile, consistency: see :func:`through_plane`.
     :param intensity_range: see :meth:`.Model.represent`.
     """
-    plane = _checked(np.asarray(plane)[:, None])[:, 0]
+    plane = _checked(np.asarray(plane)[:, None], pixel, consistency)[:, 0]
     # The CPU draws: it is fast, and consistency is computed there.
     image = model.represent(plane, intensity_range, conditions=_told(model, pixel, thickness)).cpu()
     if not consistency:
@@ -192,7 +195,11 @@ def _added(
     return AddedProfiles(missing, slope, thickness, profile, fine.step)
 
 
-def _checked(slices: np.ndarray) -> NDArray[np.float32]:
+def _checked(slices: np.ndarray, pixel: float, consistency: float) -> NDArray[np.float32]:
+    if not 0 < pixel < math.inf:
+        raise ValueError(f"A pixel must be a positive share of the distance between slices, not {pixel}.")
+    if not 0 <= consistency <= 1:
+        raise ValueError(f"The consistency must be a number from 0 to 1, not {consistency}.")
     if np.iscomplexobj(slices):
         raise ValueError("A stack must hold real numbers: take the magnitude first.")
     slices = np.asarray(slices, dtype=np.float32)

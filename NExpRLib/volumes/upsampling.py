@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from ..model_card import model_for, read_card, slices_model_for
+from ..model_card import check_of_stacks, model_for, read_card, slices_model_for
 from .checks import check_no_effect
 from .modality import modality_of
 from .series import SeriesUpsampling, volumes_of
@@ -85,11 +85,13 @@ def upsample(
     :raises ValueError: for an image or a target that cannot be upsampled, with what to do instead.
     """
     check_no_effect(fill, like is not None, slices_model != "auto", isotropic)
+    if slices_model != "auto":
+        check_of_stacks(_card_of(slices_model))
     if model == "auto":
         model = model_for(modality_of(volumes_of(image)[0].pixels, sidecar_of(image)))
     upsampling = SeriesUpsampling(
         image,
-        read_card(model) if isinstance(model, str | os.PathLike) else model.card,
+        _card_of(model),
         scale=scale,
         spacing=spacing,
         size=size,
@@ -109,6 +111,10 @@ def upsample(
         return upsampling.run(of_pixels, progress)
     name = slices_model_for(of_pixels.card) if slices_model == "auto" else slices_model
     return upsampling.run(of_pixels, progress, slices_model=_loaded(name, str(of_pixels.device)))
+
+
+def _card_of(model: str | os.PathLike | Model) -> dict[str, Any]:
+    return read_card(model) if isinstance(model, str | os.PathLike) else model.card
 
 
 def _loaded(model: str | os.PathLike | Model, device: str) -> Model:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from slicer.i18n import tr as _
 
-from NExpRLib.model_card import is_of_stacks, on_kspace, read_card, slices_model_for
+from NExpRLib.model_card import check_of_stacks, is_of_stacks, on_kspace, read_card, slices_model_for
 
 from .Parameters import Settings
 
@@ -39,6 +39,7 @@ def slicesSettings(settings: Settings) -> Settings:
     :raises ValueError: if there is none, with the reason.
     """
     name = slices_model_for(cardOf(settings)) if settings.slicesModel == "auto" else settings.slicesModel
+    check_of_stacks(read_card(name))
     return replace(settings, model=name)
 
 

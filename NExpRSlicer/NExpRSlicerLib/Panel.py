@@ -14,9 +14,9 @@ from NExpRLib.model_card import reduces_noise
 from NExpRLib.volumes.acquisition import Acquisition
 from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.geometry import Geometry, slice_axis
-from NExpRLib.volumes.plan import Plan, plane_axes
+from NExpRLib.volumes.plan import Plan, pixels_between_slices, plane_axes
 
-from .Models import ModelCache, cardOf, recognizes, slicesSettings
+from .Models import ModelCache, cardOf, cardOfSlices, recognizes, slicesSettings
 from .Output import isResult
 from .Parameters import (
     MODEL_FROM_FOLDER,
@@ -129,6 +129,15 @@ def panelState(
                 "smoother."
             ).format(trained=f"{card['scales'][1]:g}")
         )
+    if plan.through is not None and not problem:
+        trained = cardOfSlices(settings)["scales"][1]
+        if pixels_between_slices(volume.geometry, plan.slice_axis, sizes) > trained + 0.05:
+            warnings.append(
+                _(
+                    "The slices are more than {trained} pixels apart, for which the model was not trained: what is "
+                    "drawn between them is a guess."
+                ).format(trained=f"{trained:g}")
+            )
     output = parameterNode.outputVolume
     if not problem and output is not None and output.GetImageData() is not None and not isResult(output):
         warnings.append(_("{name} will be overwritten: it is selected as output.").format(name=output.GetName()))

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from NExpRLib import load_model, upsample
+from NExpRLib.model import Model
 
 from .test_geometry import affine_volumes, assert_affine, corner_of, examples
 
 
 def made_isotropic(image, model, isotropic=True, **options):
-    return upsample(image, isotropic=isotropic, model=model, slices_model=model, **options)
+    slices_model = Model(model.network, model.card | {"degradation": "slices"}, model.device)
+    return upsample(image, isotropic=isotropic, model=model, slices_model=slices_model, **options)
 
 
 @given(data=st.data())
@@ -83,6 +85,7 @@ def test_progress_covers_both_passes(tiny_model):
         ((8, 8, 8), (1, 1, 1), {}, "cubes of 1 mm already"),
         ((8, 8, 8), (1, 1, 3), {"thickness": 30.0}, "30 mm every 3 mm"),
         ((8, 8, 8), (1, 1, 3), {"isotropic": -1.0}, "positive"),
+        ((8, 8, 8), (1, 1, 3), {"isotropic": (0.5, 0.9)}, "one positive number"),
         ((8, 8), (1, 1), {}, "2D"),
     ],
 )
@@ -91,6 +94,14 @@ def test_refused(tiny_model, size, spacing, options, reason):
     image.SetSpacing(spacing)
     with pytest.raises(ValueError, match=reason):
         made_isotropic(image, tiny_model, **{"isotropic": True, **options})
+
+
+@pytest.mark.parametrize("name", ["mri-fast", "ct"])
+def test_a_model_for_pixels_refines_no_stacks(name):
+    image = sitk.Image([8, 8, 8], sitk.sitkFloat32)
+    image.SetSpacing((1, 1, 3))
+    with pytest.raises(ValueError, match=f'"{name}" refines no stacks of slices'):
+        upsample(image, isotropic=True, slices_model=name)
 
 
 def test_thickness_is_for_slices_that_are_refined(tiny_model):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from NExpRLib.function.samples import Samples
 from NExpRLib.volumes.slice_profile import PROFILES, make_consistent, slice_operator, slice_profile
 
 KINDS = pytest.mark.parametrize("kind", PROFILES)
@@ -89,3 +90,13 @@ def test_slices_outside_the_samples_are_refused():
 def test_bad_profiles_are_refused(bad):
     with pytest.raises(ValueError, match="profile|thickness"):
         slice_profile([0.0], **{"thickness": 2.0, **bad})
+
+
+@pytest.mark.parametrize("thickness", [1.0, 1.5, 1.75, 2.0, 2.5])
+@pytest.mark.parametrize("count", [6, 30])
+def test_slices_that_overlap_do_not_amplify_noise(count, thickness):
+    """At twice the distance, the profile is blind to what changes from slice to slice."""
+    positions = Samples.spaced(count, 0.25).positions()
+    operator = slice_operator(positions, np.arange(count), thickness, "super-gaussian")
+    noise = np.random.default_rng(0).normal(size=(count, 2000))
+    assert make_consistent(np.zeros((len(positions), 2000)), noise, operator).std() < 1.8

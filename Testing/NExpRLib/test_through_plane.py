@@ -8,7 +8,7 @@ from NExpRLib.model import Model
 from NExpRLib.network import NetworkConfig, NExpRNetwork
 from NExpRLib.volumes.explicit_volume import ExplicitVolume
 from NExpRLib.volumes.slice_profile import slice_operator
-from NExpRLib.volumes.through_plane import represent_stack, spline_through_plane, through_plane
+from NExpRLib.volumes.through_plane import represent_plane, represent_stack, spline_through_plane, through_plane
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,14 @@ def test_explicit_volume_is_a_function_of_each_position(model, stack):
     assert volume.rasterize(slices=z[1], rows=y[2], columns=x[0]) == pytest.approx(whole[1:, 2:, :1], abs=1e-5)
 
 
+@pytest.mark.parametrize("axis", ["slices", "rows", "columns"])
+@pytest.mark.parametrize("positions", [[], [np.nan], [[1.0, 2.0]]])
+def test_positions_that_are_none_are_refused(axis, positions, model, stack):
+    volume = represent_stack(stack, model, **SLICES)
+    with pytest.raises(ValueError, match="^Positions along an axis must be"):
+        volume.rasterize(**{"slices": [1.0], "rows": [1.0], "columns": [1.0], axis: positions})
+
+
 def test_explicit_volume_is_saved_and_loaded(model, stack, tmp_path):
     volume = represent_stack(stack, model, **SLICES)
     volume.save(tmp_path / "volume.npz")
@@ -97,6 +105,34 @@ def test_spline_passes_through_the_slices(stack):
 def test_what_is_no_stack_is_refused(model, shape):
     with pytest.raises(ValueError, match="two slices at least"):
         through_plane(np.zeros(shape), [0.0], model, **SLICES)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"pixel": 0}, "positive share"),
+        ({"pixel": np.nan}, "positive share"),
+        ({"consistency": np.nan}, "from 0 to 1"),
+        ({"consistency": 1.5}, "from 0 to 1"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(option, message, model, stack):
+    with pytest.raises(ValueError, match=message):
+        through_plane(stack, POSITIONS, model, **SLICES | option)
+    with pytest.raises(ValueError, match=message):
+        represent_stack(stack, model, **SLICES | option)
+    with pytest.raises(ValueError, match=message):
+        represent_plane(stack[0], model, **SLICES | option)
+
+
+def test_uneven_positions_cannot_be_made_consistent(model, stack):
+    uneven = np.delete(POSITIONS, 3)
+    with pytest.raises(ValueError, match="evenly spaced"):
+        through_plane(stack, uneven, model, **SLICES)
+    drawn = through_plane(stack, POSITIONS, model, **SLICES, consistency=0)
+    assert through_plane(stack, uneven, model, **SLICES, consistency=0) == pytest.approx(
+        np.delete(drawn, 3, 0), abs=1e-5
+    )
 
 
 def test_a_model_that_is_told_too_little_is_refused(model, stack):

@@ -117,6 +117,12 @@ def test_isotropic_sequence(scene, logic, tiny_model_folder, slices_folder):
         assert_same(frames.GetNthDataNode(seed), expected)
 
 
+def test_a_model_for_pixels_refines_no_stacks(scene, logic, tiny_model_folder):
+    thick = add_volume(smooth_pixels((5, 12, 10)), matrix_of("axial"), "Thick")
+    with pytest.raises(ValueError, match="refines no stacks of slices"):
+        logic.process(thick, isotropic=True, model=tiny_model_folder, slicesModel=tiny_model_folder)
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -96,6 +96,14 @@ def test_time_of_an_isotropic_volume_is_that_of_both_networks(parameters, monkey
     assert "of memory, about 6 min (input" in said()
 
 
+@pytest.mark.parametrize(("distance", "warned"), [(4.0, False), (12.0, True)])
+def test_slices_further_apart_than_was_trained_for_are_warned_of(parameters, distance, warned):
+    volume = VolumeFacts("", Geometry((200, 100, 30), (0.8, 0.8, distance), (0, 0, 0), np.eye(3)), np.dtype("int16"))
+    parameters.model, parameters.targetMode = "mri", TargetMode.ISOTROPIC
+    warning = panelState(parameters, volume, None).warning
+    assert ("The slices are more than 8 pixels apart" in warning) is warned
+
+
 def test_single_slice_is_one(parameters):
     geometry = Geometry((200, 100, 1), (0.5, 0.8, 4.0), (0, 0, 0), np.eye(3))
     state = panelState(parameters, VolumeFacts("", geometry, np.dtype("int16")), None)

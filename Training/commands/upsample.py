@@ -13,6 +13,7 @@ from NExpRLib.volumes.checks import check_no_effect
 from NExpRLib.volumes.geometry import PLANES
 from NExpRLib.volumes.meaning import RANGES
 from NExpRLib.volumes.modality import modality_of
+from NExpRLib.volumes.plan import pixels_between_slices
 from NExpRLib.volumes.series import SeriesUpsampling, volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
 
@@ -22,8 +23,8 @@ from ..files.output_paths import output_paths, preview_paths
 from ..files.provenance import is_result, record
 from ..files.volume_files import atomic_output, check_format, read_volume, sidecar_path, write_volume
 from ..files.volume_sources import find_volumes, volumes_at, volumes_below
-from ..models.chosen import ChosenModels, notes_on_model
-from ..option_types import count, measured_pixels, one_or_two, positive, share
+from ..models.chosen import ChosenModels, notes_on_model, notes_on_slices_model
+from ..option_types import count, measured_pixels, one_or_two, positive, share, side_of_voxels
 from ..progress import shown_progress
 from ..threads import DEFAULT_THREADS, use_threads
 
@@ -46,7 +47,7 @@ def add_arguments(parser):
     target.add_argument("--like", metavar="REF", help="volume whose in-plane grid is taken over")
     target.add_argument(
         "--isotropic",
-        type=positive,
+        type=side_of_voxels,
         nargs="?",
         const=True,
         metavar="MM",
@@ -259,6 +260,10 @@ def _upsample(source, output, preview, arguments, models, like):
         print(f"Measured, as named: {pixels} mm (rows x columns).")
     for note in (*notes_of(image), *upsampling.notes, *notes_on_model(card, modality, plan, shares)):
         print(f"Note: {note}")
+    if plan.through is not None:
+        distance = pixels_between_slices(geometry, plan.slice_axis, measured)
+        for note in notes_on_slices_model(models.card_for_slices(modality), distance):
+            print(f"Note: {note}")
     model = models.load(modality)
     slices_model = None if plan.through is None else models.load_for_slices(modality)
     with shown_progress(source.name, arguments.quiet) as progress:

@@ -3,7 +3,7 @@
 from NExpRLib.model_card import (
     check_noise_reduction,
     check_of_pixels,
-    is_of_stacks,
+    check_of_stacks,
     model_for,
     read_card,
     slices_model_for,
@@ -29,8 +29,8 @@ class ChosenModels:
         self._loaded = {}
         if name is not None:
             self.card_of("")
-        if slices_name != "auto" and not is_of_stacks(read_card(slices_name)):
-            raise ValueError(f'The model "{slices_name}" refines no stacks of slices: choose another one for them.')
+        if slices_name != "auto":
+            check_of_stacks(read_card(slices_name))
 
     def card_of(self, modality):
         """Card of the model for pixels of a volume.
@@ -46,10 +46,17 @@ class ChosenModels:
         """The model for pixels."""
         return self._load(self._name or model_for(modality))
 
+    def card_for_slices(self, modality):
+        """Card of the model for stacks of slices."""
+        return read_card(self._name_for_slices(modality))
+
     def load_for_slices(self, modality):
         """The model for stacks of slices."""
+        return self._load(self._name_for_slices(modality))
+
+    def _name_for_slices(self, modality):
         named = self._slices_name != "auto"
-        return self._load(self._slices_name if named else slices_model_for(self.card_of(modality)))
+        return self._slices_name if named else slices_model_for(self.card_of(modality))
 
     def _load(self, name):
         if name not in self._loaded:
@@ -75,3 +82,17 @@ def notes_on_model(card, modality, plan, shares):
     of_model = card.get("modality")
     if of_model and modality in ("MR", "CT", "PT", "NM") and modality != of_model:
         yield f'The volume is {modality}, and the model "{card["name"]}" was trained on {of_model}.'
+
+
+def notes_on_slices_model(card, distance):
+    """What a model for stacks of slices was not trained for.
+
+    :param card: of the model.
+    :param distance: from slice to slice, in pixels.
+    """
+    trained = card["scales"][1]
+    if distance > trained + 0.05:
+        yield (
+            f"The slices are {distance:.3g} pixels apart, above the {trained:g} that the model was trained for: what "
+            "is drawn between them is a guess."
+        )

@@ -200,6 +200,25 @@ def test_scale_above_the_trained_range_is_noted(upsample, volume, tmp_path):
     assert "above the 4x" not in upsample(tmp_path / "in.nrrd", tmp_path / "out.nrrd", "--scale", 4)[1]
 
 
+@pytest.mark.parametrize(("side", "hint"), [("out.nrrd", ": name files before it"), ("0.5,0.9", ""), ("0", "")])
+def test_what_is_no_side_of_voxels_is_said(upsample, volume, tmp_path, side, hint):
+    sitk.WriteImage(volume, tmp_path / "in.nrrd")
+    status, _, err = upsample(tmp_path / "in.nrrd", "--isotropic", side, "-o", tmp_path / "out.nrrd")
+    assert status == 2
+    assert f"{side} is not a positive number below a billion{hint} (see" in err
+
+
+@pytest.mark.parametrize(("distance", "noted"), [(4.0, False), (12.0, True)])
+def test_slices_further_apart_than_was_trained_for_are_noted(upsample, tmp_path, distance, noted):
+    image = sitk.GetImageFromArray(np.random.default_rng(0).normal(300, 60, (4, 8, 8)).astype(np.float32))
+    image.SetSpacing([1.0, 1.0, distance])
+    sitk.WriteImage(image, tmp_path / "in.nrrd")
+    options = "--isotropic", "--slices-model", "mri-slices"
+    status, out, _ = upsample(tmp_path / "in.nrrd", tmp_path / "out.nrrd", *options)
+    assert status == 0
+    assert ("The slices are 12 pixels apart, above the 8" in out) is noted
+
+
 def test_function_behind_the_written_volume(upsample, volume, tiny_model_folder, tmp_path):
     """The command, the saved function and the written volume agree."""
     sitk.WriteImage(volume, tmp_path / "in.nrrd")
