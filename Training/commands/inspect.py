@@ -89,7 +89,7 @@ def _evidence(acquisition):
             "ijk"[i],
             "slices, not looked at"
             if i == acquisition.slice_axis
-            else "not looked for: CT, signed values or few pixels",
+            else "not looked for: CT, signed values, no detail or few pixels",
         )
         for i in range(len(acquisition.axes))
     ]
