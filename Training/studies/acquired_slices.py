@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter1d, map_coordinates, spline_filter
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
@@ -25,7 +24,7 @@ from NExpRLib.model import load_model
 from NExpRLib.volumes.slice_profile import make_consistent, slice_profile
 from NExpRLib.volumes.through_plane import through_plane
 
-from ..data.degradation import measured_part
+from ..data.slices import slices_in_plane
 from ..evaluation.stacks import SimulatedStack, methods_through_plane
 from ..files.file_table import fact_of, read_table
 from ..files.volume_files import read_volume
@@ -65,15 +64,13 @@ def _column(vector, like):
     return vector.reshape(3, *[1] * (like.ndim - 1))
 
 
-def read_stack(path, shares=(1.0, 1.0), thickness=1.0):
-    """:param shares: of k-space that was measured along the image axes x and y."""
+def read_stack(path, shares=None, thickness=1.0):
+    """:param shares: of k-space that was measured along the image axes x and y; recognized, if left out."""
     (source,) = find_volumes(path)
     image = read_volume(source)
-    pixels = sitk.GetArrayFromImage(image).astype(np.float32)
+    pixels = slices_in_plane(image, 2, shares).astype(np.float32)
     spacing = np.array(image.GetSpacing())
-    stored = pixels.shape
-    pixels = measured_part(pixels, shares[::-1])
-    spacing[:2] *= np.divide(stored, pixels.shape)[:0:-1]
+    spacing[:2] *= np.divide(image.GetSize()[:2], pixels.shape[:0:-1])
     to_world = np.eye(4)
     direction = np.array(image.GetDirection()).reshape(3, 3)
     to_world[:3, :3] = (direction * spacing)[:, ::-1]
@@ -205,10 +202,10 @@ def main():
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--box", type=float, nargs=3, default=(64, 64, 44), metavar="MM", help="along world axes")
     parser.add_argument("--thickness", type=float, default=1.0, help="of a slice, as a share of the spacing")
-    parser.add_argument("--effective-resolution", metavar="TABLE")
+    parser.add_argument("--effective-resolution", metavar="TABLE", help="default: recognized from the voxels")
     arguments = parser.parse_args()
     table = read_table(arguments.effective_resolution, "resolution") if arguments.effective_resolution else {}
-    stacks = [read_stack(path, fact_of(path, table) or (1.0, 1.0), arguments.thickness) for path in arguments.stacks]
+    stacks = [read_stack(path, fact_of(path, table), arguments.thickness) for path in arguments.stacks]
     models = {name: load_model(name) for name in arguments.model}
     center, half = box_about_center(stacks, arguments.box)
     rows, totals = [], {}
