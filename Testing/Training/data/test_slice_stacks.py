@@ -67,10 +67,10 @@ def test_movement_is_exact():
     assert moved == pytest.approx(np.sin(2 * np.pi * 3 * (columns - np.array([[0.0], [0.5]])) / 40), abs=1e-12)
 
 
-def test_noise_is_rician():
+def test_noise_makes_nothing_brighter():
     slices = acquired(np.zeros((200, 200)), StackVariety(noise=0.03, noisy=1.0, uneven=0.0), np.random.default_rng(0))
-    # The magnitude of complex noise without signal: Rayleigh distribution.
-    assert slices.mean() / slices.std() == pytest.approx(1.913, rel=0.02)
+    assert 0 < slices.std() < 0.031
+    assert abs(slices.mean()) < 0.02 * slices.std()
 
 
 def test_slices_without_faults_stay():

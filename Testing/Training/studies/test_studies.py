@@ -12,7 +12,7 @@ from NExpRTraining import studies
 
 NO_STUDIES_OF_VOLUMES = (
     *("volumes", "acquired_slices", "simulated_slices", "mri_scans"),
-    *("other_program", "smooth_structures"),
+    *("other_program", "smooth_structures", "noise_brightness"),
 )
 NAMES = [module.name for module in pkgutil.iter_modules(studies.__path__) if module.name not in NO_STUDIES_OF_VOLUMES]
 
@@ -55,6 +55,15 @@ def test_what_is_to_be_named_is_said(study, name, tmp_path):
     status, _, err = study(name, tmp_path / "nowhere.nrrd")
     assert (status, err.count("\n")) == (2, 1)
     assert "There is no file or folder" in err
+
+
+def test_interpolated_noise_is_as_bright_as_it_is(study, skip_only_model_folder):
+    status, out, _ = study("noise_brightness", "--model", skip_only_model_folder)
+    assert status == 0
+    (row,) = [line for line in out.splitlines() if "noise reduction 0" in line]
+    changes = [float(number.strip(" %")) for cell in row.split("|")[3:-1] for number in cell.split(",")]
+    assert len(changes) == 6
+    assert changes == pytest.approx([0] * 6, abs=0.02)
 
 
 def test_blob_that_is_interpolated_is_as_high_as_it_is(study, skip_only_model_folder):
