@@ -54,8 +54,7 @@ def slice_profile(
     offsets = np.asarray(offsets, dtype=np.float64)
     if step:
         within = ((np.arange(_POINTS) + 0.5) / _POINTS - 0.5) * step
-        # A thinner slice may lie within a single cell, which cannot say where.
-        thickness = max(thickness, (1 + 1 / _POINTS) * step)
+        thickness = _resolved(thickness, step)
         return slice_profile(offsets[..., None] + within, thickness, kind, 0.0, time_bandwidth).mean(axis=-1)
     distance = np.abs(offsets) * (2 / thickness)
     if kind == "gaussian":
@@ -66,6 +65,11 @@ def slice_profile(
         return np.where(distance <= 1, 1.0, 0.0)
     positions, values = _slr_profile(float(time_bandwidth))
     return np.interp(distance, positions, values, right=0.0)
+
+
+def _resolved(thickness: float, step: float) -> float:
+    """The thickness, if it is not below 9/8 cells: a thinner slice may lie within one, which cannot say where."""
+    return max(thickness, (1 + 1 / _POINTS) * step)
 
 
 @lru_cache(maxsize=64)
@@ -110,7 +114,7 @@ def slice_operator(
     samples, centers = (np.asarray(p, dtype=np.float64) for p in (samples, centers))
     step = abs(samples[1] - samples[0]) if len(samples) > 1 else thickness
     offsets = samples - centers[:, None]
-    near = np.abs(offsets) < _REACH * thickness + step
+    near = np.abs(offsets) < _REACH * _resolved(thickness, step) + step
     weights = np.zeros(offsets.shape)
     weights[near] = slice_profile(offsets[near], thickness, kind, step, time_bandwidth)
     total = weights.sum(axis=1, keepdims=True)
