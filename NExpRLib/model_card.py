@@ -99,7 +99,7 @@ def slices_model_for(card: dict[str, Any]) -> str:
     'mri-slices'
     >>> slices_model_for({"modality": "PT"})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: There is no model for stacks of PT slices in the package...
+    ValueError: No model in the package is known to suit stacks of PT slices...
 
     :raises ValueError: if there is none.
     """
@@ -108,8 +108,8 @@ def slices_model_for(card: dict[str, Any]) -> str:
         if other.get("modality") == modality:
             return name
     raise ValueError(
-        f"There is no model for stacks of {modality or 'such'} slices in the package: name one, such as ct-slices, or "
-        "refine only their pixels, by scale, spacing or size."
+        f"No model in the package is known to suit stacks of {modality or 'such'} slices: name one (slices_model), "
+        "such as ct-slices, or refine only their pixels, by scale, spacing or size."
     )
 
 

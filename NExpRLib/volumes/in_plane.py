@@ -109,36 +109,36 @@ def _drawn(image, rows, columns):
 def _consistent(values, batch, rows, columns, grid, periodic):
     import torch  # Loaded already, since the values are a tensor.
 
-    values, measured = values.cpu().numpy(), batch.astype(np.float64)
-    if periodic or grid.measured != grid.stored:
-        kept = with_measured_band(values, measured, rows, columns, grid)
-    else:
-        kept = np.stack([MeasuredSlice.of(m).kept_by(v, rows, columns) for v, m in zip(values, measured)])
-    return torch.from_numpy(kept)
+    values = values.cpu().numpy()
+    for value, measured in zip(values, batch.astype(np.float64)):
+        if periodic or grid.measured != grid.stored:
+            value[:] = with_measured_band(value, measured, rows, columns, grid)
+        else:
+            value[:] = MeasuredSlice.of(measured).kept_by(value, rows, columns)
+    return torch.from_numpy(values)
 
 
 def with_measured_band(
-    values: np.ndarray, slices: np.ndarray, rows: Samples, columns: Samples, grid: MeasuredGrid
+    values: np.ndarray, pixels: np.ndarray, rows: Samples, columns: Samples, grid: MeasuredGrid
 ) -> np.ndarray:
-    """Results (b, H, W) with the band of k-space that was measured of slices (b, h, w) instead of their own.
+    """A result (H, W) with the band of k-space that was measured of a slice (h, w) instead of its own.
 
-    >>> slices, along = np.ones((1, 4, 4)), Samples.over(4, 8)
-    >>> grid = MeasuredGrid((4, 4), (4, 4), margin=0)
-    >>> float(with_measured_band(np.zeros((1, 8, 8)), slices, along, along, grid).round(6).min())
+    >>> along, grid = Samples.over(4, 8), MeasuredGrid((4, 4), (4, 4), margin=0)
+    >>> float(with_measured_band(np.zeros((8, 8)), np.ones((4, 4)), along, along, grid).round(6).min())
     1.0
 
-    :param rows, columns: H and W samples over the whole slice, in pixel indices of the slices; on the field-of-view
-        grid along axes that do not continue periodically.
+    :param rows, columns: H and W samples over the whole slice, in its pixel indices; on the field-of-view grid along
+        axes that do not continue periodically.
     """
     shares = [m / n for n, m in zip(grid.stored, grid.measured)]
     first = rows.first * shares[0], columns.first * shares[1]
-    height, width = values.shape[1:]
+    height, width = values.shape
     size = list(grid.measured)
     for axis, continues in enumerate(grid.continues):
         if not continues:  # Both are mirrored at the border of the slice, where nothing jumps then.
-            values, slices = (np.concatenate([each, np.flip(each, axis + 1)], axis + 1) for each in (values, slices))
+            values, pixels = (np.concatenate([each, np.flip(each, axis)], axis) for each in (values, pixels))
             size[axis] *= 2
-    return enforce_data_consistency(values, kspace_crop(slices, size), first)[:, :height, :width]
+    return enforce_data_consistency(values, kspace_crop(pixels, size), first)[:height, :width]
 
 
 class _Batches:

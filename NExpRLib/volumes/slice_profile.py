@@ -22,6 +22,8 @@ _RIPPLE = 0.01
 _REACH = 2.25
 # In a cell over which a profile is averaged.
 _POINTS = 8
+# Singular value of an operator, as a share of the largest, below which the slices hardly measured anything.
+_SMALLEST = 0.3
 
 
 def slice_profile(
@@ -54,8 +56,7 @@ def slice_profile(
     offsets = np.asarray(offsets, dtype=np.float64)
     if step:
         within = ((np.arange(_POINTS) + 0.5) / _POINTS - 0.5) * step
-        # A thinner slice may lie within a single cell, which cannot say where.
-        thickness = max(thickness, (1 + 1 / _POINTS) * step)
+        thickness = _resolved(thickness, step)
         return slice_profile(offsets[..., None] + within, thickness, kind, 0.0, time_bandwidth).mean(axis=-1)
     distance = np.abs(offsets) * (2 / thickness)
     if kind == "gaussian":
@@ -66,6 +67,11 @@ def slice_profile(
         return np.where(distance <= 1, 1.0, 0.0)
     positions, values = _slr_profile(float(time_bandwidth))
     return np.interp(distance, positions, values, right=0.0)
+
+
+def _resolved(thickness: float, step: float) -> float:
+    """The thickness, if it is not below 9/8 cells: a thinner slice may lie within one, which cannot say where."""
+    return max(thickness, (1 + 1 / _POINTS) * step)
 
 
 @lru_cache(maxsize=64)
@@ -110,7 +116,7 @@ def slice_operator(
     samples, centers = (np.asarray(p, dtype=np.float64) for p in (samples, centers))
     step = abs(samples[1] - samples[0]) if len(samples) > 1 else thickness
     offsets = samples - centers[:, None]
-    near = np.abs(offsets) < _REACH * thickness + step
+    near = np.abs(offsets) < _REACH * _resolved(thickness, step) + step
     weights = np.zeros(offsets.shape)
     weights[near] = slice_profile(offsets[near], thickness, kind, step, time_bandwidth)
     total = weights.sum(axis=1, keepdims=True)
@@ -163,32 +169,31 @@ class AddedProfiles:
         return (profiles * (1 - offsets * self.slope)).astype(np.float32)
 
 
-def missing_slices(
-    fine: np.ndarray, slices: np.ndarray, operator: FloatArray, strength: float = 1.0, smallest: float = 0.3
-) -> np.ndarray:
+def missing_slices(fine: np.ndarray, slices: np.ndarray, operator: FloatArray, strength: float = 1.0) -> np.ndarray:
     """How much of each slice's profile to add to fine samples so that averaging them gives the slices.
 
     >>> operator = slice_operator([0, 1, 2, 3], [0.5, 2.5], 2.0, "box")
     >>> missing_slices(np.zeros(4), np.array([1.0, 2.0]), operator).round(6).tolist()
     [2.0, 4.0]
 
-    ``c = (A A^T)^+ (slices - A fine)``: the samples ``fine + A^T c`` are as close to ``fine`` as possible.
+    ``c = (A A^T)^+ (slices - A fine)``: the samples ``fine + A^T c`` are as close to ``fine`` as possible. What slices
+    that overlap by a third or more hardly measured stays as it is in ``fine``: correcting it would amplify noise.
 
     :param fine: float array (n, ...).
     :param slices: float array (m, ...), as measured.
     :param operator: A, (m, n), from :func:`slice_operator`.
     :param strength: factor of the result, below 1 where the profile is a guess.
-    :param smallest: singular values of A below this share of the largest are left out: what slices that overlap by a
-        third or more hardly measured would amplify noise.
     :return: array (m, ...) of the dtype of ``fine``.
     """
-    inverse = strength * np.linalg.pinv(operator @ operator.T, rcond=smallest**2, hermitian=True)
+    inverse = strength * np.linalg.pinv(operator @ operator.T, rcond=_SMALLEST**2, hermitian=True)
     averaged = operator.astype(fine.dtype) @ fine.reshape(len(fine), -1)
     return (inverse.astype(fine.dtype) @ (slices.reshape(len(slices), -1) - averaged)).reshape(slices.shape)
 
 
 def make_consistent(fine: np.ndarray, slices: np.ndarray, operator: FloatArray, strength: float = 1.0) -> np.ndarray:
     """Fine samples changed as little as possible so that averaging them over the profile gives the slices.
+
+    Where slices overlap by a third or more, not quite, see :func:`missing_slices`.
 
     :param fine, slices, operator, strength: see :func:`missing_slices`.
     :return: array (n, ...) of the dtype of ``fine``.

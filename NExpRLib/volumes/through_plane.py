@@ -72,7 +72,7 @@ def through_plane(
     :raises ValueError: for what is no stack of slices, for options that make no sense, as :meth:`.Model.represent`,
         and if a slice holds no position.
     """
-    slices = _checked(slices, pixel, consistency)
+    slices = _checked(slices, pixel, thickness, profile, consistency)
     positions = positions_of(positions)
     if consistency and not np.allclose(np.diff(positions, 2), 0, atol=1e-6):
         raise ValueError("Only evenly spaced positions can be made consistent with slices: set the consistency to 0.")
@@ -109,7 +109,7 @@ def represent_stack(
 
     :param slices, model, pixel, thickness, profile, consistency, progress: see :func:`through_plane`.
     """
-    slices = _checked(slices, pixel, consistency)
+    slices = _checked(slices, pixel, thickness, profile, consistency)
     count, h, w = slices.shape
     families: dict[int, list[ExplicitImage]] = {1: [], 2: []}
     for axis, _, planes in _encoded(slices, model, pixel, thickness, progress):
@@ -143,7 +143,7 @@ def represent_plane(
     :param model, pixel, thickness, profile, consistency: see :func:`through_plane`.
     :param intensity_range: see :meth:`.Model.represent`.
     """
-    plane = _checked(np.asarray(plane)[:, None], pixel, consistency)[:, 0]
+    plane = _checked(np.asarray(plane)[:, None], pixel, thickness, profile, consistency)[:, 0]
     # The CPU draws: it is fast, and consistency is computed there.
     image = model.represent(plane, intensity_range, conditions=_told(model, pixel, thickness)).cpu()
     if not consistency:
@@ -195,9 +195,12 @@ def _added(
     return AddedProfiles(missing, slope, thickness, profile, fine.step)
 
 
-def _checked(slices: np.ndarray, pixel: float, consistency: float) -> NDArray[np.float32]:
+def _checked(
+    slices: np.ndarray, pixel: float, thickness: float, profile: str, consistency: float
+) -> NDArray[np.float32]:
     if not 0 < pixel < math.inf:
         raise ValueError(f"A pixel must be a positive share of the distance between slices, not {pixel}.")
+    slice_profile(0.0, thickness, profile)  # It refuses what is none, before anything is encoded.
     if not 0 <= consistency <= 1:
         raise ValueError(f"The consistency must be a number from 0 to 1, not {consistency}.")
     if np.iscomplexobj(slices):

@@ -176,8 +176,8 @@ class EncodedSlice:
         if dataConsistency and self.grid.measured == self.grid.stored:
             values = self.measured.kept_by(values, rows, columns)
         elif dataConsistency:
-            stored = self.pixels[None].astype(np.float64)
-            values = with_measured_band(values[None].astype(np.float64), stored, grid.rows, grid.columns, self.grid)[0]
+            values, stored = values.astype(np.float64), self.pixels.astype(np.float64)
+            values = with_measured_band(values, stored, grid.rows, grid.columns, self.grid)
         elif self.limits != (None, None):
             values = np.clip(values, *self.limits)
         if inferredDetail:

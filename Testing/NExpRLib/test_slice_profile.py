@@ -62,6 +62,13 @@ def test_slices_as_thin_as_the_samples_stay_where_they_are(kind, thickness, cent
 
 
 @KINDS
+def test_thinner_slices_than_the_samples_can_tell_are_alike(kind):
+    centers = [3.0, 4.1, 5.4]
+    thin, resolved = (slice_operator(np.arange(10.0), centers, thickness, kind) for thickness in (0.01, 1.125))
+    assert thin == pytest.approx(resolved, abs=1e-6)
+
+
+@KINDS
 def test_consistent_samples_average_to_the_slices(kind):
     rng = np.random.default_rng(0)
     operator = slice_operator(np.arange(40), 1.5 + 4.0 * np.arange(10), 4.0, kind)

@@ -112,6 +112,8 @@ def test_what_is_no_stack_is_refused(model, shape):
     [
         ({"pixel": 0}, "positive share"),
         ({"pixel": np.nan}, "positive share"),
+        ({"thickness": -1.0, "consistency": 0}, "thickness must be"),
+        ({"profile": "triangle", "consistency": 0}, "slice profile"),
         ({"consistency": np.nan}, "from 0 to 1"),
         ({"consistency": 1.5}, "from 0 to 1"),
     ],

@@ -202,7 +202,9 @@ def main():
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--box", type=float, nargs=3, default=(64, 64, 44), metavar="MM", help="along world axes")
     parser.add_argument("--thickness", type=float, default=1.0, help="of a slice, as a share of the spacing")
-    parser.add_argument("--effective-resolution", metavar="TABLE", help="default: recognized from the voxels")
+    parser.add_argument(
+        "--effective-resolution", metavar="TABLE", help="as in nexpr prepare (default: recognized from the voxels)"
+    )
     arguments = parser.parse_args()
     table = read_table(arguments.effective_resolution, "resolution") if arguments.effective_resolution else {}
     stacks = [read_stack(path, fact_of(path, table), arguments.thickness) for path in arguments.stacks]

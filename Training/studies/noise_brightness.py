@@ -64,9 +64,9 @@ def main():
             for snr in SNR:
                 slices, tissue, background = scanned(snr, np.random.default_rng(0))
                 result = drawn(model, slices, options)
-                brighter = result[:, tissue].mean() / slices[:, tissue].mean() - 1
-                darker = (result[:, background].mean() - slices[:, background].mean()) * snr / BRIGHTNESS
-                cells.append(f"{100 * brighter:+.2f} %, {darker:+.2f}")
+                of_tissue = result[:, tissue].mean() / slices[:, tissue].mean() - 1
+                of_background = (result[:, background].mean() - slices[:, background].mean()) * snr / BRIGHTNESS
+                cells.append(f"{100 * of_tissue:+.2f} %, {of_background:+.2f}")
             ((option, value),) = options.items()
             rows.append([name, NAMES[option].format(value), *cells])
     print("Change of the mean of tissue, and of that of the background in standard deviations of the noise.\n")
