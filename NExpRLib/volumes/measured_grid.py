@@ -102,14 +102,14 @@ class MeasuredGrid:
 
 
 # As matrices, since Fourier transforms of lengths that are no product of small primes are several times slower.
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def _to_measured(n: int, m: int, continues: bool, margin: int) -> NDArray[np.float64]:
     """From n stored to m measured pixels and a margin at each end: (m + 2 margin, n)."""
     measured = _cropped(n, m, continues)
     return measured[:, np.arange(-margin, m + margin) % measured.shape[1]].T
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def _to_band(n: int, m: int, continues: bool) -> NDArray[np.float64]:
     """From n stored pixels to what they hold in the measured band: (n, n)."""
     return zero_fill(_cropped(n, m, continues), (n, n if continues else 2 * n))[:, :n].T
