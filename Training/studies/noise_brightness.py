@@ -45,6 +45,14 @@ def drawn(model, slices, options):
     return model.represent(slices[:, None], (0.0, BRIGHTNESS), **options).rasterize(rows=along, columns=along)[:, 0]
 
 
+def changes(model, snr, options):
+    """Of the mean of tissue, as a share of it, and of that of the background, in standard deviations of the noise."""
+    slices, tissue, background = scanned(snr, np.random.default_rng(0))
+    result = drawn(model, slices, options)
+    of_tissue = result[:, tissue].mean() / slices[:, tissue].mean() - 1
+    return of_tissue, (result[:, background].mean() - slices[:, background].mean()) * snr / BRIGHTNESS
+
+
 def settings(card):
     """What a model is run with."""
     if is_of_stacks(card):
@@ -62,10 +70,7 @@ def main():
         for options in settings(model.card):
             cells = []
             for snr in SNR:
-                slices, tissue, background = scanned(snr, np.random.default_rng(0))
-                result = drawn(model, slices, options)
-                of_tissue = result[:, tissue].mean() / slices[:, tissue].mean() - 1
-                of_background = (result[:, background].mean() - slices[:, background].mean()) * snr / BRIGHTNESS
+                of_tissue, of_background = changes(model, snr, options)
                 cells.append(f"{100 * of_tissue:+.2f} %, {of_background:+.2f}")
             ((option, value),) = options.items()
             rows.append([name, NAMES[option].format(value), *cells])

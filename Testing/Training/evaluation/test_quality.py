@@ -11,6 +11,7 @@ pytest.importorskip("torchmetrics", reason="needs the extra train")
 from NExpRTraining.evaluation.metrics import evaluate_slice, normalized_slices  # noqa: E402
 from NExpRTraining.evaluation.restorers import NExpR, classical_methods  # noqa: E402
 from NExpRTraining.studies.hard_borders import cut_slices, rim  # noqa: E402
+from NExpRTraining.studies.noise_brightness import changes, settings  # noqa: E402
 from NExpRTraining.studies.noise_gain import noise_gain  # noqa: E402
 from NExpRTraining.studies.smooth_structures import height_and_shift  # noqa: E402
 from NExpRTraining.studies.volumes import middle_slice, spline, whole_slice  # noqa: E402
@@ -106,3 +107,12 @@ def test_smooth_structures_keep_their_height_and_place(name, sigma):
     height, shift = height_and_shift(load_model(name, "cpu"), sigma, 0.0, np.random.default_rng(0))
     assert abs(height - 1) < 0.01
     assert shift < 0.003
+
+
+@pytest.mark.parametrize("name", ["mri", "mri-fast", "mri-slices"])
+def test_noisy_tissue_and_background_stay_as_bright_as_they_are(name):
+    """Without noise reduction, and where the thickness of slices is a guess."""
+    model = load_model(name, "cpu")
+    of_tissue, of_background = changes(model, 10, settings(model.card)[0])
+    assert abs(of_tissue) < 0.002
+    assert abs(of_background) < 0.05
