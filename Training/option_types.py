@@ -31,7 +31,7 @@ def side_of_voxels(text):
     try:
         return positive(text)
     except argparse.ArgumentTypeError as error:
-        hint = "" if set(text) <= set("0123456789.,-") else ": name files before it"
+        hint = "" if set(text) <= set("0123456789.,+-eE") else ": name files before it"
         raise argparse.ArgumentTypeError(f"{error}{hint}") from None
 
 

@@ -16,7 +16,7 @@ from .backend import Array, concatenate, full_precision, to_numpy
 from .fourier_basis import repeated_patches, start_of_first_cell
 from .interpolant import continued_pixels, first_continued_pixel
 from .rasterizer import Axis, axis_operators
-from .samples import Samples, scaled_size
+from .samples import Samples, positions_of, scaled_size
 
 _FORMAT = 3
 
@@ -244,12 +244,8 @@ class ExplicitImage:
 
 
 def _samples_or_positions(along: Any) -> Samples | NDArray[np.float64]:
-    if isinstance(along, Samples) and along.count >= 1 and math.isfinite(along.first + along.step):
-        return along
-    positions = np.atleast_1d(np.asarray(along, dtype=np.float64))
-    if not (positions.ndim == 1 and positions.size and np.isfinite(positions).all()):
-        raise ValueError("rows and columns must be non-empty one-dimensional arrays of finite numbers.")
-    return positions
+    positions = positions_of(along)
+    return along if isinstance(along, Samples) else positions  # Samples are hashable: their operators are kept.
 
 
 def _from_format_2(arrays: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 GRIDS = ("fov", "kspace")
 
@@ -92,3 +92,17 @@ def scaled_size(size: int, scale: float) -> int:
     8
     """
     return max(1, math.floor(size * scale + 0.5))
+
+
+def positions_of(along: Samples | ArrayLike) -> NDArray[np.float64]:
+    """Samples, or positions, as positions.
+
+    >>> positions_of(Samples(1.0, 0.5, 3)), positions_of(2)
+    (array([1. , 1.5, 2. ]), array([2.]))
+
+    :raises ValueError: for no position, NaN, and arrays of more than one dimension.
+    """
+    positions = along.positions() if isinstance(along, Samples) else np.atleast_1d(np.asarray(along, dtype=np.float64))
+    if not (positions.ndim == 1 and positions.size and np.isfinite(positions).all()):
+        raise ValueError("Positions along an axis must be a non-empty one-dimensional array of finite numbers.")
+    return positions

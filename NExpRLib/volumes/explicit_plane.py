@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..function.explicit_image import ExplicitImage
-from ..function.samples import Samples
-from .explicit_volume import positions_of, spline_matrix
+from ..function.samples import Samples, positions_of
+from .explicit_volume import spline_matrix
 from .slice_profile import AddedProfiles
 
 

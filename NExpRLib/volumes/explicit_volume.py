@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..function.backend import to_numpy
 from ..function.explicit_image import ExplicitImage
 from ..function.interpolant import interpolate, prefilter
-from ..function.samples import Samples
+from ..function.samples import Samples, positions_of
 from ..memory import PLANES_AT_ONCE
 from .slice_profile import AddedProfiles
 
@@ -48,7 +48,7 @@ class ExplicitVolume:
         :param slices, rows, columns: :class:`~.samples.Samples`, or positions in any order; beyond the border of the
             stack, it continues.
         :return: float32 array (slices, rows, columns).
-        :raises ValueError: as :func:`positions_of`.
+        :raises ValueError: as :func:`~..function.samples.positions_of`.
         """
         along = [positions_of(p) for p in (slices, rows, columns)]
         by_rows, by_columns = (spline_matrix(p, size) for p, size in zip(along[1:], self.shape[1:]))
@@ -103,20 +103,6 @@ def joined_planes(parts: Sequence[ExplicitImage]) -> ExplicitImage:
     joined.parts = [np.concatenate([to_numpy(array) for array in arrays]) for arrays in zip(*(i.parts for i in parts))]
     joined.returns_numpy = True
     return joined
-
-
-def positions_of(along: Samples | ArrayLike) -> NDArray[np.float64]:
-    """Samples, or positions, as positions.
-
-    >>> positions_of(Samples(1.0, 0.5, 3)), positions_of(2)
-    (array([1. , 1.5, 2. ]), array([2.]))
-
-    :raises ValueError: for no position, NaN, and arrays of more than one dimension.
-    """
-    positions = along.positions() if isinstance(along, Samples) else np.atleast_1d(np.asarray(along, dtype=np.float64))
-    if not (positions.ndim == 1 and positions.size and np.isfinite(positions).all()):
-        raise ValueError("Positions along an axis must be a non-empty one-dimensional array of finite numbers.")
-    return positions
 
 
 def spline_matrix(positions: NDArray[np.float64], size: int) -> NDArray[np.float32]:

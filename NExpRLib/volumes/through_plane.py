@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..function.explicit_image import ExplicitImage
 from ..function.interpolant import interpolate, prefilter
-from ..function.samples import Samples
+from ..function.samples import Samples, positions_of
 from ..memory import PLANES_AT_ONCE
 from .explicit_plane import ExplicitPlane
-from .explicit_volume import ExplicitVolume, joined_planes, positions_of
+from .explicit_volume import ExplicitVolume, joined_planes
 from .slice_profile import AddedProfiles, make_consistent, missing_slices, slice_operator, slice_profile, slopes
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from NExpRLib.function.explicit_image import ExplicitImage
 from NExpRLib.function.fourier_basis import paper_matrix
 from NExpRLib.function.interpolant import interpolate, prefilter
+from NExpRLib.function.samples import Samples
 
 from . import direct
 
@@ -272,6 +273,8 @@ def test_autocast_does_not_lower_the_precision(skip):
         {"rows": [], "columns": [1.0]},
         {"rows": [math.nan], "columns": [1.0]},
         {"rows": [[1.0]], "columns": [1.0]},
+        {"rows": Samples(0.0, 1.0, 0), "columns": [1.0]},
+        {"rows": [1.0], "columns": Samples(0.0, math.inf, 3)},
     ],
     ids=str,
 )
