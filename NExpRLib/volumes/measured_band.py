@@ -19,8 +19,8 @@ _WAY_DOWN = 0.55
 # Of the logistic steps that are tried; the last three are gradual, as filters make them.
 _WIDTHS = (0.004, 0.008, 0.015, 0.025, 0.04, 0.06)
 _GRADUAL = 0.02
-# Partial Fourier alone makes steps of up to 6 dB, and curved spectra gradual ones.
-_SMALLEST_STEP, _SMALLEST_GRADUAL_STEP = 6.0, 8.0
+# Where half of k-space ends in partial Fourier, the power falls by 6 dB; beside curved spectra that looks gradual.
+_SMALLEST_STEP, _SMALLEST_GRADUAL_STEP = 7.0, 11.0
 _SMALLEST_EVIDENCE = 15.0
 _REACH = 2.2  # of a step, in its widths, to either side
 # Under a Hann window the power falls by 12 dB or more in the last part of the band, without a filter by 7 at most.
