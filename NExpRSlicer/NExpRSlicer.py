@@ -26,6 +26,7 @@ for _folder in (Path(__file__).parent, Path(__file__).parent.parent):
 
 from NExpRLib.memory import available_memory
 from NExpRLib.model_card import model_cards, model_for
+from NExpRLib.volumes.acquisition import thickness_across
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts, recognize
 from NExpRSlicerLib.Apply import ApplyRun
 from NExpRSlicerLib.BackgroundRun import BackgroundRun
@@ -702,6 +703,9 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         """
         if model == MODEL_AUTO and not volumeProblem(inputVolume):
             model = model_for(modalityOf(inputVolume))
+        told = None
+        if not volumeProblem(inputVolume):
+            told = thickness_across(plane, geometryOf(inputVolume), headerFacts(inputVolume).get("SliceThickness"))
         settings = Settings(
             scale,
             spacing,
@@ -714,7 +718,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             measured,
             str(slicesModel),
             noiseReduction,
-            None if volumeProblem(inputVolume) else headerFacts(inputVolume).get("SliceThickness"),
+            told,
         )
         if not volumeProblem(inputVolume) and recognizes(settings):
             recognize(inputVolume)

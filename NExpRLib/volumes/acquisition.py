@@ -257,6 +257,16 @@ def measured_sizes(
     return tuple(sizes)
 
 
+def thickness_across(plane: str | int, geometry: Geometry, thickness: float | None) -> float | None:
+    """Thickness that the header tells, for the slices of a plane: it is that of the slices that were acquired.
+
+    >>> thick = Geometry((256, 256, 20), (0.9, 0.9, 4.0), (0.0,) * 3, np.eye(3))
+    >>> thickness_across("axial", thick, 3.5), thickness_across("sagittal", thick, 3.5)
+    (3.5, None)
+    """
+    return thickness if slice_axis(geometry, plane) == slice_axis(geometry) else None
+
+
 def _with_data(volume: Volume, across: int | None, padding: float | None) -> tuple[np.ndarray, np.ndarray | None]:
     """Middle slices, continued where they hold no data as in a run, and where that is."""
     slices, missing = middle_of(volume, across)

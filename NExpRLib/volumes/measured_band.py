@@ -19,9 +19,11 @@ _WAY_DOWN = 0.55
 # Of the logistic steps that are tried; the last three are gradual, as filters make them.
 _WIDTHS = (0.004, 0.008, 0.015, 0.025, 0.04, 0.06)
 _GRADUAL = 0.02
-# Partial Fourier alone makes steps of up to 6 dB, and curved spectra gradual ones.
-_SMALLEST_STEP, _SMALLEST_GRADUAL_STEP = 6.0, 8.0
+# Where half of k-space ends in partial Fourier, the power falls by 6 dB; curved spectra look like gradual steps.
+_SMALLEST_STEP, _SMALLEST_GRADUAL_STEP = 7.0, 8.0
 _SMALLEST_EVIDENCE = 15.0
+# Of the floor from the edge to the Nyquist frequency, in steps: anatomy falls further.
+_LARGEST_FALL = 0.75
 _REACH = 2.2  # of a step, in its widths, to either side
 # Under a Hann window the power falls by 12 dB or more in the last part of the band, without a filter by 7 at most.
 _LAST, _FILTERED = (0.75, 0.95), 8.0
@@ -112,7 +114,7 @@ def measured_edge(spectrum: Spectrum) -> Edge:
     smallest = np.where(width < _GRADUAL, _SMALLEST_STEP, _SMALLEST_GRADUAL_STEP)
     # Beyond the measured band there is only floor, which falls slowly.
     floor_level = spectrum.decibel[-max(1, len(spectrum.decibel) // 20) :].mean()
-    seen &= floor - floor_level < 1.5 * step
+    seen &= floor - floor_level < _LARGEST_FALL * step
     sure = seen & (position > _LOWEST_EDGE) & (step > smallest) & (evidence > _SMALLEST_EVIDENCE)
     best = None
     for i in np.flatnonzero(sure):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..model_card import check_noise_reduction, on_kspace
-from .acquisition import inspect_volume, measured_sizes
+from .acquisition import inspect_volume, measured_sizes, thickness_across
 from .checks import check_fill, check_memory
 from .geometry import slice_axis
 from .meaning import Meaning, fill_outside, notes_on
@@ -98,7 +98,7 @@ class SeriesUpsampling:
         self._image = image
         self._fill = fill
         if self.plan.through is not None and thickness is None:
-            thickness = facts.get("SliceThickness")
+            thickness = thickness_across(plane, self.geometry, facts.get("SliceThickness"))
         self._options: dict[str, Any] = {
             "measured": self.measured,
             "data_consistency": data_consistency,

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from NExpRLib.model_card import model_for, model_names, read_card, reduces_noise
-from NExpRLib.volumes.acquisition import Acquisition, measured_sizes
+from NExpRLib.volumes.acquisition import Acquisition, measured_sizes, thickness_across
 from NExpRLib.volumes.checks import check_thickness
 from NExpRLib.volumes.geometry import Geometry, slice_axis
 from NExpRLib.volumes.plan import Plan, plan_upsampling, plane_axes
@@ -259,7 +259,7 @@ def settingsFromParameterNode(
         thickness=(parameterNode.thickness or None) if isotropic is not None else None,
         measured=measured,
         noiseReduction=_noiseReduction(parameterNode, model),
-        headerThickness=thickness,
+        headerThickness=thickness_across(parameterNode.plane.value, geometry, thickness),
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from NExpRLib import load_model, upsample
 from NExpRLib.model import Model
+from NExpRLib.volumes.sidecar import set_sidecar
 
 from .test_geometry import affine_volumes, assert_affine, corner_of, examples
 
@@ -65,6 +66,19 @@ def test_slices_are_kept_on_average_over_their_thickness(tiny_model):
     result = sitk.GetArrayFromImage(made_isotropic(image, tiny_model, thickness=3.0))
     means = result.reshape(6, 3, 20, 20).mean(1)
     assert np.abs(means - pixels).mean() < 0.1 * np.abs(pixels - pixels.mean()).mean()
+
+
+def test_thickness_in_a_header_is_that_of_the_slices_that_were_acquired(tiny_model):
+    image = sitk.GetImageFromArray(np.random.default_rng(0).uniform(0, 100, (8, 12, 12)).astype(np.float32))
+    image.SetSpacing((1, 1, 1.5))
+    told = sitk.Image(image)
+    set_sidecar(told, {"SliceThickness": 2.0})
+
+    def same(plane):
+        results = (made_isotropic(each, tiny_model, 0.5, plane=plane) for each in (image, told))
+        return np.array_equal(*map(sitk.GetArrayFromImage, results))
+
+    assert [same(plane) for plane in ("auto", "axial", "sagittal")] == [False, False, True]
 
 
 def test_progress_covers_both_passes(tiny_model):

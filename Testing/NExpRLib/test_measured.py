@@ -125,6 +125,15 @@ def test_a_filter_that_falls_to_the_nyquist_frequency_is_no_edge():
     assert [axis.edge.filtered for axis in acquisition.axes[:2]] == [True, True]
 
 
+@pytest.mark.parametrize("seed", [4, 8])
+def test_where_half_of_kspace_ends_in_partial_fourier_is_no_edge(seed):
+    def six_eighths(size):
+        return np.arange(size) >= size // 4
+
+    pixels = scan((256, 256), (256, 256), 60, np.random.default_rng(seed), window=six_eighths)
+    assert inspect(image_of(pixels)).measured_size[:2] == (256, 256)
+
+
 @pytest.mark.parametrize("snr", [8, 30, 1e6])
 def test_what_was_measured_in_full_is_taken_as_stored(snr):
     pixels = scan((256, 224), (256, 224), snr, np.random.default_rng(2))

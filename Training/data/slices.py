@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from NExpRLib.volumes.acquisition import inspect_volume
+from NExpRLib.volumes.checks import check_finite
 from NExpRLib.volumes.geometry import slice_axis
 from NExpRLib.volumes.meaning import Meaning
 from NExpRLib.volumes.measured_grid import MeasuredGrid
@@ -21,11 +22,12 @@ def slices_in_plane(image, plane="auto", shares=None):
     :param plane: see :func:`NExpRLib.volumes.geometry.slice_axis`.
     :param shares: measured share of k-space along the image axes x and y; the rest is cropped. What was measured is
         recognized from the voxels, if left out.
-    :raises ValueError: for an image that holds no intensities, or phase.
+    :raises ValueError: for an image that holds no intensities, phase, or NaN.
     """
     volume, facts = Volume.from_image(image), sidecar_of(image)
     if Meaning(volume, facts).is_phase:
         raise ValueError("The image holds phase, whose wraps are no edges of anything: take the magnitude.")
+    check_finite(volume.pixels)  # Within a run, voxels without data are held out; here they would spread.
     across = slice_axis(volume.geometry, plane)
     slices = np.array(volume.slices(across))  # A view would end with the image.
     axes = plane_axes(volume.geometry, across)

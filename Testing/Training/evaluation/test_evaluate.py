@@ -90,6 +90,14 @@ def test_what_cannot_be_evaluated(evaluate, tmp_path, shape, options, arguments,
     assert err.count("\n") == 1
 
 
+def test_voxels_without_data_are_named_as_the_reason(evaluate, tmp_path):
+    noise = np.random.default_rng(0).random((2, 24, 26), dtype=np.float32)
+    noise[:, :3] = np.nan
+    status, _, err = evaluate(write(tmp_path / "in.nrrd", noise), "--scales", 2)
+    assert status == 2
+    assert "156 NaN" in err
+
+
 def test_volumes_that_cannot_be_used_are_named_and_the_rest_is_compared(evaluate, tmp_path):
     noise = np.random.default_rng(0).random((1, 24, 26), dtype=np.float32)
     labels = np.zeros((1, 24, 26), np.uint8)
