@@ -20,7 +20,7 @@ _WAY_DOWN = 0.55
 _WIDTHS = (0.004, 0.008, 0.015, 0.025, 0.04, 0.06)
 _GRADUAL = 0.02
 # Where half of k-space ends in partial Fourier, the power falls by 6 dB; curved spectra look like gradual steps.
-_SMALLEST_STEP, _SMALLEST_GRADUAL_STEP = 7.0, 8.0
+_SMALLEST_STEP, _SMALLEST_GRADUAL_STEP = 6.5, 8.0
 _SMALLEST_EVIDENCE = 15.0
 # Of the floor from the edge to the Nyquist frequency, in steps: anatomy falls further.
 _LARGEST_FALL = 0.75
