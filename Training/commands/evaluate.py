@@ -7,14 +7,18 @@ from pathlib import Path
 import torch
 
 from NExpRLib.allocator import freed_memory_kept
-from NExpRLib.model_card import model_folder, read_card
+from NExpRLib.model_card import model_folder, model_for, read_card, slices_model_for
 from NExpRLib.volumes.geometry import PLANES
+from NExpRLib.volumes.modality import modality_of
+from NExpRLib.volumes.series import volumes_of
+from NExpRLib.volumes.sidecar import sidecar_of
 
 from ..data.degradation import DEGRADATIONS, SLICES
 from ..evaluation.restorers import classical_methods, load_trained
 from ..evaluation.stacks import evaluate_stacks
 from ..evaluation.volumes import evaluate_volumes
 from ..files.file_table import read_table
+from ..files.volume_files import read_volume
 from ..files.volume_sources import volumes_at
 from ..models.card import quality_tables, rounded, write_card
 from ..option_types import count
@@ -30,8 +34,8 @@ def add_arguments(parser):
     parser.add_argument("inputs", nargs="*", metavar="VOLUME", help="files or folders; their slices are the truth")
     parser.add_argument(
         "--model",
-        default="mri",
-        help="name or folder of a model, or checkpoint (.ckpt) of nexpr train, of any method (default: mri)",
+        help="name or folder of a model, or checkpoint (.ckpt) of nexpr train, of any method (default: that of the "
+        "modality of the volumes)",
     )
     parser.add_argument(
         "--scales",
@@ -76,6 +80,7 @@ def run(arguments):
     torch.backends.cudnn.allow_tf32 = False  # Convolutions in float32 are in float32 on GPUs as well.
     _check(arguments)
     sources = [source for path in arguments.inputs for source in volumes_at(path)]
+    arguments.model = arguments.model or _model_of_modality(sources, arguments.degradation == SLICES)
     table = arguments.effective_resolution
     shares = read_table(table, "resolution") if table else {}
     use_threads(arguments.threads)
@@ -97,6 +102,23 @@ def run(arguments):
     if found.empty_slices:
         print(f"Left out: {found.empty_slices} slices that hold one value only.")
     _report(arguments, found, len(sources), degradation)
+
+
+def _model_of_modality(sources, of_stacks):
+    """Name of the model in the package for all volumes; those that cannot be read are named later."""
+    found = {}
+    for source in sources:
+        try:
+            image = read_volume(source)
+            modality = modality_of(volumes_of(image)[0].pixels, sidecar_of(image))
+        except ValueError:
+            continue
+        found.setdefault(model_for(modality), source)
+    if len(found) > 1:
+        models = " and ".join(f'"{name}" for {source}' for name, source in found.items())
+        raise ValueError(f"The volumes want different models, {models}: evaluate them apart, or name a --model.")
+    name = next(iter(found), model_for(""))
+    return slices_model_for(read_card(name)) if of_stacks else name
 
 
 def _evaluate_stacks(arguments, sources, trained, degradation):
@@ -124,7 +146,7 @@ def _report(arguments, found, count, degradation):
 def _check(arguments):
     if not arguments.inputs:
         raise ValueError("Name a volume to evaluate on.")
-    if arguments.update_card and arguments.model.endswith(".ckpt"):
+    if arguments.update_card and (arguments.model or "").endswith(".ckpt"):
         raise ValueError("A checkpoint has no model card: export it first (nexpr models export).")
     if not all(1 < scale <= 16 for scale in arguments.scales):
         raise ValueError("The scales to evaluate must be above 1 and at most 16.")

@@ -234,3 +234,13 @@ def test_ct_is_measured_inside_the_body_as_well(evaluate, tmp_path):
     inside = means(out.replace("PSNR\n", "", 1).replace("PSNR inside the body\n", "PSNR\n"))["body", "Bicubic"]
     assert whole < 30 < 45 < inside
     assert "inside the body" not in evaluate(write(tmp_path / "mri.nrrd", image + 1000), "--scales", 2)[1]
+
+
+def test_model_is_that_of_the_modality_where_none_is_named(nexpr, tmp_path):
+    mri = np.random.default_rng(0).random((1, 24, 26), dtype=np.float32)
+    paths = write(tmp_path / "mri.nrrd", mri), write(tmp_path / "ct.nrrd", 2000 * mri - 1000)
+    for path, model in zip(paths, ("mri", "ct")):
+        assert f'Model "{model}"' in nexpr("evaluate", path, "--device", "cpu", "--scales", 2)[1]
+    status, out, err = nexpr("evaluate", *paths, "--scales", 2)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f'"mri" for {paths[0]} and "ct" for {paths[1]}' in err
