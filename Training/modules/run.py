@@ -47,9 +47,13 @@ class TrainingCommand(LightningCLI):
 
     def parse_arguments(self, parser, args):
         super().parse_arguments(parser, args)
-        path = self.config.fit.ckpt_path
+        path, steps = self.config.fit.ckpt_path, self.config.fit.trainer.max_steps
+        if steps == 0:
+            raise ValueError("--trainer.max_steps must be 1 or more.")
         if path is not None and Path(path).is_file():  # Lightning knows names such as "last", and says what is missing.
-            read_checkpoint(path)
+            done = read_checkpoint(path)["global_step"]
+            if 0 < steps <= done:
+                raise ValueError(f"{path} has done {done} steps already: --trainer.max_steps must be higher.")
 
     def add_arguments_to_parser(self, parser):
         parser.usage = "nexpr train --config CONFIG [--OPTION VALUE ...] [--resume CHECKPOINT]"

@@ -115,6 +115,16 @@ def test_checkpoints_are_named(prepared, tmp_path, capsys):
         assert [line for line in lines if line.startswith("Checkpoint")] == expected
 
 
+def test_a_run_that_has_ended_is_not_resumed(prepared, tmp_path, capsys):
+    command = options(prepared, tmp_path, "--trainer.max_steps", "3")
+    main(command)
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--resume", str(checkpoints(tmp_path) / "last.ckpt")])
+    assert ended.value.code == 2
+    assert "last.ckpt has done 3 steps already: --trainer.max_steps must be higher." in capsys.readouterr().err
+    assert not checkpoints(tmp_path, version=1).exists()
+
+
 def test_a_log_gets_a_line_per_epoch(prepared, tmp_path, capsys):
     shown = ["--trainer.max_steps", "6", "--trainer.enable_progress_bar"]
     main(options(prepared, tmp_path, *shown, "true"))
@@ -246,6 +256,7 @@ TOLD = ["--model.network.noise_level", "true", "--model.network.equivariant", "f
         (["--config", CONFIG, "--data.data", "data.npz", "--resume", "broken.yaml"], "broken.yaml is no checkpoint"),
         (["--config", CONFIG, "--data.data", "data.npz", "--trainer.accelerator", "none"], "none"),
         (["--config", CONFIG, "--data.data", "nowhere.npz"], "nowhere.npz"),
+        (["--config", CONFIG, "--data.data", "data.npz", "--trainer.max_steps", "0"], "max_steps must be 1 or more"),
     ],
     ids=lambda value: " ".join(map(str, value[2:] or value)) if isinstance(value, list) else "",
 )
