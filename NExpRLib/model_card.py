@@ -28,7 +28,7 @@ def model_cards(of_stacks: bool = False) -> dict[str, dict[str, Any]]:
     Those that are not readable are left out.
 
     >>> list(model_cards())
-    ['mri', 'mri-fast', 'ct']
+    ['mri', 'mri-fast', 'ct', 'ct-fast']
 
     :param of_stacks: those of the models that refine stacks of slices, instead of the pixels of each.
     """

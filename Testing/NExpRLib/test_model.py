@@ -57,7 +57,7 @@ def test_folder_with_the_name_of_a_model_in_the_package(tiny_model_folder, tmp_p
 
 def test_cards_are_offered_in_their_order():
     modalities = {name: card["modality"] for name, card in model_cards().items()}
-    assert list(modalities.items()) == [("mri", "MR"), ("mri-fast", "MR"), ("ct", "CT")]
+    assert list(modalities.items()) == [("mri", "MR"), ("mri-fast", "MR"), ("ct", "CT"), ("ct-fast", "CT")]
 
 
 def test_card_that_changes_is_read_again(tiny_model_folder, tmp_path):

@@ -44,7 +44,7 @@ def height_and_shift(model, sigma, noise, rng):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", nargs="+", default=["mri", "mri-fast", "ct"])
+    parser.add_argument("--model", nargs="+", default=["mri", "mri-fast", "ct", "ct-fast"])
     arguments = parser.parse_args()
     rows = []
     for name in arguments.model:

@@ -34,7 +34,10 @@ def code(heading, language):
     return section(heading).split(f"```{language}\n")[1].split("```")[0]
 
 
-@pytest.mark.parametrize(("model", "columns"), [("mri", slice(1, 4)), ("mri-fast", slice(1, 4)), ("ct", slice(4, 7))])
+@pytest.mark.parametrize(
+    ("model", "columns"),
+    [("mri", slice(1, 4)), ("mri-fast", slice(1, 4)), ("ct", slice(4, 7)), ("ct-fast", slice(4, 7))],
+)
 def test_quality_is_that_of_the_card(nexpr, model, columns):
     status, card, _ = nexpr("models", "show", model)
     assert status == 0

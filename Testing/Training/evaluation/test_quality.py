@@ -38,8 +38,9 @@ def middle_slices(folder, pattern, window=None):
         ("mri", "prostate_*", "kspace", None, 0.5),
         ("mri-fast", "prostate_*", "kspace", None, 0.4),
         ("ct", "ct_*.nii.gz", "bicubic", (-140, 260), 2.5),
+        ("ct-fast", "ct_*.nii.gz", "bicubic", (-140, 260), 2.0),
     ],
-    ids=["mri", "mri-fast", "ct"],
+    ids=["mri", "mri-fast", "ct", "ct-fast"],
 )
 def test_models_exceed_zero_filling_and_splines(real_data, name, pattern, degradation, window, gain, scale):
     methods = {**classical_methods(degradation), "NExpR": NExpR(degradation, load_model(name, "cpu"))}
@@ -57,6 +58,7 @@ def test_models_exceed_zero_filling_and_splines(real_data, name, pattern, degrad
         ("mri", "brain_t2w_oms-patient04-study1", 0.8, 1.1),
         ("mri-fast", "prostate_t2_tra_prostatex-0000", 0.8, 1.1),
         ("ct", "ct_liver_totalsegmentator", 0.8, 1.1),
+        ("ct-fast", "ct_liver_totalsegmentator", 0.8, 1.1),
     ],
 )
 def test_noise_is_as_strong_as_the_readme_says(real_data, name, volume, least, most):
@@ -74,6 +76,7 @@ def test_noise_is_as_strong_as_the_readme_says(real_data, name, volume, least, m
         ("mri", "prostate_t2_sag_prostatex-0000", 1.0),
         ("ct", "ct_liver_totalsegmentator", 1.0),
         ("ct", "ct_head_base_dcm-qa-ct-ge", 1.0),
+        ("ct-fast", "ct_liver_totalsegmentator", 1.0),
     ],
 )
 def test_overshoots_are_as_far_as_the_readme_says(real_data, name, volume, limit):
@@ -89,6 +92,7 @@ def test_overshoots_are_as_far_as_the_readme_says(real_data, name, volume, limit
         ("mri-fast", "prostate_t2_tra_prostatex-0000"),
         ("ct", "ct_liver_totalsegmentator"),
         ("ct", "ct_head_base_dcm-qa-ct-ge"),
+        ("ct-fast", "ct_liver_totalsegmentator"),
     ],
 )
 def test_hardly_a_rim_beside_a_hard_border(name, volume, real_data):
@@ -101,12 +105,12 @@ def test_hardly_a_rim_beside_a_hard_border(name, volume, real_data):
 
 
 @pytest.mark.parametrize("sigma", [1.5, 2.0, 3.0])
-@pytest.mark.parametrize("name", ["mri", "mri-fast", "ct"])
-def test_smooth_structures_keep_their_height_and_place(name, sigma):
+@pytest.mark.parametrize(("name", "moved"), [("mri", 0.003), ("mri-fast", 0.003), ("ct", 0.003), ("ct-fast", 0.004)])
+def test_smooth_structures_keep_their_height_and_place(name, moved, sigma):
     """A blob that its pixels determine, without noise: nothing says that a scanner has blurred it."""
     height, shift = height_and_shift(load_model(name, "cpu"), sigma, 0.0, np.random.default_rng(0))
     assert abs(height - 1) < 0.01
-    assert shift < 0.003
+    assert shift < moved
 
 
 @pytest.mark.parametrize("name", ["mri", "mri-fast", "mri-slices"])
