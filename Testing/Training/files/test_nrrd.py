@@ -32,11 +32,11 @@ LIST_FIRST = {**SPACE, "space_directions": f"none {AXES}", "kinds": "list domain
 LIST_LAST = {**SPACE, "space_directions": f"{AXES} none", "kinds": "domain domain domain list"}
 
 
-@pytest.mark.parametrize("fields", [LIST_FIRST, LIST_LAST])
-def test_list_of_volumes_is_a_series(upsample, tmp_path, fields):
-    """As Slicer writes sequences."""
+@pytest.mark.parametrize(("fields", "axis"), [(LIST_FIRST, b"0"), (LIST_LAST, b"3")])
+def test_list_of_volumes_is_a_series(upsample, tmp_path, fields, axis):
+    """As Slicer writes sequences: 5.13 with the list as the last axis."""
     source = written(tmp_path / "in.seq.nrrd", np.moveaxis(SERIES, 0, -1) if fields is LIST_FIRST else SERIES, **fields)
-    times = b"axis 0 index type:=numeric\naxis 0 index values:=5 7.5 10"
+    times = b"axis %b index type:=numeric\naxis %b index values:=5 7.5 10" % (axis, axis)
     source.write_bytes(source.read_bytes().replace(b"\n\n", b"\n0008|0060:=MR\n" + times + b"\n\n", 1))
     image = read_volume(source)
     assert (image.GetSpacing()[3], image.GetOrigin()[3]) == (2.5, 5)
