@@ -57,6 +57,15 @@ def test_list_of_volumes_is_a_series(upsample, tmp_path, fields, axis):
         assert result[..., number].GetDirection() == pytest.approx(one.GetDirection())
 
 
+def test_times_in_milliseconds_are_seconds(tmp_path):
+    """As those of a file in NIfTI."""
+    source = written(tmp_path / "in.seq.nrrd", **LIST_LAST, units='"" "" "" "ms"')
+    times = b"\naxis 3 index values:=5000 7500 10000\n\n"
+    source.write_bytes(source.read_bytes().replace(b"\n\n", times, 1))
+    image = read_volume(source)
+    assert (image.GetSpacing()[3], image.GetOrigin()[3]) == pytest.approx((2.5, 5))
+
+
 def test_gradients_are_not_lost(refused, tmp_path):
     source = written(tmp_path / "in.nrrd", **LIST_LAST)
     content = source.read_bytes().replace(b"\n\n", b"\nmodality:=DWMRI\nDWMRI_b-value:=1000\n\n", 1)
