@@ -166,7 +166,7 @@ def inspect(image: sitk.Image) -> Acquisition:
     return inspect_volume(volume, facts)
 
 
-def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int = "auto") -> Acquisition:
+def inspect_volume(volume: Volume, header: dict | None = None) -> Acquisition:
     """As :func:`inspect`; CT, and images with signed values, are taken as stored.
 
     Voxels without data are held out, as in a run.
@@ -176,12 +176,14 @@ def inspect_volume(volume: Volume, header: dict | None = None, plane: str | int 
     >>> inspect_volume(Volume(rng.normal(100, 10, (1, 64, 64)), grid)).measured_size
     (64, 64, 1)
 
+    It is what was measured in the acquisition plane, whichever plane is refined: thick slices are too few along their
+    axis for a spectrum, and planes through them hold few lines of each slice.
+
     :param header: facts of the DICOM header under their BIDS names.
-    :param plane: that was acquired, see :func:`~.geometry.slice_axis`.
     """
     header = header or {}
     geometry = volume.geometry
-    across = slice_axis(geometry, plane)
+    across = slice_axis(geometry)
     rows, columns = plane_axes(geometry, across)
     padding = padding_value(volume.pixels, header.get("PixelPaddingValue"))
     slices, missing = _with_data(volume, across, padding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,12 @@ def stack_options(geometry: Geometry, plan: Plan, grid: MeasuredGrid, thickness:
     }
 
 
+def _covers(plan, geometry):
+    """Whether output rows and columns cover the slices exactly; those of cubes may end a little before or after."""
+    sampled = zip(plan.plane_axes, (plan.rows, plan.columns))
+    return all(math.isclose(along.count * along.step, geometry.size[axis]) for axis, along in sampled)
+
+
 def _in_single_precision(slices):
     """Slices in float32, and what was subtracted: of values far from zero it would lose the small differences."""
     low, high = float(slices.min()), float(slices.max())
@@ -88,7 +95,7 @@ class Upsampling:
             :class:`~.meaning.Meaning`.
         """
         check_finite(volume.pixels)
-        if data_consistency and (plan.of_reference or plan.through is not None):
+        if data_consistency and (plan.of_reference or plan.through is not None or not _covers(plan, volume.geometry)):
             raise ValueError(
                 "Data consistency needs a grid over the whole slice: name the target by scale, spacing or size."
             )

@@ -82,7 +82,7 @@ class SeriesUpsampling:
         check_noise_reduction(card, noise_reduction)
         self.geometry = volumes[0].geometry
         recognize = isinstance(measured, str) and measured == "auto" and on_kspace(card)
-        self.acquisition = inspect_volume(volumes[0], facts, plane) if recognize else None
+        self.acquisition = inspect_volume(volumes[0], facts) if recognize else None
         self.measured = measured_sizes(self.geometry, measured, slice_axis(self.geometry, plane), self.acquisition)
         reference = None if like is None else _geometry_of_volumes(like)
         self.plan = plan_upsampling(

@@ -10,6 +10,7 @@ from NExpRLib.volumes.acquisition import measured_sizes
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.measured_grid import MeasuredGrid, continues_periodically
 from NExpRLib.volumes.noise import noise_level
+from NExpRLib.volumes.series import SeriesUpsampling
 from NExpRLib.volumes.sidecar import set_sidecar
 
 
@@ -82,6 +83,15 @@ def test_voxels_without_data_do_not_hide_what_was_measured(padding, tiny_model):
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("across", [0, 1])
+def test_planes_through_thick_slices_are_refined_from_what_was_measured_in_the_slices(tiny_model, across):
+    """200 x 150 of 256 x 256 pixels were measured, and 20 slices: too few to look for an edge along their axis."""
+    image = image_of(scan((150, 200), (256, 256), 30, np.random.default_rng(0), slices=20))
+    wanted = [200, 150, 20]
+    wanted[across] = 256  # as stored, since that axis is not refined
+    assert SeriesUpsampling(image, tiny_model.card, scale=2, plane=across).measured == pytest.approx(wanted, abs=2)
+
+
 def test_large_values_overflow_nowhere():
     wave = np.cos(2 * np.pi * np.arange(16) / 16)[None, :, None]
     for dtype in (np.float32, np.float64):

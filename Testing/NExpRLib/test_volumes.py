@@ -232,6 +232,19 @@ def test_data_consistency_needs_the_whole_slice(tiny_model):
         upsample(noise((3, 10, 10)), like=noise((3, 10, 10)), data_consistency=True, model=tiny_model)
 
 
+def test_data_consistency_of_cubes_needs_that_they_fill_the_slice(tiny_model):
+    """The slices are as far apart as the cubes are wide, so that only pixels are refined."""
+    filled, not_filled = noise((4, 8, 10)), noise((4, 9, 10))
+    for image in (filled, not_filled):
+        image.SetSpacing((0.8, 1.0, 0.8))
+    options = {"data_consistency": True, "model": tiny_model, "plane": 2}
+    with pytest.raises(ValueError, match="scale, spacing or size"):
+        upsample(not_filled, isotropic=True, **options)
+    result, same = upsample(filled, isotropic=True, **options), upsample(filled, (1.25, 1), **options)
+    assert result.GetSize() == (10, 10, 4)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(result), sitk.GetArrayFromImage(same), atol=1e-4)
+
+
 def test_cpu_when_the_gpu_has_too_little_memory(tiny_model):
     class OnSmallGPU:
         device, card, intensity_range = torch.device("cuda"), tiny_model.card, tiny_model.intensity_range

@@ -33,6 +33,6 @@ def slices_in_plane(image, plane="auto", shares=None):
     axes = plane_axes(volume.geometry, across)
     if shares is not None:
         return measured_part(slices, [(*shares, 1.0)[axis] for axis in axes])
-    size = inspect_volume(volume, facts, plane).measured_size
+    size = inspect_volume(volume, facts).measured_size
     grid = MeasuredGrid.of(slices, (size[axes[0]], size[axes[1]]))
     return replace(grid, margin=0).resample(slices)

@@ -11,6 +11,7 @@ import numpy as np
 from NExpRLib.volumes.geometry import at_right_angles
 
 MILLIMETERS = {1: 1000.0, 3: 0.001}  # by the unit code of the header: meters, micrometers
+_SAME_PLACE = 0.1  # of a voxel
 
 
 def affine_of(header, shape):
@@ -44,7 +45,7 @@ def affine_of(header, shape):
         return qform, (q_code, 0), notes
     right_angled = _right_angled(sform, sizes)
     moved = _displacement(sform, right_angled, sizes)
-    if moved >= 0.1 * _spacing(sform).min():
+    if moved >= _SAME_PLACE * _spacing(sform).min():
         notes.append(
             f"The axes of the volume are not quite at right angles: the nearest that are move it by up to {moved:.3g} "
             "mm."
@@ -52,7 +53,7 @@ def affine_of(header, shape):
     sform_counts = s_code == 1 or not q_code
     if q_code:
         moved = _displacement(qform, sform, sizes)
-        if moved > 0.5 * min(_spacing(qform).min(), _spacing(sform).min()):
+        if moved > _SAME_PLACE * min(_spacing(qform).min(), _spacing(sform).min()):
             q_code = s_code = s_code if sform_counts else q_code
             notes.append(
                 f"The two orientations in the file (sform and qform) differ by up to {moved:.3g} mm. What 3D Slicer "

@@ -72,10 +72,15 @@ def list_as_series(image):
 
 
 def _times(image):
-    """When a sequence of Slicer begins, and the time to the next volume; 0 and 1 where that is not even."""
-    key = "axis 0 index values"
+    """When a sequence of Slicer begins, and the time to the next volume, in seconds; 0 and 1 where that is not even.
+
+    Slicer numbers the axis of the list, which is the first or the last.
+    """
+    values = (image.GetMetaData(key) for axis in (0, 3) if image.HasMetaDataKey(key := f"axis {axis} index values"))
+    unit = "NRRD_units[pixel]"
+    milliseconds = image.HasMetaDataKey(unit) and image.GetMetaData(unit) == "ms"
     with contextlib.suppress(ValueError):
-        times = np.array(image.GetMetaData(key).split() if image.HasMetaDataKey(key) else (), dtype=np.float64)
+        times = np.array(next(values, "").split(), dtype=np.float64) * (1e-3 if milliseconds else 1)
         steps = np.diff(times)
         if len(steps) and steps[0] > 0 and np.allclose(steps, steps[0]):
             return float(times[0]), float(steps[0])

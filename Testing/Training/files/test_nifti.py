@@ -120,10 +120,21 @@ def test_which_orientation_counts(tmp_path, sform, qform, counts):
 
 @pytest.mark.parametrize(
     ("sform", "qform", "moved", "codes"),
-    [(4, 1, 40, (1, 1)), (2, 2, 40, (2, 2)), (1, 2, 40, (1, 1)), (4, 1, 0, (4, 1)), (4, 0, 40, (4, 0))],
+    [
+        (4, 1, 40, (1, 1)),
+        (2, 2, 40, (2, 2)),
+        (1, 2, 40, (1, 1)),
+        (2, 1, 0.3, (1, 1)),
+        (4, 1, 0.05, (4, 1)),
+        (4, 1, 0, (4, 1)),
+        (4, 0, 40, (4, 0)),
+    ],
 )
 def test_no_code_is_false(upsample, tmp_path, sform, qform, moved, codes):
-    """Readers that take the sform would see a label such as MNI on the scanner's coordinates."""
+    """Readers that take the sform would see a label such as MNI on the scanner's coordinates.
+
+    The smallest side of a voxel is 0.8 mm: from a tenth of it, programs would see the result beside the input.
+    """
     other = affine_of(origin=(12.5 + moved, -30.25, 7))
     written(tmp_path / "a.nii", sform=affine_of(), qform=other, codes=(sform, qform))
     assert upsample(tmp_path / "a.nii", tmp_path / "out.nii", "--scale", 2)[0] == 0

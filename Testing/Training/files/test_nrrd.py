@@ -32,11 +32,11 @@ LIST_FIRST = {**SPACE, "space_directions": f"none {AXES}", "kinds": "list domain
 LIST_LAST = {**SPACE, "space_directions": f"{AXES} none", "kinds": "domain domain domain list"}
 
 
-@pytest.mark.parametrize("fields", [LIST_FIRST, LIST_LAST])
-def test_list_of_volumes_is_a_series(upsample, tmp_path, fields):
-    """As Slicer writes sequences."""
+@pytest.mark.parametrize(("fields", "axis"), [(LIST_FIRST, b"0"), (LIST_LAST, b"3")])
+def test_list_of_volumes_is_a_series(upsample, tmp_path, fields, axis):
+    """As Slicer writes sequences: 5.13 with the list as the last axis."""
     source = written(tmp_path / "in.seq.nrrd", np.moveaxis(SERIES, 0, -1) if fields is LIST_FIRST else SERIES, **fields)
-    times = b"axis 0 index type:=numeric\naxis 0 index values:=5 7.5 10"
+    times = b"axis %b index type:=numeric\naxis %b index values:=5 7.5 10" % (axis, axis)
     source.write_bytes(source.read_bytes().replace(b"\n\n", b"\n0008|0060:=MR\n" + times + b"\n\n", 1))
     image = read_volume(source)
     assert (image.GetSpacing()[3], image.GetOrigin()[3]) == (2.5, 5)
@@ -55,6 +55,15 @@ def test_list_of_volumes_is_a_series(upsample, tmp_path, fields):
         assert np.array_equal(sitk.GetArrayFromImage(result[..., number]), sitk.GetArrayFromImage(one))
         assert result[..., number].GetOrigin() == pytest.approx(one.GetOrigin())
         assert result[..., number].GetDirection() == pytest.approx(one.GetDirection())
+
+
+def test_times_in_milliseconds_are_seconds(tmp_path):
+    """As those of a file in NIfTI."""
+    source = written(tmp_path / "in.seq.nrrd", **LIST_LAST, units='"" "" "" "ms"')
+    times = b"\naxis 3 index values:=5000 7500 10000\n\n"
+    source.write_bytes(source.read_bytes().replace(b"\n\n", times, 1))
+    image = read_volume(source)
+    assert (image.GetSpacing()[3], image.GetOrigin()[3]) == pytest.approx((2.5, 5))
 
 
 def test_gradients_are_not_lost(refused, tmp_path):
