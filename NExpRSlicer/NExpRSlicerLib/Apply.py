@@ -19,7 +19,7 @@ from .Models import ModelCache, recognizes
 from .Output import copyContext, isResult, outputName, recordProvenance
 from .Parameters import Settings
 from .Sequences import addSequence, currentFrame, framesOf, indexValuesOf, sequenceOf
-from .Volumes import geometryOf, ijkToRAS, matrixOf, setVolume, volumeOf, volumeProblem
+from .Volumes import checkVolume, geometryOf, ijkToRAS, matrixOf, setVolume, volumeOf
 
 
 class ApplyRun:
@@ -42,7 +42,7 @@ class ApplyRun:
         :param box: voxels to super-resolve; all, if left out.
         :raises ValueError: if the input cannot be super-resolved to the target, with what to do instead.
         """
-        _checkVolume(inputVolume)
+        checkVolume(inputVolume)
         if not _inScene(inputVolume):
             raise ValueError(_("The input volume is not in the scene: add it first."))
         self._sequence = sequenceOf(inputVolume)
@@ -139,12 +139,6 @@ class ApplyRun:
             yield volumeNode
 
 
-def _checkVolume(volumeNode) -> None:
-    problem = volumeProblem(volumeNode)
-    if problem:
-        raise ValueError(problem)
-
-
 def _checkOutput(outputVolume, inputVolume, inputSequence) -> None:
     if outputVolume is inputVolume:
         raise ValueError(_("The output volume is the input volume: select another one, or none for a new volume."))
@@ -159,7 +153,7 @@ def _checkOutput(outputVolume, inputVolume, inputSequence) -> None:
 
 def _checkedVolume(volumeNode) -> Volume:
     """A copy, because the user may change the volume while another thread computes."""
-    _checkVolume(volumeNode)
+    checkVolume(volumeNode)
     volume = volumeOf(volumeNode)
     return replace(volume, pixels=volume.pixels.copy())
 
