@@ -44,7 +44,7 @@ def run(arguments):
             if len(sources) == 1:
                 raise
             failures += 1
-            print(f"Failed: {error}" if str(source) in str(error) else f"Failed: {source}: {error}", file=sys.stderr)
+            print(f"Failed: {source.failure(error)}", file=sys.stderr)
     if arguments.output:
         from ..evaluation.acquisition_figure import acquisition_figure
 

@@ -184,7 +184,7 @@ def evaluate_stacks(sources, models, spacings, plane="auto"):
             profiles = PROFILES[truth.modality]
             stacks = {(p, s): SimulatedStack.of(truth.voxels, s, 0, p) for p in profiles for s in spacings}
         except (ValueError, MemoryError) as error:
-            found.failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
+            found.failures.append(source.failure(error))
             continue
         cases = [
             (profile, name, spacing) for profile in PROFILES[truth.modality] for name in methods for spacing in spacings
