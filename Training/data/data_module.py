@@ -4,6 +4,8 @@ import lightning
 import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 
+from NExpRLib.network import NExpRNetwork
+
 from .degradation import SLICES
 from .items import TrainingCrops, ValidationSlices, reached_scale
 from .prepared import load_slices
@@ -64,6 +66,8 @@ class SliceData(lightning.LightningDataModule):
         options = self.hparams
         self.training, self.validation, self.facts = load_slices(options.data, options.validation_subjects)
         network = getattr(self.trainer.lightning_module, "network", None)
+        if options.degradation == SLICES and not isinstance(network, NExpRNetwork):
+            raise ValueError(f"Only NExpR is trained with --data.degradation {SLICES}: choose another one.")
         told = getattr(getattr(network, "config", None), "noise_level", False)
         conditions = getattr(getattr(network, "config", None), "conditions", 0)
         if conditions not in ((0, 2) if options.degradation == SLICES else (0,)):
