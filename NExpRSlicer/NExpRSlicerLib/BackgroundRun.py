@@ -44,15 +44,15 @@ class UpsamplingJob:
         volumes: list[Volume],
         settings: Settings,
         models: ModelCache,
-        acquisition: Acquisition | None = None,
-        facts: dict | None = None,
-        box: Box | None = None,
+        acquisition: Acquisition | None,
+        facts: dict,
+        box: Box | None,
     ):
         """
         :param volumes: volumes whose voxels nobody else writes to.
         :param acquisition: what was recognized of volumes of that size, if it is known.
         :param facts: of the header, under their BIDS names.
-        :param box: voxels to super-resolve of each volume; all, if left out.
+        :param box: voxels to super-resolve of each volume, None for all.
         :raises ValueError: if the volumes cannot be super-resolved to the target, with what to do instead.
         """
         self._volumes, self._box = volumes, box
@@ -60,7 +60,7 @@ class UpsamplingJob:
         self._models = models
         self._cancelled = False
         self.started = False
-        self._facts = facts or {}
+        self._facts = facts
         self._known = {} if acquisition is None else {tuple(axis.size for axis in acquisition.axes): acquisition}
         self.plans = [self._planned(volume) for volume in volumes]
         self.fraction = 0.0
