@@ -15,7 +15,7 @@ from NExpRLib.volumes.volume import Volume
 
 from .Acquisitions import acquisitionOf, headerFacts
 from .BackgroundRun import UpsamplingJob
-from .Models import ModelCache, recognizes
+from .Models import ModelCache
 from .Output import copyContext, isResult, outputName, recordProvenance
 from .Parameters import Settings
 from .Sequences import addSequence, currentFrame, framesOf, indexValuesOf, sequenceOf
@@ -57,8 +57,6 @@ class ApplyRun:
         self._indexValues = indexValuesOf(self._sequence) if self._sequence else [None]
         volumeNodes = framesOf(self._sequence) if self._sequence else [inputVolume]
         volumes = [_checkedVolume(volumeNode) for volumeNode in volumeNodes]
-        facts = headerFacts(inputVolume)
-        acquisition = acquisitionOf(inputVolume) if recognizes(settings) else None
         shown = geometryOf(inputVolume).size  # The box is of its voxels.
         if box is not None and any(volume.geometry.size != shown for volume in volumes):
             raise ValueError(
@@ -66,7 +64,7 @@ class ApplyRun:
             )
         self._box = box
         self._place = _place(inputVolume)
-        self.job = UpsamplingJob(volumes, settings, models, acquisition, facts, box)
+        self.job = UpsamplingJob(volumes, settings, models, acquisitionOf(inputVolume), headerFacts(inputVolume), box)
         largest = max(range(len(volumes)), key=lambda index: np.prod(self.job.plans[index].run.geometry.size))
         check_memory(self.job.plans[largest].run, volumes[largest].pixels.dtype, len(volumes))
 
