@@ -105,9 +105,12 @@ def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def _continued(image: np.ndarray, empty: np.ndarray) -> np.ndarray:
-    """Smooth continuation into empty pixels: means of ever larger squares (Gortler et al. 1996, "pull-push")."""
-    if empty.all() or min(image.shape) == 1:
-        return np.where(empty, image[~empty].mean() if not empty.all() else 0, image)
+    """Smooth continuation into empty pixels: means of ever larger squares (Gortler et al. 1996, "pull-push").
+
+    :param empty: not everywhere.
+    """
+    if min(image.shape) == 1:
+        return np.where(empty, image[~empty].mean(), image)
     height, width = image.shape
     even = ((0, height % 2), (0, width % 2))
     weights = np.pad(~empty, even).astype(image.dtype)

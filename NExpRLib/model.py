@@ -82,18 +82,11 @@ class Model:
             noise is to be reduced by a model that cannot.
         """
         check_noise_reduction(self.card, noise_reduction)
-        returns_numpy = not isinstance(slices, torch.Tensor)
-        if isinstance(slices, torch.Tensor):
-            slices = slices.detach().cpu()
-            slices = (slices.double() if slices.is_floating_point() else slices).numpy()  # NumPy has no bfloat16.
-        pixels = np.asarray(slices)
-        if not (pixels.ndim == 2 or (pixels.ndim == 4 and pixels.shape[1] == 1)) or pixels.size == 0:
-            raise ValueError(f"Slices must have shape (h, w) or (b, 1, h, w) and not be empty, not {pixels.shape}.")
-        if not (np.issubdtype(pixels.dtype, np.number) or pixels.dtype == bool) or np.iscomplexobj(pixels):
-            raise ValueError(f"Slices must hold real numbers, not {pixels.dtype}.")
-        pixels = pixels.astype(np.float64)
-        if not np.isfinite(pixels).all():
-            raise ValueError("The slice contains NaN or infinite values: replace them first.")
+        if tile is not None and tile < 1:
+            raise ValueError(f"A tile must be at least one pixel long, not {tile}.")
+        if noise is not None and not 0 <= noise < np.inf:
+            raise ValueError(f"The noise must be a number from 0 on, not {noise}.")
+        pixels = _real_pixels(slices)
         leading, shape = pixels.shape[:-2], pixels.shape[-2:]
         batch = pixels.reshape(-1, *shape)
         if intensity_range is None:
@@ -110,10 +103,6 @@ class Model:
         if np.shape([] if conditions is None else conditions) != (told,):
             raise ValueError(f"The model takes {told} conditions, not {conditions}.")
         normalized = (batch - low[:, None, None]) / extent[:, None, None]
-        if tile is not None and tile < 1:
-            raise ValueError(f"A tile must be at least one pixel long, not {tile}.")
-        if noise is not None and not 0 <= noise < np.inf:
-            raise ValueError(f"The noise must be a number from 0 on, not {noise}.")
         sigmas = np.zeros(len(batch))
         if noise_reduction:
             sigmas = np.array([noise_level(image[None])[0] if noise is None else noise for image in batch]) / extent
@@ -130,7 +119,7 @@ class Model:
             inputs.reshape(*leading, *inputs.shape[1:]),
             low_and_extent=inputs.new_tensor(np.stack([low, extent])).reshape(2, *leading),
             padding=padding,
-            returns_numpy=returns_numpy,
+            returns_numpy=not isinstance(slices, torch.Tensor),
         )
 
     def _reduced(
@@ -232,6 +221,25 @@ def torch_device(device: str | torch.device) -> torch.device:
     if not present[name] or (numbered and int(number) >= torch.cuda.device_count()):
         raise ValueError(f'The device "{device}" is not present on this computer: choose "auto" or "cpu".')
     return torch.device(name, int(number)) if numbered else torch.device(name)
+
+
+def _real_pixels(slices: np.ndarray | torch.Tensor) -> np.ndarray:
+    """Pixels (h, w) or (b, 1, h, w) in float64.
+
+    :raises ValueError: for other shapes, and for what is no finite real number.
+    """
+    if isinstance(slices, torch.Tensor):
+        slices = slices.detach().cpu()
+        slices = (slices.double() if slices.is_floating_point() else slices).numpy()  # NumPy has no bfloat16.
+    pixels = np.asarray(slices)
+    if not (pixels.ndim == 2 or (pixels.ndim == 4 and pixels.shape[1] == 1)) or pixels.size == 0:
+        raise ValueError(f"Slices must have shape (h, w) or (b, 1, h, w) and not be empty, not {pixels.shape}.")
+    if not (np.issubdtype(pixels.dtype, np.number) or pixels.dtype == bool) or np.iscomplexobj(pixels):
+        raise ValueError(f"Slices must hold real numbers, not {pixels.dtype}.")
+    pixels = pixels.astype(np.float64)
+    if not np.isfinite(pixels).all():
+        raise ValueError("The slice contains NaN or infinite values: replace them first.")
+    return pixels
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -188,6 +188,15 @@ def on_kspace(card: dict[str, Any]) -> bool:
     return card.get("degradation", "kspace") == "kspace"
 
 
+def exceeds_training(card: dict[str, Any], scale: float) -> bool:
+    """Whether a scale, or the distance of slices in pixels, is larger than what a model was trained for.
+
+    >>> exceeds_training({"scales": [1, 4]}, 4.04), exceeds_training({"scales": [1, 4]}, 4.1)
+    (False, True)
+    """
+    return scale > card["scales"][1] + 0.05  # Sizes are rounded.
+
+
 def reduces_noise(card: dict[str, Any]) -> bool:
     """Whether a model can remove noise: it was trained with the noise level told.
 

@@ -50,6 +50,7 @@ from NExpRSlicerLib.RegionPlan import visibleBox
 from NExpRSlicerLib.Sequences import sequenceOf
 from NExpRSlicerLib.SliceViews import acrossOf, isShown, showInstead, viewNodes, viewSize, viewsOf, xyToWorld
 from NExpRSlicerLib.Volumes import (
+    checkVolume,
     defaultVolume,
     geometryOf,
     ijkToWorld,
@@ -634,15 +635,14 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         sequence = sequenceOf(volumeNode)
         frames = max(1, sequence[1].GetNumberOfDataNodes()) if sequence else 1
         return VolumeFacts(
-            "",
-            geometryOf(volumeNode),
-            voxelTypeOf(volumeNode),
-            frames,
-            modalityOf(volumeNode),
-            headerFacts(volumeNode).get("SliceThickness"),
-            acquisitionOf(volumeNode),
-            box,
-            regionProblem,
+            geometry=geometryOf(volumeNode),
+            voxelType=voxelTypeOf(volumeNode),
+            frames=frames,
+            modality=modalityOf(volumeNode),
+            thickness=headerFacts(volumeNode).get("SliceThickness"),
+            acquisition=acquisitionOf(volumeNode),
+            box=box,
+            regionProblem=regionProblem,
         )
 
     def box(self, inputVolume, region):
@@ -701,26 +701,25 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
         :raises ValueError: for a volume or a target that cannot be super-resolved, with what to do instead.
         :raises DependencyError: if PyTorch is missing, with how to get it.
         """
-        if model == MODEL_AUTO and not volumeProblem(inputVolume):
+        checkVolume(inputVolume)
+        if model == MODEL_AUTO:
             model = model_for(modalityOf(inputVolume))
-        told = None
-        if not volumeProblem(inputVolume):
-            told = thickness_across(plane, geometryOf(inputVolume), headerFacts(inputVolume).get("SliceThickness"))
+        told = headerFacts(inputVolume).get("SliceThickness")
         settings = Settings(
-            scale,
-            spacing,
-            plane,
-            str(model),
-            device,
-            dataConsistency,
-            isotropic or None,
-            thickness,
-            measured,
-            str(slicesModel),
-            noiseReduction,
-            told,
+            scale=scale,
+            spacing=spacing,
+            plane=plane,
+            model=str(model),
+            device=device,
+            dataConsistency=dataConsistency,
+            isotropic=isotropic or None,
+            thickness=thickness,
+            measured=measured,
+            slicesModel=str(slicesModel),
+            noiseReduction=noiseReduction,
+            headerThickness=thickness_across(plane, geometryOf(inputVolume), told),
         )
-        if not volumeProblem(inputVolume) and recognizes(settings):
+        if recognizes(settings):
             recognize(inputVolume)
         run = ApplyRun(inputVolume, outputVolume, settings, self.models)
         ensureTorch()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from NExpRLib.model import load_model
+from NExpRLib.model import Model, load_model
 from NExpRLib.network import NetworkConfig, NExpRNetwork
 
 REAL_DATA = Path(os.environ.get("NEXPR_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -42,6 +42,11 @@ def write_model(folder, config, last_layer):
     }
     (folder / "card.json").write_text(json.dumps(card))
     return folder
+
+
+def of_stacks(model):
+    """The same network, said to be one for stacks of slices."""
+    return Model(model.network, model.card | {"degradation": "slices"}, model.device)
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ def _parse(argv):
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary)
-        if argv[:1] == [name] and name != "train":
+        if argv[:1] == [name]:
             importlib.import_module(f".commands.{name}", __package__).add_arguments(subparser)
             parser.error = subparser.error  # names the command
     arguments, more = parser.parse_known_args(argv)

@@ -48,7 +48,7 @@ class ExplicitVolume:
         :param slices, rows, columns: :class:`~.samples.Samples`, or positions in any order; beyond the border of the
             stack, it continues.
         :return: float32 array (slices, rows, columns).
-        :raises ValueError: as :func:`~..function.samples.positions_of`.
+        :raises ValueError: as :func:`~.samples.positions_of`.
         """
         along = [positions_of(p) for p in (slices, rows, columns)]
         by_rows, by_columns = (spline_matrix(p, size) for p, size in zip(along[1:], self.shape[1:]))

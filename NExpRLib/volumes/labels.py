@@ -23,7 +23,7 @@ def are_labels(pixels: np.ndarray) -> bool:
 
     :param pixels: array of real numbers; NaN is passed over.
     """
-    flat = pixels.reshape(-1) if pixels.flags.c_contiguous else pixels.ravel()
+    flat = pixels.ravel()
     sample = _finite(flat[:: 1 + flat.size // _SAMPLES])
     values = np.unique(sample)
     if flat.size < 64 or len(values) > _MANY or not _integral(sample):

@@ -7,6 +7,7 @@ cropped since, slices are mirrored at their border, so that the jump there does 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from ..function.samples import Samples
 from ..kspace import kspace_crop, zero_fill
+from .plan import plane_axes
+from .volume import Volume
 
 # Measured pixels beyond the first and the last: the last stored pixels lie between them and their neighbors.
 _MARGIN = 2
@@ -35,15 +38,22 @@ class MeasuredGrid:
     margin: int = _MARGIN
 
     @classmethod
-    def of(cls, slices: np.ndarray, measured: tuple[int, int], periodic: bool = False) -> MeasuredGrid:
-        """The measured grid of slices (n, h, w).
+    def of(cls, volume: Volume, across: int | None, measured: Sequence[int]) -> MeasuredGrid:
+        """The measured grid of the slices of a volume across an axis.
 
-        :param periodic: the slices are known to continue periodically, and are encoded so.
+        >>> from NExpRLib.volumes.geometry import Geometry
+        >>> volume = Volume(np.zeros((2, 9, 12)), Geometry((12, 9, 2), (1.0, 1.0, 3.0), (0.0, 0.0, 0.0), np.eye(3)))
+        >>> MeasuredGrid.of(volume, 2, (8, 9, 2)).measured
+        (9, 8)
+
+        :param measured: pixels that were measured along each image axis.
         """
-        stored = slices.shape[1], slices.shape[2]
-        if periodic or measured == stored:
-            return cls(stored, measured, margin=0)
-        return cls(stored, measured, (continues_periodically(slices, 1), continues_periodically(slices, 2)))
+        slices = volume.slices(across)
+        rows, columns = plane_axes(volume.geometry, across)
+        stored, size = (slices.shape[1], slices.shape[2]), (measured[rows], measured[columns])
+        if volume.periodic or size == stored:
+            return cls(stored, size, margin=0)
+        return cls(stored, size, (continues_periodically(slices, 1), continues_periodically(slices, 2)))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -26,7 +26,7 @@ def has_air_of_ct(pixels: np.ndarray) -> bool:
     >>> has_air_of_ct(np.array([-1024, -990, 40]))
     True
     """
-    flat = pixels.reshape(-1) if pixels.flags.c_contiguous else pixels.ravel()
+    flat = pixels.ravel()
     sample = flat[:: 1 + flat.size // _SAMPLES]
     air = (sample > -1100) & (sample < -900)
     return bool(np.count_nonzero(air) > 0.02 * sample.size) and phase_of(pixels, {}) is None

@@ -1,27 +1,43 @@
 """Noise of magnitude images."""
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..intensity import within_one
+from .measured_grid import MeasuredGrid
 from .volume import Volume, middle_slices
-
-if TYPE_CHECKING:
-    from .measured_grid import MeasuredGrid
 
 _BAND = (0.85, 1.0)  # of the Nyquist frequency
 _WINDOW = 15  # pixels
 _LOW = 3  # percent of the windows with less
 
 
-def noise_of(volume: Volume, across: int | None, grid: "MeasuredGrid") -> tuple[float, float]:
+def noise_of_parts(parts: Sequence[Volume], across: int | None, measured: Sequence[int]) -> float:
+    """Standard deviation of the noise in a measured pixel, of a volume or of the cosine and sine of phase.
+
+    >>> from NExpRLib.volumes.geometry import Geometry
+    >>> noise = np.random.default_rng(0).normal(100, 5, (30, 64, 64))
+    >>> volume = Volume(noise, Geometry((64, 64, 30), (1.0,) * 3, (0.0,) * 3, np.eye(3)))
+    >>> round(noise_of_parts([volume], 2, (64, 64, 30)))
+    5
+
+    :param parts: see :meth:`.Meaning.parts`.
+    :param across: the axis across the slices.
+    :param measured: pixels that were measured along each image axis.
+    """
+    grid = MeasuredGrid.of(parts[0], across, measured)
+    if len(parts) == 1:
+        return noise_of(parts[0], across, grid)[0]
+    cosine, sine = parts
+    return noise_of_phase(cosine, sine, across, grid)
+
+
+def noise_of(volume: Volume, across: int | None, grid: MeasuredGrid) -> tuple[float, float]:
     """As :func:`noise_level`, of some slices of a volume, where they hold data.
 
     >>> from NExpRLib.volumes.geometry import Geometry
-    >>> from NExpRLib.volumes.measured_grid import MeasuredGrid
-    >>> from NExpRLib.volumes.volume import Volume
     >>> noise = np.random.default_rng(0).normal(100, 5, (30, 64, 64))
     >>> volume = Volume(noise, Geometry((64, 64, 30), (1.0,) * 3, (0.0,) * 3, np.eye(3)))
     >>> [round(value) for value in noise_of(volume, 2, MeasuredGrid((64, 64), (64, 64)))]
@@ -48,10 +64,9 @@ def middle_of(volume: Volume, across: int | None) -> tuple[np.ndarray, np.ndarra
     return middle_slices(volume.slices(across)), None if missing is None else middle_slices(missing)
 
 
-def noise_of_slices(slices: np.ndarray, missing: np.ndarray | None, grid: "MeasuredGrid") -> tuple[float, float]:
+def noise_of_slices(slices: np.ndarray, missing: np.ndarray | None, grid: MeasuredGrid) -> tuple[float, float]:
     """As :func:`noise_level`, of slices as they are stored.
 
-    >>> from NExpRLib.volumes.measured_grid import MeasuredGrid
     >>> noise = np.random.default_rng(0).normal(100, 5, (4, 64, 64))
     >>> [round(value) for value in noise_of_slices(noise, None, MeasuredGrid((64, 64), (64, 64)))]
     [5, 100]
@@ -62,14 +77,13 @@ def noise_of_slices(slices: np.ndarray, missing: np.ndarray | None, grid: "Measu
     return noise_level(grid.resample(slices), None if missing is None else grid.nearest(missing))
 
 
-def noise_of_phase(cosine: Volume, sine: Volume, across: int | None, grid: "MeasuredGrid") -> float:
+def noise_of_phase(cosine: Volume, sine: Volume, across: int | None, grid: MeasuredGrid) -> float:
     """Standard deviation of the noise of phase in radians, from some slices of its cosine and sine.
 
     Where an angle changes the cosine, it leaves the sine as it is: only both together have the noise of the angles
     everywhere. It is that of each of them where it is strongest.
 
     >>> from NExpRLib.volumes.geometry import Geometry
-    >>> from NExpRLib.volumes.measured_grid import MeasuredGrid
     >>> geometry = Geometry((64, 64, 30), (1.0,) * 3, (0.0,) * 3, np.eye(3))
     >>> angles = np.random.default_rng(0).normal(2, 0.1, (30, 64, 64))
     >>> cosine, sine = Volume(np.cos(angles), geometry), Volume(np.sin(angles), geometry)

@@ -16,7 +16,6 @@ from .checks import check_finite, check_memory, check_range, check_thickness
 from .geometry import Geometry
 from .in_plane import refine_slices
 from .measured_grid import MeasuredGrid
-from .noise import noise_of
 from .plan import Plan
 from .through_plane import through_plane
 from .volume import Volume
@@ -70,7 +69,6 @@ class Upsampling:
     """One run: what is wrong is found when it is made, which needs neither torch nor a model.
 
     :ivar plan: where the result lies.
-    :ivar noise: standard deviation of the noise in a measured pixel, if it is reduced; 0 otherwise.
     """
 
     def __init__(
@@ -82,14 +80,14 @@ class Upsampling:
         data_consistency: bool = False,
         thickness: float | None = None,
         noise_reduction: float = 0.0,
-        noise: float | None = None,
+        noise: float = 0.0,
     ):
         """
         :param measured: pixels that were measured along each image axis; as many as are stored, if left out.
         :param data_consistency: replace the measured band of k-space of each slice by that of the input.
         :param thickness: of the slices in mm, where they are refined; by default slices are taken to touch each other.
         :param noise_reduction: how much of the noise is removed, from 0 to 1.
-        :param noise: its standard deviation in a measured pixel; by default it is measured in the volume.
+        :param noise: its standard deviation in a measured pixel, see :func:`~.noise.noise_of_parts`.
         :raises ValueError: for NaN and infinite voxels, for a thickness that makes no sense, and for a result that
             does not fit into memory. Whether voxels are intensities only a whole volume tells: see
             :class:`~.meaning.Meaning`.
@@ -110,14 +108,9 @@ class Upsampling:
         self._volume = volume
         self._data_consistency = data_consistency
         self._thickness = thickness
-        rows, columns = plan.plane_axes
-        sizes = measured or volume.geometry.size
-        slices = volume.slices(plan.slice_axis)
-        self._grid = MeasuredGrid.of(slices, (sizes[rows], sizes[columns]), volume.periodic)
+        self._grid = MeasuredGrid.of(volume, plan.slice_axis, measured or volume.geometry.size)
         self._noise_reduction = noise_reduction
-        self.noise = 0.0
-        if noise_reduction:
-            self.noise = noise_of(volume, plan.slice_axis, self._grid)[0] if noise is None else noise
+        self._noise = noise
 
     def run(
         self,
@@ -146,7 +139,7 @@ class Upsampling:
         report = progress or (lambda fraction: None)
         denoised, through = self._shares_of_work()
         offset = 0.0
-        noise = {"noise_reduction": self._noise_reduction, "noise": self.noise}
+        noise = {"noise_reduction": self._noise_reduction, "noise": self._noise}
         try:
             with freed_memory_kept():
                 if through:

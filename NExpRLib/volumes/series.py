@@ -13,8 +13,7 @@ from .acquisition import inspect_volume, measured_sizes, thickness_across
 from .checks import check_fill, check_memory
 from .geometry import slice_axis
 from .meaning import Meaning, fill_outside, notes_on
-from .measured_grid import MeasuredGrid
-from .noise import noise_of_phase
+from .noise import noise_of_parts
 from .plan import plan_upsampling
 from .run import Upsampling
 from .sidecar import sidecar_of
@@ -124,13 +123,8 @@ class SeriesUpsampling:
 
     def _runs_of(self, meaning):
         parts = meaning.parts(self.plan.slice_axis)
-        noise = self._noise_of_phase(*parts) if meaning.is_phase and self._options["noise_reduction"] else None
+        noise = noise_of_parts(parts, self.plan.slice_axis, self.measured) if self._options["noise_reduction"] else 0.0
         return [Upsampling(part, self.plan, noise=noise, **self._options) for part in parts]
-
-    def _noise_of_phase(self, cosine, sine):
-        across, (rows, columns) = self.plan.slice_axis, self.plan.plane_axes
-        measured = self.measured[rows], self.measured[columns]
-        return noise_of_phase(cosine, sine, across, MeasuredGrid.of(cosine.slices(across), measured, cosine.periodic))
 
     def _result(self, meaning, model, progress, models):
         runs = self._runs_of(meaning)

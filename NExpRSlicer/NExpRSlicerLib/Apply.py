@@ -15,11 +15,11 @@ from NExpRLib.volumes.volume import Volume
 
 from .Acquisitions import acquisitionOf, headerFacts
 from .BackgroundRun import UpsamplingJob
-from .Models import ModelCache, recognizes
+from .Models import ModelCache
 from .Output import copyContext, isResult, outputName, recordProvenance
 from .Parameters import Settings
 from .Sequences import addSequence, currentFrame, framesOf, indexValuesOf, sequenceOf
-from .Volumes import geometryOf, ijkToRAS, matrixOf, setVolume, volumeOf, volumeProblem
+from .Volumes import checkVolume, geometryOf, ijkToRAS, matrixOf, setVolume, volumeOf
 
 
 class ApplyRun:
@@ -42,7 +42,7 @@ class ApplyRun:
         :param box: voxels to super-resolve; all, if left out.
         :raises ValueError: if the input cannot be super-resolved to the target, with what to do instead.
         """
-        _checkVolume(inputVolume)
+        checkVolume(inputVolume)
         if not _inScene(inputVolume):
             raise ValueError(_("The input volume is not in the scene: add it first."))
         self._sequence = sequenceOf(inputVolume)
@@ -57,8 +57,6 @@ class ApplyRun:
         self._indexValues = indexValuesOf(self._sequence) if self._sequence else [None]
         volumeNodes = framesOf(self._sequence) if self._sequence else [inputVolume]
         volumes = [_checkedVolume(volumeNode) for volumeNode in volumeNodes]
-        facts = headerFacts(inputVolume)
-        acquisition = acquisitionOf(inputVolume) if recognizes(settings) else None
         shown = geometryOf(inputVolume).size  # The box is of its voxels.
         if box is not None and any(volume.geometry.size != shown for volume in volumes):
             raise ValueError(
@@ -66,7 +64,7 @@ class ApplyRun:
             )
         self._box = box
         self._place = _place(inputVolume)
-        self.job = UpsamplingJob(volumes, settings, models, acquisition, facts, box)
+        self.job = UpsamplingJob(volumes, settings, models, acquisitionOf(inputVolume), headerFacts(inputVolume), box)
         largest = max(range(len(volumes)), key=lambda index: np.prod(self.job.plans[index].run.geometry.size))
         check_memory(self.job.plans[largest].run, volumes[largest].pixels.dtype, len(volumes))
 
@@ -139,12 +137,6 @@ class ApplyRun:
             yield volumeNode
 
 
-def _checkVolume(volumeNode) -> None:
-    problem = volumeProblem(volumeNode)
-    if problem:
-        raise ValueError(problem)
-
-
 def _checkOutput(outputVolume, inputVolume, inputSequence) -> None:
     if outputVolume is inputVolume:
         raise ValueError(_("The output volume is the input volume: select another one, or none for a new volume."))
@@ -159,7 +151,7 @@ def _checkOutput(outputVolume, inputVolume, inputSequence) -> None:
 
 def _checkedVolume(volumeNode) -> Volume:
     """A copy, because the user may change the volume while another thread computes."""
-    _checkVolume(volumeNode)
+    checkVolume(volumeNode)
     volume = volumeOf(volumeNode)
     return replace(volume, pixels=volume.pixels.copy())
 

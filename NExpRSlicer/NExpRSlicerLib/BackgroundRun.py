@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from NExpRLib.volumes.acquisition import Acquisition, inspect_volume
 from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.meaning import Meaning
-from NExpRLib.volumes.measured_grid import MeasuredGrid
-from NExpRLib.volumes.noise import noise_of, noise_of_phase
+from NExpRLib.volumes.noise import noise_of_parts
 from NExpRLib.volumes.run import Upsampling
 from NExpRLib.volumes.volume import Volume
 
@@ -45,15 +44,15 @@ class UpsamplingJob:
         volumes: list[Volume],
         settings: Settings,
         models: ModelCache,
-        acquisition: Acquisition | None = None,
-        facts: dict | None = None,
-        box: Box | None = None,
+        acquisition: Acquisition | None,
+        facts: dict,
+        box: Box | None,
     ):
         """
         :param volumes: volumes whose voxels nobody else writes to.
         :param acquisition: what was recognized of volumes of that size, if it is known.
         :param facts: of the header, under their BIDS names.
-        :param box: voxels to super-resolve of each volume; all, if left out.
+        :param box: voxels to super-resolve of each volume, None for all.
         :raises ValueError: if the volumes cannot be super-resolved to the target, with what to do instead.
         """
         self._volumes, self._box = volumes, box
@@ -61,7 +60,7 @@ class UpsamplingJob:
         self._models = models
         self._cancelled = False
         self.started = False
-        self._facts = facts or {}
+        self._facts = facts
         self._known = {} if acquisition is None else {tuple(axis.size for axis in acquisition.axes): acquisition}
         self.plans = [self._planned(volume) for volume in volumes]
         self.fraction = 0.0
@@ -120,13 +119,17 @@ class UpsamplingJob:
         with checkedBetweenLayers(model, self._checkCancelled), ExitStack() as stack:
             if slicesModel is not None:
                 stack.enter_context(checkedBetweenLayers(slicesModel, self._checkCancelled))
-            for meaning, plan in zip(meanings, self.plans):
-                block = meaning.cropped(plan.block)
-                parts = block.parts(plan.run.slice_axis)
+            for volume, meaning, plan in zip(self._volumes, meanings, self.plans):
+                block, across = meaning.cropped(plan.block), plan.run.slice_axis
+                parts = block.parts(across)
                 share = math.prod(plan.run.geometry.size) / total / len(parts)
                 ofParts = []
-                noises = self._noises(meaning, plan, len(parts))
-                for part, noise in zip(parts, noises):
+                noise = 0.0
+                if self._settings.noiseReduction:  # A region has that of the whole volume.
+                    whole = parts if self._box is None else meaning.parts(across)
+                    sizes = self._settings.measuredSizes(volume.geometry, self._acquisitionOf(volume))
+                    noise = noise_of_parts(whole, across, sizes)
+                for part in parts:
                     upsampling = Upsampling(
                         part,
                         plan.run,
@@ -142,22 +145,6 @@ class UpsamplingJob:
                 results.append(plan.trimmed(block.joined(ofParts, plan.run)))
         return results
 
-    def _noises(self, meaning: Meaning, plan: RegionPlan, count: int) -> list[float | None]:
-        """Noise of each part of a volume, phase of both together: a region has that of the whole. None where the run
-        measures it.
-        """
-        if not self._settings.noiseReduction or (self._box is None and not meaning.is_phase):
-            return [None] * count
-        across = plan.run.slice_axis
-        parts = meaning.parts(across)
-        rows, columns = plan.run.plane_axes
-        shares = [plan.measured[axis] / plan.geometry.size[axis] for axis in (rows, columns)]
-        measured = tuple(round(n * share) for n, share in zip(parts[0].slices(across).shape[1:], shares))
-        grid = MeasuredGrid.of(parts[0].slices(across), measured)
-        if meaning.is_phase:
-            return [noise_of_phase(*parts, across, grid)] * count
-        return [noise_of(parts[0], across, grid)[0]]
-
     def _measure(self) -> None:
         """Find out what was measured of each volume, and plan with that."""
         for index, volume in enumerate(self._volumes):
@@ -166,8 +153,10 @@ class UpsamplingJob:
             self.plans[index] = self._planned(volume)
 
     def _planned(self, volume: Volume) -> RegionPlan:
-        acquisition = self._known.get(volume.geometry.size) if recognizes(self._settings) else None
-        return planned(self._settings, volume.geometry, acquisition, self._box)
+        return planned(self._settings, volume.geometry, self._acquisitionOf(volume), self._box)
+
+    def _acquisitionOf(self, volume: Volume) -> Acquisition | None:
+        return self._known.get(volume.geometry.size) if recognizes(self._settings) else None
 
     def _checkCancelled(self) -> None:
         if self._cancelled:

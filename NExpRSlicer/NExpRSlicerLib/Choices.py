@@ -7,7 +7,7 @@ from NExpRLib.volumes.plan import Plan
 from .Acquisitions import acquisitionOf, headerFacts
 from .Models import recognizes
 from .Parameters import NExpRSlicerParameterNode, Settings, settingsFromParameterNode
-from .Volumes import geometryOf, modalityOf, volumeProblem
+from .Volumes import checkVolume, geometryOf, modalityOf
 
 
 def settingsOf(parameterNode: NExpRSlicerParameterNode) -> Settings:
@@ -22,9 +22,7 @@ def planOf(parameterNode: NExpRSlicerParameterNode) -> tuple[Settings, Plan]:
 
     :raises ValueError: if there is none, with the reason.
     """
-    problem = volumeProblem(parameterNode.inputVolume)
-    if problem:
-        raise ValueError(problem)
+    checkVolume(parameterNode.inputVolume)
     settings = settingsOf(parameterNode)
     acquisition = acquisitionOf(parameterNode.inputVolume) if recognizes(settings) else None
     return settings, settings.plan(geometryOf(parameterNode.inputVolume), acquisition)

@@ -199,15 +199,15 @@ def _measuring(
     def seen(volume: Volume) -> dict[int, Seen]:
         acquisition = recognized() if recognized else None
         sizes = settings.measuredSizes(volume.geometry, acquisition)
-        slices = volume.slices(plan.slice_axis)
-        grid = MeasuredGrid.of(slices, (sizes[axes[0]], sizes[axes[1]]))
+        grid = MeasuredGrid.of(volume, plan.slice_axis, sizes)
         if plan.through is None:
             noise = noise_of(volume, plan.slice_axis, grid)[0] if settings.noiseReduction else None
             return {plan.slice_axis: Seen(grid, noise=noise)}
         stack, ofPlanes = stack_options(volume.geometry, plan, grid, settings.thicknessIn(plan)), {}
         for plane in planes:
             along = axes.index(plane.column)
-            stored, measured = ((len(slices), size[along]) for size in (grid.stored, grid.measured))
+            count = volume.geometry.size[plan.slice_axis]
+            stored, measured = ((count, size[along]) for size in (grid.stored, grid.measured))
             ofPlane = MeasuredGrid(stored, measured, (True, grid.continues[along]), grid.margin)
             ofPlanes[plane.across] = Seen(ofPlane, stack)
         return ofPlanes

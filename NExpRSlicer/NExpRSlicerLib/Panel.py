@@ -10,7 +10,7 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from NExpRLib.memory import memory_needed, readable_bytes
-from NExpRLib.model_card import reduces_noise
+from NExpRLib.model_card import exceeds_training, reduces_noise
 from NExpRLib.volumes.acquisition import Acquisition
 from NExpRLib.volumes.box import Box
 from NExpRLib.volumes.geometry import Geometry, slice_axis
@@ -122,7 +122,7 @@ def panelState(
     problem = _targetProblem(parameterNode, plan, settings) or problem
     warnings = [problem] if problem else []
     shares = (sizes[axis] / volume.geometry.size[axis] for axis in plan.plane_axes)
-    if card is not None and max(n / m for n, m in zip(plan.scale, shares)) > card["scales"][1] + 0.05:
+    if card is not None and exceeds_training(card, max(n / m for n, m in zip(plan.scale, shares))):
         warnings.append(
             _(
                 "The model was trained for up to {trained} times the measured pixels: beyond, the image only gets "
@@ -130,13 +130,13 @@ def panelState(
             ).format(trained=f"{card['scales'][1]:g}")
         )
     if plan.through is not None and not problem:
-        trained = cardOfSlices(settings)["scales"][1]
-        if pixels_between_slices(volume.geometry, plan.slice_axis, sizes) > trained + 0.05:
+        slicesCard = cardOfSlices(settings)
+        if exceeds_training(slicesCard, pixels_between_slices(volume.geometry, plan.slice_axis, sizes)):
             warnings.append(
                 _(
                     "The slices are more than {trained} pixels apart, for which the model was not trained: what is "
                     "drawn between them is a guess."
-                ).format(trained=f"{trained:g}")
+                ).format(trained=f"{slicesCard['scales'][1]:g}")
             )
     output = parameterNode.outputVolume
     if not problem and output is not None and output.GetImageData() is not None and not isResult(output):

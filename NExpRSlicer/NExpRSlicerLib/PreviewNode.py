@@ -71,8 +71,8 @@ class PreviewNode:
         self,
         inputVolume: slicer.vtkMRMLScalarVolumeNode,
         inferredDetail: bool,
-        ofScreen: bool = False,
-        detailWindow: float = DETAIL_WINDOW,
+        ofScreen: bool,
+        detailWindow: float,
     ) -> None:
         """Take over the display of the input volume, or set a symmetric color scale for inferred detail.
 

@@ -40,12 +40,12 @@ KEPT_BYTES = 2**29  # 24 slices of 512 x 512 pixels, 95 of 256 x 256
 class Seen:
     """How the network sees planes of a volume.
 
-    :ivar grid: that was measured of them; None as they are stored.
+    :ivar grid: that was measured of them.
     :ivar stack: for planes through the slices, what is told of these, see NExpRLib.volumes.run.stack_options.
     :ivar noise: standard deviation of the noise, where it may be removed.
     """
 
-    grid: MeasuredGrid | None = None
+    grid: MeasuredGrid
     stack: dict[str, float] | None = None
     noise: float | None = None
 
@@ -64,9 +64,9 @@ class VolumeRange:
         self,
         volume: Volume,
         card: dict,
-        measuring: Callable[[Volume], dict[int, Seen]] | None = None,
-        facts: dict | None = None,
-        across: int | None = None,
+        measuring: Callable[[Volume], dict[int, Seen]],
+        facts: dict,
+        across: int,
     ):
         """
         :param measuring: called in the worker thread with the volume, continued where there are no data; says for each
@@ -75,7 +75,8 @@ class VolumeRange:
         :param across: the axis across the slices.
         """
         self._volume: Volume | None = volume
-        self._card, self._measuring, self._facts, self._across = card, measuring, facts, across
+        self._measuring: Callable[[Volume], dict[int, Seen]] | None = measuring
+        self._card, self._facts, self._across = card, facts, across
         self._seen: dict[int, Seen] = {}
         self.padding: float | None = None
         self.limits: tuple[float | None, float | None] = (None, None)
@@ -101,11 +102,11 @@ class VolumeRange:
         self.padding, self.limits = meaning.padding, meaning.limits
         (part,) = meaning.parts(self._across)
         self._range = intensity_range(self._card, part.pixels)
-        self._seen = self._measuring(part) if self._measuring else {}
+        self._seen = self._measuring(part)
 
-    def seen(self, plane: ShownPlane | None) -> Seen:
+    def seen(self, plane: ShownPlane) -> Seen:
         """How the network sees planes of a family, after get()."""
-        return self._seen[plane.across] if plane is not None and self._seen else Seen()
+        return self._seen[plane.across]
 
 
 @dataclass
@@ -119,7 +120,7 @@ class SliceContent:
     pixels: np.ndarray
     volumeRange: VolumeRange
     settings: Settings
-    plane: ShownPlane | None = None
+    plane: ShownPlane
 
 
 @dataclass
@@ -231,9 +232,8 @@ def encodeSlice(models: ModelCache, content: SliceContent, superseded: Callable[
     empty = None if padding is None else mask_of(pixels, padding)
     if empty is not None and empty.any():
         pixels = np.zeros_like(pixels) if empty.all() else filled(pixels[None], empty[None])[0]
-    shape = pixels.shape
     seen = content.volumeRange.seen(content.plane)
-    grid = seen.grid or MeasuredGrid(shape, shape, margin=0)
+    grid = seen.grid
     onGrid = grid.resample(pixels[None])[0]
     model = models.get(content.settings) if seen.stack is None else models.getForSlices(content.settings)
     start = time.monotonic()

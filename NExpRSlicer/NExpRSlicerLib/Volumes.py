@@ -53,6 +53,13 @@ def volumeProblem(volumeNode: object) -> str:
     return ""
 
 
+def checkVolume(volumeNode: object) -> None:
+    """:raises ValueError: if there is a volumeProblem(), which the message says."""
+    problem = volumeProblem(volumeNode)
+    if problem:
+        raise ValueError(problem)
+
+
 def defaultVolume() -> slicer.vtkMRMLScalarVolumeNode | None:
     """The volume that was loaded last if it can be super-resolved, or the first that can; None if none can."""
     selectionNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSelectionNode")

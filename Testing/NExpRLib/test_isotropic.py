@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from NExpRLib import load_model, upsample
-from NExpRLib.model import Model
 from NExpRLib.volumes.sidecar import set_sidecar
 
+from ..conftest import of_stacks
 from .test_geometry import affine_volumes, assert_affine, corner_of, examples
 
 
 def made_isotropic(image, model, isotropic=True, **options):
-    slices_model = Model(model.network, model.card | {"degradation": "slices"}, model.device)
-    return upsample(image, isotropic=isotropic, model=model, slices_model=slices_model, **options)
+    return upsample(image, isotropic=isotropic, model=model, slices_model=of_stacks(model), **options)
 
 
 @given(data=st.data())

@@ -12,6 +12,7 @@ from NExpRLib.volumes.measured_grid import MeasuredGrid, continues_periodically
 from NExpRLib.volumes.noise import noise_level
 from NExpRLib.volumes.series import SeriesUpsampling
 from NExpRLib.volumes.sidecar import set_sidecar
+from NExpRLib.volumes.volume import Volume
 
 
 def head(shape, generator):
@@ -210,7 +211,8 @@ def test_measured_pixels_lie_where_they_were(stored, measured):
 @pytest.mark.parametrize(("stored", "measured"), [(60, 40), (61, 40), (60, 41)])
 def test_slices_that_end_at_their_border_are_mirrored(stored, measured):
     ramp = np.arange(stored, dtype=float)[None, :, None] + np.zeros((1, 1, 8))
-    grid = MeasuredGrid.of(ramp, (measured, 8))
+    volume = Volume(ramp, Geometry((8, stored, 1), (1.0,) * 3, (0.0,) * 3, np.eye(3)))
+    grid = MeasuredGrid.of(volume, 2, (8, measured, 1))
     assert grid.continues[0] is False
     positions = grid.samples[0].positions()
     inside = (positions > 6) & (positions < stored - 7)

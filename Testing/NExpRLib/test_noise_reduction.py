@@ -8,14 +8,13 @@ import SimpleITK as sitk
 import torch
 
 from NExpRLib import load_model, upsample
-from NExpRLib.model import Model
 from NExpRLib.volumes.meaning import Meaning
 from NExpRLib.volumes.measured_grid import MeasuredGrid
 from NExpRLib.volumes.noise import noise_level, noise_of, noise_of_phase
 from NExpRLib.volumes.sidecar import set_sidecar
 from NExpRLib.volumes.volume import Volume
 
-from ..conftest import TINY, write_model
+from ..conftest import TINY, of_stacks, write_model
 
 CONFIG = replace(TINY, skip="bicubic", equivariant=True, noise_level=True)
 
@@ -81,8 +80,7 @@ def test_noise_is_removed_before_slices_are_refined(model, skip_only_model):
     """The stack is then drawn as if it had never been noisy."""
     image = sitk.GetImageFromArray(noisy((6, 20, 24)).astype(np.float32))
     image.SetSpacing((1.0, 1.0, 3.0))
-    of_stacks = Model(skip_only_model.network, skip_only_model.card | {"degradation": "slices"}, skip_only_model.device)
-    options = {"isotropic": True, "measured": "stored", "model": model, "slices_model": of_stacks}
+    options = {"isotropic": True, "measured": "stored", "model": model, "slices_model": of_stacks(skip_only_model)}
     seen = []
     kept = upsample(image, **options)
     removed = upsample(image, noise_reduction=1, progress=seen.append, **options)

@@ -3,10 +3,17 @@
 The wheel lacks the Python parts of Slicer that need its application; ``slicer_stand_ins`` fills the gaps.
 """
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from NExpRLib.kspace import kspace_crop, zero_fill
+
+from ..conftest import TINY, write_model
 
 REPOSITORY = Path(__file__).parents[2]
 MODULE_FOLDER = REPOSITORY / "NExpRSlicer"
@@ -31,6 +38,26 @@ def scene():
     scene.Clear(1)
     sequencesLogic.SetMRMLScene(None)
     slicer.mrmlScene = previous
+
+
+@pytest.fixture(scope="session")
+def slices_folder(tmp_path_factory):
+    """A model of random weights for stacks of slices, which sees the same in every range of intensities."""
+    config = replace(TINY, conditions=2, equivariant=True)
+    folder = write_model(tmp_path_factory.mktemp("slices") / "tiny-slices", config, 0.05)
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, "degradation": "slices", "scales": [1, 8]}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def interpolated():
+    """Slices of which two thirds of the rows and half of the columns were measured, with noise."""
+    rng = np.random.default_rng(3)
+    measured = rng.normal(size=(4, 80, 64)).cumsum(axis=1).cumsum(axis=2)
+    measured = kspace_crop(measured - measured.mean(), (80, 64))
+    measured = 500 + 100 * measured / measured.std() + rng.normal(scale=4, size=measured.shape)
+    return np.abs(zero_fill(measured, (120, 128), (0.0, 0.0))).astype(np.float32)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Thick slices and measured pixels: Apply and preview against the library on the same data."""
 
-import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,7 +12,6 @@ import slicer
 import slicer.util
 
 from NExpRLib import inspect, load_model, upsample
-from NExpRLib.kspace import kspace_crop, zero_fill
 from NExpRLib.volumes.geometry import Geometry
 from NExpRLib.volumes.sidecar import set_sidecar
 from NExpRSlicerLib.Acquisitions import Recognition, acquisitionOf, headerFacts, recognize
@@ -21,29 +19,9 @@ from NExpRSlicerLib.Choices import settingsOf
 from NExpRSlicerLib.Parameters import MeasuredMode, Settings, TargetMode
 from NExpRSlicerLib.Volumes import geometryOf
 
-from ..conftest import TINY, write_model
 from .opened_widget import wait
 from .test_apply import assert_same
 from .volumes import DIRECTIONS, add_volume, matrix_of, scene_content, sitk_image, smooth_pixels
-
-
-@pytest.fixture(scope="session")
-def slices_folder(tmp_path_factory):
-    """A model of random weights for stacks of slices."""
-    folder = write_model(tmp_path_factory.mktemp("slices") / "tiny-slices", replace(TINY, conditions=2), 0.05)
-    card = json.loads((folder / "card.json").read_text())
-    (folder / "card.json").write_text(json.dumps({**card, "degradation": "slices", "scales": [1, 8]}))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def interpolated():
-    """Slices of which two thirds of the rows and half of the columns were measured, with noise."""
-    rng = np.random.default_rng(3)
-    measured = rng.normal(size=(4, 80, 64)).cumsum(axis=1).cumsum(axis=2)
-    measured = kspace_crop(measured - measured.mean(), (80, 64))
-    measured = 500 + 100 * measured / measured.std() + rng.normal(scale=4, size=measured.shape)
-    return np.abs(zero_fill(measured, (120, 128), (0.0, 0.0))).astype(np.float32)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

@@ -12,7 +12,6 @@ from NExpRSlicerLib.Parameters import TargetMode
 from .gui_stand_ins import Shortcut, process_events
 from .opened_widget import outputs, preview, wait
 from .stage import add_view
-from .test_acquired import interpolated  # noqa: F401
 from .volumes import add_volume, matrix_of
 
 
@@ -224,7 +223,7 @@ def test_side_by_side_without_a_target_says_why_not(widget, scene):
     assert not widget.ui.sideBySideButton.checked
 
 
-def test_side_by_side_with_a_target_between_stored_and_measured_pixels(widget, scene, interpolated):  # noqa: F811
+def test_side_by_side_with_a_target_between_stored_and_measured_pixels(widget, scene, interpolated):
     """The preview shows it, so it can be compared."""
     layout = add_layout(scene)
     volume = add_volume(interpolated, matrix_of("axial", origin=(0, 0, 0)), "Interpolated")

@@ -9,11 +9,12 @@ from scipy.fft import dctn
 from NExpRLib import load_model
 from NExpRLib.function.samples import Samples
 from NExpRLib.volumes.geometry import Geometry
+from NExpRLib.volumes.measured_grid import MeasuredGrid
 from NExpRLib.volumes.volume import Volume
 from NExpRSlicerLib.Models import ModelCache, cardOf, modelKey
 from NExpRSlicerLib.Parameters import Settings
-from NExpRSlicerLib.PreviewGrid import PreviewGrid
-from NExpRSlicerLib.SliceEncoder import SliceContent, VolumeRange, encodeSlice
+from NExpRSlicerLib.PreviewGrid import PreviewGrid, shownPlanes
+from NExpRSlicerLib.SliceEncoder import Seen, SliceContent, VolumeRange, encodeSlice
 from NExpRSlicerLib.Worker import Cancelled
 
 
@@ -30,12 +31,16 @@ def pixels():
 
 @pytest.fixture
 def encoded(settings, pixels):
-    volumeRange = VolumeRange(volume_of(pixels), cardOf(settings))
-    return encodeSlice(ModelCache(), SliceContent(pixels, volumeRange, settings), lambda: False)
+    return encodeSlice(ModelCache(), content_of(pixels, settings), lambda: False)
 
 
-def volume_of(pixels):
-    return Volume(pixels, Geometry(pixels.shape[::-1], (1.0, 1.0), (0.0, 0.0), np.eye(2)))
+def content_of(pixels, settings):
+    """The only slice of a volume, measured as it is stored."""
+    volume = Volume(pixels[None], Geometry((*pixels.shape[::-1], 1), (1.0,) * 3, (0.0,) * 3, np.eye(3)))
+    seen = Seen(MeasuredGrid(pixels.shape, pixels.shape, margin=0))
+    volumeRange = VolumeRange(volume, cardOf(settings), lambda _: {2: seen}, {}, across=2)
+    (plane,) = shownPlanes(settings.plan(volume.geometry))
+    return SliceContent(pixels, volumeRange, settings, plane)
 
 
 def grid(rows, columns, transposed=False):
@@ -116,7 +121,7 @@ def test_obsolete_slice_is_stopped_between_two_layers(settings, pixels, encoded)
         return len(asked) > 3
 
     models = ModelCache()
-    content = SliceContent(pixels, VolumeRange(volume_of(pixels), cardOf(settings)), settings)
+    content = content_of(pixels, settings)
     with pytest.raises(Cancelled):
         encodeSlice(models, content, superseded)
     assert len(asked) == 4
@@ -127,7 +132,7 @@ def test_obsolete_slice_is_stopped_between_two_layers(settings, pixels, encoded)
 def test_voxels_are_gone_through_once(pixels, settings):
     bad = pixels.astype(np.float32)
     bad[0, 0] = np.inf
-    volumeRange = VolumeRange(volume_of(bad), cardOf(settings))
+    volumeRange = content_of(bad, settings).volumeRange
     for _ in range(2):
         with pytest.raises(ValueError, match="1 NaN or infinite"):
             volumeRange.get()

@@ -1,8 +1,5 @@
 """The preview of isotropic volumes in the two views of planes through thick slices."""
 
-import json
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -15,20 +12,9 @@ from NExpRSlicerLib.Parameters import MeasuredMode, TargetMode
 from NExpRSlicerLib.PreviewGrid import Remedy
 from NExpRSlicerLib.SliceViews import rotateToPlane
 
-from ..conftest import TINY, write_model
 from .opened_widget import wait
 from .stage import PREVIEW, add_view
 from .volumes import add_volume, matrix_of, matrix_of_node, smooth_pixels
-
-
-@pytest.fixture(scope="module")
-def slices_folder(tmp_path_factory):
-    """A model of random weights for stacks of slices, which sees the same in every range of intensities."""
-    config = replace(TINY, conditions=2, equivariant=True)
-    folder = write_model(tmp_path_factory.mktemp("slices") / "tiny-slices", config, 0.05)
-    card = json.loads((folder / "card.json").read_text())
-    (folder / "card.json").write_text(json.dumps({**card, "degradation": "slices", "scales": [1, 8]}))
-    return folder
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from NExpRSlicerLib.Parameters import Settings, TargetMode
 from ..conftest import TINY, write_model
 from .opened_widget import wait
 from .test_apply import assert_same
-from .test_isotropic_preview import slices_folder  # noqa: F401
 from .volumes import add_volume, matrix_of, sitk_image
 
 
@@ -86,7 +85,7 @@ def test_preview_stays_while_its_noise_is_being_removed(prepared, monkeypatch):
     assert np.array_equal(shown(prepared), kept)
 
 
-def test_planes_through_slices_keep_their_noise_and_are_not_encoded_again(prepared, slices_folder, monkeypatch):  # noqa: F811
+def test_planes_through_slices_keep_their_noise_and_are_not_encoded_again(prepared, slices_folder, monkeypatch):
     monkeypatch.setattr("NExpRSlicerLib.Models.slices_model_for", lambda card: str(slices_folder))
     prepared.parameters.targetMode = TargetMode.ISOTROPIC
     prepared.center(prepared.parameters.inputVolume, 1)

@@ -22,7 +22,6 @@ from ..conftest import TINY, write_model
 from .gui_stand_ins import Timer
 from .opened_widget import wait
 from .stage import add_view
-from .test_acquired import interpolated, slices_folder  # noqa: F401
 from .volumes import DIRECTIONS, add_volume, matrix_of, matrix_of_node, smooth_pixels
 
 
@@ -74,7 +73,7 @@ def test_output_that_was_a_part_and_becomes_the_whole_does_not_say_part(scene, l
     assert output.GetAttribute("NExpR.Region") is None
 
 
-def test_part_of_an_isotropic_volume(scene, tiny_model_folder, slices_folder):  # noqa: F811
+def test_part_of_an_isotropic_volume(scene, tiny_model_folder, slices_folder):
     volume = add_volume(smooth_pixels((100, 40, 44)), matrix_of("oblique", spacing=(0.9, 0.9, 1.8)))
     settings = dict(isotropic=0.9, model=str(tiny_model_folder), slicesModel=str(slices_folder), measured="stored")
     part = applied(volume, Box((0, 9, 40), (44, 20, 30)), **settings)
@@ -96,7 +95,7 @@ def test_scale_that_is_no_whole_number_covers_the_part(scene, tiny_model_folder)
     assert (last < np.array([69, 29, 1]) + 0.51).all()
 
 
-def test_part_on_measured_pixels(scene, tiny_model_folder, interpolated):  # noqa: F811
+def test_part_on_measured_pixels(scene, tiny_model_folder, interpolated):
     volume = add_volume(interpolated, matrix_of("axial"))
     settings = dict(scale=2, model=str(tiny_model_folder), measured=(1.65, 1.8))
     part = applied(volume, Box((64, 30, 0), (64, 60, 4)), **settings)

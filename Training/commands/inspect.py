@@ -40,18 +40,14 @@ def run(arguments):
             meaning = Meaning(volume, facts)  # refuses what is no intensities
             name = source.name if names[source.name] == 1 else str(source)
             found[name] = inspect_volume(volume, facts)
+            if arguments.output:
+                shown = volume if meaning.padding is None else meaning.parts(found[name].slice_axis)[0]
+                _write_figure(arguments.output, shown, found[name], source.name)
         except (ValueError, MemoryError) as error:
             if len(sources) == 1:
                 raise
             failures += 1
-            print(f"Failed: {error}" if str(source) in str(error) else f"Failed: {source}: {error}", file=sys.stderr)
-    if arguments.output:
-        from ..evaluation.acquisition_figure import acquisition_figure
-
-        with atomic_output(arguments.output) as temporary:
-            (acquisition,) = found.values()
-            shown = volume if meaning.padding is None else meaning.parts(acquisition.slice_axis)[0]
-            acquisition_figure(shown, acquisition, title=sources[0].name).savefig(temporary, dpi=100)
+            print(f"Failed: {source.failure(error)}", file=sys.stderr)
     if arguments.json:
         facts = {name: _facts(acquisition) for name, acquisition in found.items()}
         print(json.dumps(facts if len(sources) > 1 else next(iter(facts.values())), indent=2))
@@ -65,6 +61,13 @@ def run(arguments):
         print(f"Figure: {arguments.output}")
     if failures:
         raise ValueError(f"{failures} of {len(sources)} volumes failed.")
+
+
+def _write_figure(path, volume, acquisition, title):
+    from ..evaluation.acquisition_figure import acquisition_figure
+
+    with atomic_output(path) as temporary:
+        acquisition_figure(volume, acquisition, title).savefig(temporary, dpi=100)
 
 
 def _print(acquisition):

@@ -162,7 +162,7 @@ def _run(arguments, stack):
             if len(sources) == 1:
                 raise
             failed.append(str(source))
-            print("Failed:", message if str(source) in message else f"{source}: {message}", file=sys.stderr)
+            print(f"Failed: {source.failure(message)}", file=sys.stderr)
         else:
             seconds = time.monotonic() - begin
             summary({**row, "status": "written", **facts, "seconds": f"{seconds:.1f}"})

@@ -4,6 +4,8 @@ import lightning
 import torch
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt
 
+from NExpRLib.network import NetworkConfig, NExpRNetwork
+
 from .degradation import SLICES
 from .items import TrainingCrops, ValidationSlices, reached_scale
 from .prepared import load_slices
@@ -64,14 +66,16 @@ class SliceData(lightning.LightningDataModule):
         options = self.hparams
         self.training, self.validation, self.facts = load_slices(options.data, options.validation_subjects)
         network = getattr(self.trainer.lightning_module, "network", None)
-        told = getattr(getattr(network, "config", None), "noise_level", False)
-        conditions = getattr(getattr(network, "config", None), "conditions", 0)
-        if conditions not in ((0, 2) if options.degradation == SLICES else (0,)):
+        is_nexpr = isinstance(network, NExpRNetwork)
+        if options.degradation == SLICES and not is_nexpr:
+            raise ValueError(f"Only NExpR is trained with --data.degradation {SLICES}: choose another one.")
+        config = network.config if is_nexpr else NetworkConfig()
+        if config.conditions not in ((0, 2) if options.degradation == SLICES else (0,)):
             raise ValueError(
                 "Networks that are told spacing and thickness of slices (--model.network.conditions 2) are trained "
                 f"with --data.degradation {SLICES}, and others without conditions."
             )
-        if options.scans != told or (options.scans and options.degradation not in DRAWS):
+        if options.scans != config.noise_level or (options.scans and options.degradation not in DRAWS):
             raise ValueError(
                 "Networks that are told the noise level (--model.network.noise_level true) are trained with "
                 f"--data.scans true and --data.degradation {' or '.join(DRAWS)}, and others without."

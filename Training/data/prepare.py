@@ -108,7 +108,7 @@ def prepare(folder, output, options=Preparation()):  # noqa: B008
                 source, names[source], subject, options, share or ((1.0, 1.0) if shares else None)
             )
         except (ValueError, MemoryError) as error:
-            failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
+            failures.append(source.failure(error))
     kept = [volume for volume in volumes if volume.slices]
     if not kept:
         raise ValueError(f"No slice of {folder} could be used. " + " ".join(failures))

@@ -30,9 +30,7 @@ def slices_in_plane(image, plane="auto", shares=None):
     check_finite(volume.pixels)  # Within a run, voxels without data are held out; here they would spread.
     across = slice_axis(volume.geometry, plane)
     slices = np.array(volume.slices(across))  # A view would end with the image.
-    axes = plane_axes(volume.geometry, across)
     if shares is not None:
-        return measured_part(slices, [(*shares, 1.0)[axis] for axis in axes])
-    size = inspect_volume(volume, facts).measured_size
-    grid = MeasuredGrid.of(slices, (size[axes[0]], size[axes[1]]))
+        return measured_part(slices, [(*shares, 1.0)[axis] for axis in plane_axes(volume.geometry, across)])
+    grid = MeasuredGrid.of(volume, across, inspect_volume(volume, facts).measured_size)
     return replace(grid, margin=0).resample(slices)

@@ -19,8 +19,14 @@ def body_mask(pixels):
     :param pixels: array (h, w) in HU.
     :return: bool array (h, w): the largest region above -500 HU, filled, without 5 pixels along its outline.
     """
-    regions, count = label(pixels > _AIR)
-    if not count:
-        return np.zeros(pixels.shape, bool)
-    largest = 1 + np.argmax(np.bincount(regions.ravel())[1:])
-    return binary_erosion(binary_fill_holes(regions == largest), iterations=_BORDER)
+    return binary_erosion(binary_fill_holes(largest_region(pixels > _AIR)), iterations=_BORDER)
+
+
+def largest_region(mask):
+    """The largest connected region of a mask of any shape; nothing, if the mask is empty.
+
+    >>> largest_region(np.array([1, 1, 0, 1], bool)).tolist()
+    [True, True, False, False]
+    """
+    regions, count = label(mask)
+    return regions == 1 + np.argmax(np.bincount(regions.ravel())[1:]) if count else mask

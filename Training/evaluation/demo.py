@@ -10,7 +10,7 @@ from NExpRLib.model_card import check_of_pixels, read_card
 from NExpRLib.volumes.upsampling import upsample
 
 from ..data.brain_template import template_slices
-from ..files.volume_files import atomic_output, write_volume
+from ..files.volume_files import atomic_output, make_folder, write_volume
 from ..progress import counted, shown_progress
 from .figure import comparison_figure
 from .metrics import METRICS, evaluate_slice, measure, normalized_slices
@@ -30,10 +30,7 @@ def run_demo(folder, scale, model, device):
         raise ValueError(f"The scale of the demo must be above 1 and at most 8, not {scale}.")
     check_of_pixels(read_card(model))
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"The output folder {folder} cannot be made: {error.strerror}.") from error
+    make_folder(folder, f"The output folder {folder}")
 
     print("Reading the MNI152 T1 brain template (1 mm) that comes with nilearn.")
     template = template_slices()

@@ -22,7 +22,7 @@ from NExpRLib.volumes.volume import Volume
 
 from ..files.volume_files import read_volume
 from ..progress import counted
-from .body import body_mask
+from .body import body_mask, largest_region
 from .metrics import INSIDE, psnr
 from .volumes import Evaluation
 
@@ -104,10 +104,7 @@ def read_truth(source, plane="auto"):
 
 
 def _head_or_limb(normalized):
-    regions, count = ndimage.label(ndimage.gaussian_filter(normalized, 1.5) > 0.1)
-    if not count:
-        return regions > 0
-    largest = regions == 1 + np.argmax(np.bincount(regions.ravel())[1:])
+    largest = largest_region(ndimage.gaussian_filter(normalized, 1.5) > 0.1)
     return np.stack([ndimage.binary_fill_holes(one) for one in largest])
 
 
@@ -184,11 +181,9 @@ def evaluate_stacks(sources, models, spacings, plane="auto"):
             profiles = PROFILES[truth.modality]
             stacks = {(p, s): SimulatedStack.of(truth.voxels, s, 0, p) for p in profiles for s in spacings}
         except (ValueError, MemoryError) as error:
-            found.failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
+            found.failures.append(source.failure(error))
             continue
-        cases = [
-            (profile, name, spacing) for profile in PROFILES[truth.modality] for name in methods for spacing in spacings
-        ]
+        cases = [(profile, name, spacing) for profile in profiles for name in methods for spacing in spacings]
         for profile, name, spacing in counted(cases, truth.name, "stack"):
             stack = stacks[profile, spacing]
             row = {"volume": f"{truth.name}, {profile}", "method": name, "scale": spacing}

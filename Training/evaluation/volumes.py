@@ -56,7 +56,7 @@ def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window
                 pixels, modality = _slices(source, plane, share or (None if on_kspace and not shares else (1.0, 1.0)))
                 slices = normalized_slices(pixels, window)
             except (ValueError, MemoryError) as error:
-                found.failures.append(str(error) if str(source) in str(error) else f"{source}: {error}")
+                found.failures.append(source.failure(error))
                 continue
             bodies = [body_mask(one) if modality == "CT" else None for one in pixels]
             with_contrast = [(truth, body) for truth, body in zip(slices, bodies) if truth.min() < truth.max()]
@@ -87,12 +87,7 @@ def _slices(source, plane, share):
     The window of SSIM has to fit.
     """
     image = read_volume(source)
-    try:
-        pixels = slices_in_plane(image, plane, share)
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}") from error
+    pixels = slices_in_plane(image, plane, share)
     if min(pixels.shape[-2:]) < 11:
-        raise ValueError(
-            f"{source}: slices of {pixels.shape[-2]} x {pixels.shape[-1]} pixels are too small to compare."
-        )
+        raise ValueError(f"slices of {pixels.shape[-2]} x {pixels.shape[-1]} pixels are too small to compare.")
     return pixels, modality_of(pixels, sidecar_of(image))

@@ -31,7 +31,7 @@ def read_table(path, what):
 
 
 def fact_of_volume(source, facts):
-    """What a table says of a :class:`~.files.VolumeSource`: of its file, or of the folder of a DICOM series."""
+    """What a table says of a :class:`~.volume_sources.VolumeSource`: of its file, or the folder of a DICOM series."""
     file = Path(source.files[0])
     fact = fact_of(file, facts)
     return fact if fact or extension_of(file) else fact_of(file.parent, facts)

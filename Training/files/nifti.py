@@ -57,7 +57,7 @@ def read_nifti(path):
         )
     image = _image(_intensities(header, stored), affine, stored.ndim, *_seconds(header))
     for name in _KEPT:
-        if hasattr(header, "keys") and name in header.keys():
+        if name in header.keys():
             value = header[name].item()
             image.SetMetaData(name, value.decode(errors="replace") if isinstance(value, bytes) else f"{value:.9g}")
     if stored.ndim == 4:

@@ -96,9 +96,7 @@ def _lengths(fields):
         if "spacings" in fields:
             values = [float(value) for value in fields["spacings"].split()]
             # Axes that are no space (time, channels) have no spacing.
-            return [
-                abs(v) for v, n in zip(values, range(len(values))) if not (math.isnan(v) and n in (0, len(values) - 1))
-            ]
+            return [abs(v) for n, v in enumerate(values) if not (math.isnan(v) and n in (0, len(values) - 1))]
         return []
     return [math.nan]
 

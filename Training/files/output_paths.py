@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from .volume_files import WRITTEN_EXTENSIONS, check_output, sidecar_path
+from .volume_files import WRITTEN_EXTENSIONS, check_output, make_folder, sidecar_path
 from .volume_sources import extension_of, stem_of
 
 
@@ -26,10 +26,7 @@ def output_paths(inputs, sources, output, references=()):
         _check_folder(inputs, sources, output)
         paths = [output / source.folder / f"{source.name}{_written_extension(source)}" for source in sources]
         for folder in {path.parent for path in paths}:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise ValueError(f"The output folder {output} cannot be made: {error.strerror}.") from error
+            make_folder(folder, f"The output folder {output}")
     files = {_identity(file) for source in [*sources, *references] for file in source.files if os.path.isfile(file)}
     searched = {Path(path).resolve() for path in inputs if Path(path).is_dir()}
     searched |= {Path(source.files[0]).resolve().parent for source in sources if source.folder}
@@ -69,10 +66,7 @@ def preview_paths(preview, paths, output):
         pictures = [preview / path.relative_to(folder).with_name(f"{stem_of(path)}.png") for path in paths]
     _check_different(pictures)
     for folder in {picture.parent for picture in pictures}:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(f"The folder of the preview {preview} cannot be made: {error.strerror}.") from error
+        make_folder(folder, f"The folder of the preview {preview}")
     return pictures
 
 

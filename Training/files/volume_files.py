@@ -125,6 +125,18 @@ def check_format(path, size, spacing, origin, direction):
         raise ValueError(f"{path} cannot be written: {problem}: write .nrrd or .mha instead.")
 
 
+def make_folder(folder, name):
+    """Make a folder, and those that it lies in.
+
+    :param name: what it is called in the sentence on why it cannot be made.
+    :raises ValueError: with that sentence.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{name} cannot be made: {error.strerror}.") from error
+
+
 @contextlib.contextmanager
 def atomic_output(path):
     """A temporary path beside ``path`` that is renamed to it on success and removed otherwise."""

@@ -39,6 +39,10 @@ class VolumeSource:
         """Where it lies below the folder that was searched: its file, or its name in a series."""
         return (Path(self.folder) / (self.name if self.series else Path(self.files[0]).name)).as_posix()
 
+    def failure(self, error):
+        """What went wrong with it, in a text that names it."""
+        return str(error) if str(self) in str(error) else f"{self}: {error}"
+
     def __str__(self):
         return str(self.files[0]) if len(self.files) == 1 else f"{Path(self.files[0]).parent} ({self.name})"
 

@@ -4,6 +4,7 @@ from NExpRLib.model_card import (
     check_noise_reduction,
     check_of_pixels,
     check_of_stacks,
+    exceeds_training,
     model_for,
     read_card,
     slices_model_for,
@@ -75,10 +76,10 @@ def notes_on_model(card, modality, plan, shares):
     :param plan: :class:`NExpRLib.volumes.plan.Plan`.
     :param shares: measured share of the stored pixels along rows and columns.
     """
-    highest, trained = max(scale / share for scale, share in zip(plan.scale, shares)), card["scales"][1]
-    if highest > trained + 0.05:
+    highest = max(scale / share for scale, share in zip(plan.scale, shares))
+    if exceeds_training(card, highest):
         of = " the measured pixels" if min(shares) < 1 else ""
-        yield f"{highest:.2f}x{of} is above the {trained:g}x that the model was trained for."
+        yield f"{highest:.2f}x{of} is above the {card['scales'][1]:g}x that the model was trained for."
     of_model = card.get("modality")
     if of_model and modality in ("MR", "CT", "PT", "NM") and modality != of_model:
         yield f'The volume is {modality}, and the model "{card["name"]}" was trained on {of_model}.'
@@ -90,9 +91,8 @@ def notes_on_slices_model(card, distance):
     :param card: of the model.
     :param distance: from slice to slice, in pixels.
     """
-    trained = card["scales"][1]
-    if distance > trained + 0.05:
+    if exceeds_training(card, distance):
         yield (
-            f"The slices are {distance:.3g} pixels apart, above the {trained:g} that the model was trained for: what "
-            "is drawn between them is a guess."
+            f"The slices are {distance:.3g} pixels apart, above the {card['scales'][1]:g} that the model was trained "
+            "for: what is drawn between them is a guess."
         )

@@ -11,7 +11,7 @@ import torch
 from NExpRLib.model_card import model_names
 
 from ..data.degradation import SLICES
-from ..files.volume_files import atomic_output
+from ..files.volume_files import atomic_output, make_folder
 from ..methods import METHODS, Kind, method_of
 from .card import write_card
 from .checkpoint import load_module, read_checkpoint
@@ -44,10 +44,7 @@ def export_model(checkpoint, folder, about=None):
     buffer = io.BytesIO()
     torch.save({name: tensor.half() for name, tensor in module.network.state_dict().items()}, buffer)
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"The output folder {folder} cannot be made: {error.strerror}.") from error
+    make_folder(folder, f"The output folder {folder}")
     if data["degradation"] == SLICES:
         crops = {"crop_size": list(data["stack_crop"])}
     else:

@@ -110,7 +110,7 @@ def main():
     arguments = parser.parse_args()
     try:
         models = {Path(name).name: load_model(name) for name in arguments.models}
-        volumes = {Path(path).name: slices_in_plane(read_volume(path), "auto", None) for path in arguments.volumes}
+        volumes = {Path(path).name: slices_in_plane(read_volume(path)) for path in arguments.volumes}
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     truths = {

@@ -100,6 +100,15 @@ def test_network_of_another_method_is_evaluated_from_its_checkpoint(train, nexpr
     assert "There is no file" in err
 
 
+@pytest.mark.parametrize("name", ["liif", "edsr"])
+def test_methods_for_slices_are_not_trained_on_stacks(train, name):
+    """They could not be evaluated either."""
+    status, err, folder = train(name, "--data.degradation", "slices")
+    assert status == 2
+    assert "Only NExpR is trained with --data.degradation slices" in err
+    assert not (folder / "last.ckpt").exists()
+
+
 SRGAN = [
     *("--model.scale", "2", "--model.crop_size", "16", "--data.crop_size", "16", "--model.pretraining", "0.5"),
     *("--trainer.max_steps", "4"),
