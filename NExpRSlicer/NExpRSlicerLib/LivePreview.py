@@ -150,7 +150,7 @@ class LivePreview(VTKObservationMixin):
         if self._range[0] != (key, noise):
             facts, measuring = headerFacts(inputVolume), _measuring(inputVolume, settings, plan)
             self._range = (key, noise), VolumeRange(volumeOf(inputVolume), card, measuring, facts, plan.slice_axis)
-        return PreviewSource(inputVolume, settings, key, noise, self._range[1])
+        return PreviewSource(inputVolume, volumeOf(inputVolume), settings, key, noise, self._range[1])
 
     def _showNothing(self, text: str) -> None:
         for pane in self._panes:
