@@ -561,6 +561,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         run, self._run = self._run, None
         self._runEnd = time.monotonic()
         self._updateRun()
+        self._scheduleUpdate()  # There is a result to compare with, and it is known how long such a run takes.
         seconds = f"{self._runEnd - self._runStart:.1f}"
         if run.inputRemoved:
             text = _("The input volume, or its sequence, was removed. Nothing was changed.")

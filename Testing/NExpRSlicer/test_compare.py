@@ -65,6 +65,16 @@ def test_result_and_input(widget, scene):
     assert background(scene) is output
 
 
+def test_result_can_be_compared_as_soon_as_it_is_there(widget, scene):
+    widget._parameterNode.livePreview = False  # As it is: no change of a parameter tells of the result.
+    process_events(3)
+    widget.ui.applyButton.click()
+    wait(lambda: outputs(scene))
+    process_events()
+    assert widget.ui.compareButton.enabled
+    assert widget.ui.sideBySideButton.enabled
+
+
 def test_result_of_a_loaded_scene_knows_its_input(widget, scene):
     output = applied(widget, scene)
     assert output.GetNodeReference("NExpR.Input") is widget._parameterNode.inputVolume
