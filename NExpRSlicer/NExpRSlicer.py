@@ -238,6 +238,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._run.cancel()
         self.ui.statusLabel.text = ""
         self._unseenOutput = None
+        self._sideBySide.forgetViews()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):

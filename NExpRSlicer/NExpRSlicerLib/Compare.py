@@ -82,6 +82,11 @@ class SideBySide:
         _view(self._NAMES[0])[1].SetBackgroundVolumeID(volume.GetID())
         self._compared.append(volume.GetID())
 
+    def forgetViews(self) -> None:
+        """The scene closes: of what was before, the layout is left."""
+        if self._before is not None:
+            self._before = self._before[0], []
+
     def end(self) -> None:
         """Back to the layout before, where the user has not left it.
 

@@ -13,7 +13,7 @@ from .gui_stand_ins import Shortcut, process_events
 from .opened_widget import outputs, preview, wait
 from .stage import add_view
 from .test_acquired import interpolated  # noqa: F401
-from .volumes import add_volume, matrix_of
+from .volumes import add_volume, matrix_of, smooth_pixels
 
 
 def background(scene):
@@ -138,6 +138,27 @@ def test_side_by_side_and_back(widget, scene):
     for view, matrix in zip(views, before):
         assert np.allclose(slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS()), matrix)
     assert not any(composite.GetLinkedControl() for composite in composites)
+
+
+def test_side_by_side_outlasts_its_scene_without_its_views(widget, scene):
+    layout = add_layout(scene)
+    applied(widget, scene)
+    widget.ui.sideBySideButton.click()
+    scene.InvokeEvent(scene.StartCloseEvent)  # Closing the scene of this test would remove its layout.
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        scene.RemoveNode(node)
+    scene.InvokeEvent(scene.EndCloseEvent)
+    add_volume(smooth_pixels((4, 20, 24)), matrix_of("axial"), "Not shown")
+    other = add_volume(smooth_pixels((4, 20, 24)), matrix_of("axial"), "Other")
+    slicer.util.setSliceViewerLayers(background=other)
+    (red, yellow) = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    red.SetSliceOffset(55)
+    process_events()
+    widget.ui.sideBySideButton.click()
+    assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpView
+    assert red.GetSliceOffset() == 55
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert [node.GetBackgroundVolumeID() for node in composites] == [other.GetID()] * 2
 
 
 @pytest.mark.parametrize("keys", [0, 1], ids=["result on the left", "input on the left"])
