@@ -317,6 +317,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onRemedyButton(self, checked=False):
         """Change the slice view so that it shows the preview."""
         self._preview.applyRemedy(self._parameterNode)
+        self._sideBySide.align()
         self._scheduleUpdate()
 
     def onCompareButton(self, checked=False):

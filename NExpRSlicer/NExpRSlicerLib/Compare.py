@@ -82,6 +82,14 @@ class SideBySide:
         _view(self._NAMES[0])[1].SetBackgroundVolumeID(volume.GetID())
         self._compared.append(volume.GetID())
 
+    def align(self) -> None:
+        """Let the right view follow where a program moved the left one: only what users move is linked."""
+        if not self.shown:
+            return
+        (left, compositeNode), (right, _compositeNode) = [_view(name) for name in self._NAMES]
+        if compositeNode.GetLinkedControl():
+            _moveTo(right, _placeOf(left))
+
     def forgetViews(self) -> None:
         """The scene closes: of what was before, the layout is left."""
         if self._before is not None:

@@ -7,7 +7,7 @@ import numpy as np
 import slicer
 import slicer.util
 
-from NExpRSlicerLib.Parameters import TargetMode
+from NExpRSlicerLib.Parameters import Plane, TargetMode
 
 from .gui_stand_ins import Shortcut, process_events
 from .opened_widget import outputs, preview, wait
@@ -215,6 +215,22 @@ def test_key_side_by_side_changes_the_left_view(widget, scene):
         press("C")
         assert [node.GetBackgroundVolumeID() for node in composites] == [left.GetID(), volume.GetID()]
         assert widget.ui.compareButton.checked == (left is volume)
+
+
+def test_right_view_follows_where_a_remedy_moves_the_left_one(widget, scene):
+    add_layout(scene)
+    slicer.util.setSliceViewerLayers(background=widget._parameterNode.inputVolume)
+    widget._parameterNode.livePreview = True
+    wait(lambda: widget._preview.shown)
+    widget.ui.sideBySideButton.click()
+    widget._parameterNode.plane = Plane.SAGITTAL
+    wait(lambda: widget.ui.remedyButton.visible)
+    left, right = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    before = slicer.util.arrayFromVTKMatrix(left.GetSliceToRAS())
+    widget.ui.remedyButton.click()
+    after = slicer.util.arrayFromVTKMatrix(left.GetSliceToRAS())
+    assert not np.allclose(after, before)
+    assert np.allclose(slicer.util.arrayFromVTKMatrix(right.GetSliceToRAS()), after)
 
 
 def test_result_of_a_run_side_by_side_with_its_input(widget, scene):
