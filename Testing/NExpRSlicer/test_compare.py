@@ -140,6 +140,18 @@ def test_side_by_side_and_back(widget, scene):
     assert not any(composite.GetLinkedControl() for composite in composites)
 
 
+def test_side_by_side_from_a_maximized_view_and_back(widget, scene):
+    layout = add_layout(scene)
+    applied(widget, scene)
+    red, _yellow = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    layout.AddMaximizedViewNode(red)
+    widget.ui.sideBySideButton.click()
+    assert layout.GetNumberOfMaximizedViewNodes() == 0
+    widget.ui.sideBySideButton.click()
+    assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpView
+    assert layout.IsMaximizedViewNode(red)
+
+
 def test_side_by_side_outlasts_its_scene_without_its_views(widget, scene):
     layout = add_layout(scene)
     applied(widget, scene)
