@@ -134,6 +134,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode = None
         self._parameterNodeGuiTag = None
         self._observedInput = None
+        self._lastInputID = None  # of the volume that was selected last, also while the module is closed
         # Of its own, because removeObserver() would keep the volume in memory after it left the scene.
         self._inputObserver = VTKObservationMixin()
         self._viewObserver, self._observedViews = VTKObservationMixin(), []
@@ -483,9 +484,10 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._inputObserver.removeObservers()
         self._observedInput = volumeNode
-        if not self._run and volumeNode is not None:
-            self.ui.statusLabel.text = ""  # It is about another volume.
         if volumeNode is not None:
+            if not self._run and volumeNode.GetID() != self._lastInputID:
+                self.ui.statusLabel.text = ""  # It is about another volume.
+            self._lastInputID = volumeNode.GetID()
             for event in (
                 vtk.vtkCommand.ModifiedEvent,
                 slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,

@@ -99,6 +99,7 @@ def test_run_that_ends_in_another_module_offers_its_result(widget, scene):
     widget.enter()
     process_events()
     assert widget.ui.showResultButton.visible
+    assert outputs(scene)[0].GetName() in widget.ui.statusLabel.text
     assert background(scene) is widget._parameterNode.inputVolume
     widget.ui.showResultButton.click()
     process_events()
