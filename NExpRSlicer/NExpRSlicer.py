@@ -691,7 +691,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             isotropic.
         :param spacing: output pixel spacing in mm.
         :param plane: auto (the acquisition plane), axial, sagittal or coronal.
-        :param model: auto (by what the volume is), mri, mri-fast, ct, or the path of a model's folder.
+        :param model: auto (by what the volume is), mri, mri-fast, ct, ct-fast, or the path of a model's folder.
         :param device: auto, cuda, mps or cpu.
         :param dataConsistency: keep the measured spatial frequencies of each slice exactly.
         :param progress: called as progress(fraction, remainingSeconds) after every step; it may raise to cancel, which
