@@ -485,8 +485,9 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._inputObserver.removeObservers()
         self._observedInput = volumeNode
         if volumeNode is not None:
-            if not self._run and volumeNode.GetID() != self._lastInputID:
-                self.ui.statusLabel.text = ""  # It is about another volume.
+            last = slicer.mrmlScene.GetNodeByID(self._lastInputID or "")
+            if not self._run and last not in (None, volumeNode):  # If it was removed, the status may say that.
+                self.ui.statusLabel.text = ""
             self._lastInputID = volumeNode.GetID()
             for event in (
                 vtk.vtkCommand.ModifiedEvent,
