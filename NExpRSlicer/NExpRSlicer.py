@@ -135,6 +135,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode = None
         self._parameterNodeGuiTag = None
         self._observedInput = None
+        self._lastInputID = None  # of the volume that was selected last, also while the module is closed
         # Of its own, because removeObserver() would keep the volume in memory after it left the scene.
         self._inputObserver = VTKObservationMixin()
         self._viewObserver, self._observedViews = VTKObservationMixin(), []
@@ -239,6 +240,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._run.cancel()
         self.ui.statusLabel.text = ""
         self._unseenOutput = None
+        self._sideBySide.forgetViews()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -317,6 +319,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onRemedyButton(self, checked=False):
         """Change the slice view so that it shows the preview."""
         self._preview.applyRemedy(self._parameterNode)
+        self._sideBySide.align()
         self._scheduleUpdate()
 
     def onCompareButton(self, checked=False):
@@ -482,9 +485,11 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._inputObserver.removeObservers()
         self._observedInput = volumeNode
-        if not self._run and volumeNode is not None:
-            self.ui.statusLabel.text = ""  # It is about another volume.
         if volumeNode is not None:
+            last = slicer.mrmlScene.GetNodeByID(self._lastInputID or "")
+            if not self._run and last not in (None, volumeNode):  # If it was removed, the status may say that.
+                self.ui.statusLabel.text = ""
+            self._lastInputID = volumeNode.GetID()
             for event in (
                 vtk.vtkCommand.ModifiedEvent,
                 slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
@@ -562,6 +567,7 @@ class NExpRSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         run, self._run = self._run, None
         self._runEnd = time.monotonic()
         self._updateRun()
+        self._scheduleUpdate()  # There is a result to compare with, and it is known how long such a run takes.
         seconds = f"{self._runEnd - self._runStart:.1f}"
         if run.inputRemoved:
             text = _("The input volume, or its sequence, was removed. Nothing was changed.")
@@ -686,7 +692,7 @@ class NExpRSlicerLogic(ScriptedLoadableModuleLogic):
             isotropic.
         :param spacing: output pixel spacing in mm.
         :param plane: auto (the acquisition plane), axial, sagittal or coronal.
-        :param model: auto (by what the volume is), mri, mri-fast, ct, or the path of a model's folder.
+        :param model: auto (by what the volume is), mri, mri-fast, ct, ct-fast, or the path of a model's folder.
         :param device: auto, cuda, mps or cpu.
         :param dataConsistency: keep the measured spatial frequencies of each slice exactly.
         :param progress: called as progress(fraction, remainingSeconds) after every step; it may raise to cancel, which

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import slicer
 
@@ -33,7 +35,7 @@ class SideBySide:
     _NAMES = ("Red", "Yellow")
 
     def __init__(self):
-        self._before = None
+        self._before = None  # arrangement of the layout, maximized views, states of the two views
         self._compared: list[str] = []  # IDs of volumes, the one to show rather last
 
     @property
@@ -53,7 +55,8 @@ class SideBySide:
         :param sliceAxis: volume axis across the plane that is shown.
         """
         layout, views = self._layout(), [_view(name) for name in self._NAMES]
-        self._before = layout.GetViewArrangement(), [_stateOf(*view) for view in views]
+        maximized = [layout.GetMaximizedViewNode(n) for n in range(layout.GetNumberOfMaximizedViewNodes())]
+        self._before = layout.GetViewArrangement(), maximized, [_stateOf(*view) for view in views]
         self._compared = [volume.GetID() for volume in reversed(volumes)]
         start = (viewOf(volumes, ijkToWorld, sliceAxis) or views[0])[0]
         place, mmPerPixel = _placeOf(start), start.GetFieldOfView()[0] / viewSize(start)[0]
@@ -82,22 +85,39 @@ class SideBySide:
         _view(self._NAMES[0])[1].SetBackgroundVolumeID(volume.GetID())
         self._compared.append(volume.GetID())
 
+    def align(self) -> None:
+        """Let the right view follow where a program moved the left one: only what users move is linked."""
+        if not self.shown:
+            return
+        (left, compositeNode), (right, _compositeNode) = [_view(name) for name in self._NAMES]
+        if compositeNode.GetLinkedControl():
+            _moveTo(right, _placeOf(left))
+
+    def forgetViews(self) -> None:
+        """The scene closes: of what was before, the layout is left."""
+        if self._before is not None:
+            self._before = self._before[0], [], []
+
     def end(self) -> None:
         """Back to the layout before, where the user has not left it.
 
         A view whose volume was removed shows what is left of those that were compared.
         """
         if self.shown:
-            arrangement, states = self._before
-            self._arrange(arrangement)
+            *before, states = self._before
+            self._arrange(*before)
             for name, (place, background, *linked) in zip(self._NAMES, states):
                 if background is not None and not _present(background):
                     background = next(filter(_present, reversed(self._compared)), None)
                 _restore(*_view(name), (place, background, *linked))
         self._before = None
 
-    def _arrange(self, arrangement: int) -> None:
-        self._layout().SetViewArrangement(arrangement)
+    def _arrange(self, arrangement: int, maximized: Iterable[slicer.vtkMRMLAbstractViewNode] = ()) -> None:
+        layout = self._layout()
+        layout.RemoveAllMaximizedViewNodes()  # It would hide the others in any arrangement.
+        layout.SetViewArrangement(arrangement)
+        for viewNode in maximized:
+            layout.AddMaximizedViewNode(viewNode)
         if slicer.app.layoutManager() is not None:
             slicer.app.processEvents()  # Views that take their new size change their field of view.
 

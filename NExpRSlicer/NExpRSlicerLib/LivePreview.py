@@ -24,7 +24,7 @@ from .PreviewGrid import NotShowable, Remedy, shownPlanes
 from .PreviewNode import DETAIL_CLEAR
 from .PreviewPane import PreviewPane, PreviewSource
 from .SliceEncoder import Seen, VolumeRange
-from .SliceViews import viewNodes, viewOf, viewsOf
+from .SliceViews import layoutViews, viewNodes, viewOf, viewsOf
 from .Volumes import ijkToWorld, volumeOf
 from .Worker import Worker
 
@@ -150,7 +150,7 @@ class LivePreview(VTKObservationMixin):
         if self._range[0] != (key, noise):
             facts, measuring = headerFacts(inputVolume), _measuring(inputVolume, settings, plan)
             self._range = (key, noise), VolumeRange(volumeOf(inputVolume), card, measuring, facts, plan.slice_axis)
-        return PreviewSource(inputVolume, settings, key, noise, self._range[1])
+        return PreviewSource(inputVolume, volumeOf(inputVolume), settings, key, noise, self._range[1])
 
     def _showNothing(self, text: str) -> None:
         for pane in self._panes:
@@ -183,6 +183,8 @@ def _noView(inputVolume: slicer.vtkMRMLScalarVolumeNode, ofPlanes: bool) -> NotS
     """
     :param ofPlanes: through the slices.
     """
+    if not layoutViews():
+        return NotShowable(_("The layout has no slice view: choose another one."))
     if not ofPlanes:
         return NotShowable(_("No slice view shows the input volume in its background."), Remedy.SHOW_INPUT)
     text = _("No slice view shows planes through the slices of the input.")

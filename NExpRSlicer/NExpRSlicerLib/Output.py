@@ -41,8 +41,9 @@ def copyContext(
     :param transformNode: parent transform of the output.
     """
     outputVolume.CreateDefaultDisplayNodes()
-    if inputVolume.GetDisplayNode() is not None and outputVolume.GetDisplayNode() is not None:
-        displayLike(outputVolume, inputVolume.GetDisplayNode())
+    inputDisplay = inputVolume.GetScalarVolumeDisplayNode()  # not that of volume rendering
+    if inputDisplay is not None and outputVolume.GetScalarVolumeDisplayNode() is not None:
+        displayLike(outputVolume, inputDisplay)
     outputVolume.SetVoxelValueQuantity(inputVolume.GetVoxelValueQuantity())
     outputVolume.SetVoxelValueUnits(inputVolume.GetVoxelValueUnits())
     outputVolume.SetAndObserveTransformNodeID(transformNode.GetID() if transformNode is not None else None)

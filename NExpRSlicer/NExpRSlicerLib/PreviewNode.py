@@ -85,7 +85,7 @@ class PreviewNode:
         if not self._display or bool(self._display[1]) != inferredDetail:
             _setOpacity(self.compositeNode, DETAIL_OPACITY if inferredDetail else 1)
         self._opacity = self.compositeNode.GetForegroundOpacity()
-        inputDisplay, display = inputVolume.GetDisplayNode(), self._node.GetDisplayNode()
+        inputDisplay, display = inputVolume.GetScalarVolumeDisplayNode(), self._node.GetDisplayNode()
         if inputDisplay is None:
             return
         windowLevel = (display.GetWindow(), display.GetLevel())

@@ -12,6 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from NExpRLib.memory import WORKING_BYTES_PER_PIXEL, available_memory, is_out_of_memory
+from NExpRLib.volumes.volume import Volume
 
 from .Models import ModelCache
 from .Parameters import NExpRSlicerParameterNode, Settings
@@ -28,7 +29,7 @@ from .PreviewGrid import (
 from .PreviewNode import DETAIL_WINDOW, DETAIL_WINDOW_THROUGH, PreviewNode
 from .SliceEncoder import EncodedSlice, NoiseMix, SliceContent, SliceEncoder, VolumeRange, encodeSlice
 from .SliceViews import CornerText, View, rotateToPlane, showsSlab, viewOf, viewSize, xyToWorld
-from .Volumes import ijkToWorld, volumeOf
+from .Volumes import ijkToWorld
 from .Worker import Worker
 
 LARGEST_PREVIEW = 2**25  # pixels, drawn in about a second
@@ -39,18 +40,20 @@ _BESIDE = 0.05  # slices between the view and the slice that it shows, from whic
 class PreviewSource:
     """What slices are encoded from.
 
+    :ivar volume: as it was when the key was made; by the time that a slice is encoded, the node may hold other voxels.
     :ivar key: changes when their functions would.
     :ivar noise: whether they are encoded without their noise, too.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
+    volume: Volume
     settings: Settings
     key: tuple
     noise: bool
     volumeRange: VolumeRange
 
     def content(self, plane: ShownPlane, index: int) -> SliceContent:
-        pixels = plane.of(volumeOf(self.inputVolume), index)
+        pixels = plane.of(self.volume, index)
         return SliceContent(np.array(pixels), self.volumeRange, self.settings, plane)
 
 

@@ -76,10 +76,10 @@ def acrossOf(sliceNode: slicer.vtkMRMLSliceNode, ijkToWorld: np.ndarray) -> int:
 def viewsOf(volumeNodes: Iterable[slicer.vtkMRMLVolumeNode]) -> list[View]:
     """(slice node, slice composite node) of the views that show one of these volumes in the background."""
     identifiers = [volumeNode.GetID() for volumeNode in volumeNodes]
-    return [view for view in _views() if view[1].GetBackgroundVolumeID() in identifiers]
+    return [view for view in layoutViews() if view[1].GetBackgroundVolumeID() in identifiers]
 
 
-def _views() -> list[View]:
+def layoutViews() -> list[View]:
     """(slice node, slice composite node) of the views of the layout."""
     sliceNodes = [node for node in slicer.util.getNodesByClass("vtkMRMLSliceNode") if node.IsMappedInLayout()]
     views = [(node, slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(node)) for node in sliceNodes]
@@ -92,7 +92,7 @@ def isShown(volumeNode: slicer.vtkMRMLVolumeNode | None) -> bool:
         return False
     return any(
         volumeNode.GetID() in (compositeNode.GetBackgroundVolumeID(), compositeNode.GetForegroundVolumeID())
-        for _sliceNode, compositeNode in _views()
+        for _sliceNode, compositeNode in layoutViews()
     )
 
 

@@ -153,14 +153,14 @@ def volumeOf(volumeNode: slicer.vtkMRMLVolumeNode) -> Volume:
 
 def displayLike(volumeNode: slicer.vtkMRMLVolumeNode, display: slicer.vtkMRMLVolumeDisplayNode) -> None:
     """Let a volume appear as the display node of another volume says."""
-    ownDisplay = volumeNode.GetDisplayNode()
+    ownDisplay = volumeNode.GetScalarVolumeDisplayNode()
     with slicer.util.NodeModify(ownDisplay):
         ownDisplay.CopyContent(display)
         # With the content, the connection to the other volume's voxels was copied: they would be kept in memory, and
         # automatic windows be theirs.
         ownDisplay.SetInputImageDataConnection(volumeNode.GetImageDataConnection())
         ownDisplay.SetAutoWindowLevel(False)
-        ownDisplay.SetAndObserveColorNodeID(display.GetColorNodeID())
+        ownDisplay.SetAndObserveColorNodeID(display.GetColorNodeID() or "")
 
 
 def matrixOf(geometry: Geometry) -> np.ndarray:

@@ -7,12 +7,12 @@ import numpy as np
 import slicer
 import slicer.util
 
-from NExpRSlicerLib.Parameters import TargetMode
+from NExpRSlicerLib.Parameters import Plane, TargetMode
 
 from .gui_stand_ins import Shortcut, process_events
 from .opened_widget import outputs, preview, wait
 from .stage import add_view
-from .volumes import add_volume, matrix_of
+from .volumes import add_volume, matrix_of, smooth_pixels
 
 
 def background(scene):
@@ -64,6 +64,16 @@ def test_result_and_input(widget, scene):
     assert background(scene) is output
 
 
+def test_result_can_be_compared_as_soon_as_it_is_there(widget, scene):
+    widget._parameterNode.livePreview = False  # As it is: no change of a parameter tells of the result.
+    process_events(3)
+    widget.ui.applyButton.click()
+    wait(lambda: outputs(scene))
+    process_events()
+    assert widget.ui.compareButton.enabled
+    assert widget.ui.sideBySideButton.enabled
+
+
 def test_result_of_a_loaded_scene_knows_its_input(widget, scene):
     output = applied(widget, scene)
     assert output.GetNodeReference("NExpR.Input") is widget._parameterNode.inputVolume
@@ -88,6 +98,7 @@ def test_run_that_ends_in_another_module_offers_its_result(widget, scene):
     widget.enter()
     process_events()
     assert widget.ui.showResultButton.visible
+    assert outputs(scene)[0].GetName() in widget.ui.statusLabel.text
     assert background(scene) is widget._parameterNode.inputVolume
     widget.ui.showResultButton.click()
     process_events()
@@ -127,6 +138,39 @@ def test_side_by_side_and_back(widget, scene):
     for view, matrix in zip(views, before):
         assert np.allclose(slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS()), matrix)
     assert not any(composite.GetLinkedControl() for composite in composites)
+
+
+def test_side_by_side_from_a_maximized_view_and_back(widget, scene):
+    layout = add_layout(scene)
+    applied(widget, scene)
+    red, _yellow = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    layout.AddMaximizedViewNode(red)
+    widget.ui.sideBySideButton.click()
+    assert layout.GetNumberOfMaximizedViewNodes() == 0
+    widget.ui.sideBySideButton.click()
+    assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpView
+    assert layout.IsMaximizedViewNode(red)
+
+
+def test_side_by_side_outlasts_its_scene_without_its_views(widget, scene):
+    layout = add_layout(scene)
+    applied(widget, scene)
+    widget.ui.sideBySideButton.click()
+    scene.InvokeEvent(scene.StartCloseEvent)  # Closing the scene of this test would remove its layout.
+    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        scene.RemoveNode(node)
+    scene.InvokeEvent(scene.EndCloseEvent)
+    add_volume(smooth_pixels((4, 20, 24)), matrix_of("axial"), "Not shown")
+    other = add_volume(smooth_pixels((4, 20, 24)), matrix_of("axial"), "Other")
+    slicer.util.setSliceViewerLayers(background=other)
+    (red, yellow) = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    red.SetSliceOffset(55)
+    process_events()
+    widget.ui.sideBySideButton.click()
+    assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpView
+    assert red.GetSliceOffset() == 55
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert [node.GetBackgroundVolumeID() for node in composites] == [other.GetID()] * 2
 
 
 @pytest.mark.parametrize("keys", [0, 1], ids=["result on the left", "input on the left"])
@@ -183,6 +227,22 @@ def test_key_side_by_side_changes_the_left_view(widget, scene):
         press("C")
         assert [node.GetBackgroundVolumeID() for node in composites] == [left.GetID(), volume.GetID()]
         assert widget.ui.compareButton.checked == (left is volume)
+
+
+def test_right_view_follows_where_a_remedy_moves_the_left_one(widget, scene):
+    add_layout(scene)
+    slicer.util.setSliceViewerLayers(background=widget._parameterNode.inputVolume)
+    widget._parameterNode.livePreview = True
+    wait(lambda: widget._preview.shown)
+    widget.ui.sideBySideButton.click()
+    widget._parameterNode.plane = Plane.SAGITTAL
+    wait(lambda: widget.ui.remedyButton.visible)
+    left, right = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    before = slicer.util.arrayFromVTKMatrix(left.GetSliceToRAS())
+    widget.ui.remedyButton.click()
+    after = slicer.util.arrayFromVTKMatrix(left.GetSliceToRAS())
+    assert not np.allclose(after, before)
+    assert np.allclose(slicer.util.arrayFromVTKMatrix(right.GetSliceToRAS()), after)
 
 
 def test_result_of_a_run_side_by_side_with_its_input(widget, scene):

@@ -145,6 +145,14 @@ def test_hidden_views_are_left_alone(stage):
     assert stage.shownIn() == ["Red"]
 
 
+def test_layout_without_slice_views_offers_no_remedy(stage):
+    for sliceNode, _compositeNode in stage.views.values():
+        sliceNode.SetMappedInLayout(0)
+    stage.settle()
+    assert "layout" in stage.preview.text
+    assert stage.preview.remedy is None
+
+
 @pytest.mark.parametrize("direction", ["oblique", "left-handed"])
 def test_oblique_volume_needs_a_turn_of_the_view(scene, tiny_model_folder, direction):
     stage = Stage(scene, tiny_model_folder, direction)

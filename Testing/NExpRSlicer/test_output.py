@@ -35,6 +35,26 @@ def test_output_appears_like_the_input(scene, logic, tiny_model_folder, volume):
     assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(output)) == study
 
 
+def removed_colors(scene, volume):
+    color = scene.AddNewNodeByClass("vtkMRMLColorTableNode", "Hot")
+    volume.GetDisplayNode().SetAndObserveColorNodeID(color.GetID())
+    scene.RemoveNode(color)
+
+
+def volume_rendering_only(scene, volume):
+    volume.RemoveAllDisplayNodeIDs()
+    volume.AddAndObserveDisplayNodeID(scene.AddNode(slicer.vtkMRMLGPURayCastVolumeRenderingDisplayNode()).GetID())
+
+
+@pytest.mark.parametrize("displayed", [removed_colors, volume_rendering_only])
+def test_input_that_is_displayed_unusually(scene, stage, logic, tiny_model_folder, displayed):
+    displayed(scene, stage.volume)
+    assert stage.settle().GetScalarVolumeDisplayNode() is not None
+    assert "Slice 3 of 5" in stage.preview.text
+    output = logic.process(stage.volume, scale=2, model=tiny_model_folder)
+    assert output.GetScalarVolumeDisplayNode() is not None
+
+
 @pytest.mark.parametrize("folders", [0, 1])
 def test_input_below_the_output_in_the_hierarchy(scene, logic, tiny_model_folder, volume, folders):
     """An item below itself would end Slicer."""

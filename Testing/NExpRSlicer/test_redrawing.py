@@ -55,6 +55,29 @@ def test_voxels_edited_in_place_while_encoding(stage):
     assert np.allclose(slicer.util.arrayFromVolume(node)[0], expected, atol=1e-2)
 
 
+def test_neighbor_is_encoded_from_the_voxels_that_were_shown(stage):
+    """A sequence exchanges the voxels of its proxy node, and brings the same ones back."""
+    image = stage.volume.GetImageData()
+    other = slicer.util.addVolumeFromArray(stage.pixels[:, ::-1].copy())
+    stage.preview.update(stage.parameters)
+    stage.volume.SetAndObserveImageData(other.GetImageData())
+    for _slice in range(2):  # the current one and its neighbor
+        stage.preview.poll(timeout=10)
+    stage.settle()
+    stage.volume.SetAndObserveImageData(image)
+    stage.center(stage.volume, 3)
+    node = stage.settle()
+    assert np.allclose(slicer.util.arrayFromVolume(node)[0], stage.result(3, scale=2), atol=1e-2)
+
+
+def test_neighbor_that_is_gone_before_it_was_encoded(stage):
+    stage.preview.update(stage.parameters)
+    slicer.util.updateVolumeFromArray(stage.volume, stage.pixels[:3])
+    stage.preview.poll(timeout=10)
+    stage.settle()
+    assert "Slice 3 of 3" in stage.preview.text
+
+
 def test_slice_that_is_gone_before_it_was_encoded(stage):
     end = threading.Event()
     stage.worker.submit(lambda: end.wait(10), lambda value, error: None)

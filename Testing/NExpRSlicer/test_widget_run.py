@@ -114,6 +114,20 @@ def test_scene_closed_or_input_removed_during_a_run(widget, scene, event):
     assert "Select an input volume" in widget.ui.applyButton.toolTip
 
 
+def test_input_removed_during_a_run_is_said_beside_the_next_volume(widget, scene):
+    other = add_volume(smooth_pixels((4, 20, 24)), matrix_of("axial"), "Other")
+    widget.ui.applyButton.click()
+    scene.RemoveNode(widget._parameterNode.inputVolume)
+    wait(lambda: widget.ui.applyButton.text == "Apply")
+    widget._parameterNode.inputVolume = other  # as the selector does by itself
+    process_events()
+    assert "was removed" in widget.ui.statusLabel.text
+    third = add_volume(smooth_pixels((4, 20, 24)), matrix_of("axial"), "Third")
+    widget._parameterNode.inputVolume = third
+    process_events()
+    assert widget.ui.statusLabel.text == ""
+
+
 def test_input_removed_when_all_slices_are_computed(widget, scene):
     widget.ui.applyButton.click()
     job = widget._run._applyRun.job
