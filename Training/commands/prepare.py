@@ -77,6 +77,8 @@ def run(arguments):
         print(f"\nNo subject in {arguments.subjects}, so named by folder or file: {names}.")
     elif prepared.subjects_by_name:
         print("\nSubjects are named by folder or file. If one patient has several names, say so by --subjects.")
+    for note in prepared.notes:
+        print(f"\nNote: {note}")
     if prepared.without_resolution:
         names = ", ".join(prepared.without_resolution)
         print(f"\nNo resolution in {arguments.effective_resolution}, so used whole: {names}.")
