@@ -256,6 +256,7 @@ TOLD = ["--model.network.noise_level", "true", "--model.network.equivariant", "f
         (["--config", CONFIG, "--data.data", "data.npz", "--resume", "broken.yaml"], "broken.yaml is no checkpoint"),
         (["--config", CONFIG, "--data.data", "data.npz", "--trainer.accelerator", "none"], "none"),
         (["--config", CONFIG, "--data.data", "nowhere.npz"], "nowhere.npz"),
+        (["--config", CONFIG, "--data.data", "data.npz", "--data.validation_subjects", "[001]"], "digits need quotes"),
         (["--config", CONFIG, "--data.data", "data.npz", "--trainer.max_steps", "0"], "max_steps must be 1 or more"),
     ],
     ids=lambda value: " ".join(map(str, value[2:] or value)) if isinstance(value, list) else "",
@@ -291,6 +292,18 @@ def test_scales_that_no_crop_reaches_are_said(prepared, tmp_path, capsys):
     main(options(prepared, tmp_path / "b", *crops, "--data.scales", "[3.0, 4.0]"))
     main(["models", "export", str(checkpoints(tmp_path / "b") / "last.ckpt"), "-o", str(tmp_path / "b" / "model")])
     assert json.loads((tmp_path / "b" / "model" / "card.json").read_text())["scales"] == [2.4, 2.4]
+
+
+def test_spacings_of_slices_that_no_crop_reaches_are_said(prepared, tmp_path, capsys):
+    """24 slices over the 96 pixels of an image are at most 95 / 24 pixels apart."""
+    stacks = ["--data.degradation", "slices", "--model.network.conditions", "2", "--data.scales", "[1.3, 8.0]"]
+    main(options(prepared, tmp_path, "--trainer.max_steps", "1", *stacks, "--data.stack_crop", "[24, 40]"))
+    said = capsys.readouterr().out
+    assert "crops of 24 slices" in said
+    assert "smaller --data.stack_crop" in said
+    main(["models", "export", str(checkpoints(tmp_path) / "last.ckpt"), "-o", str(tmp_path / "model")])
+    low, high = json.loads((tmp_path / "model" / "card.json").read_text())["scales"]
+    assert (low, high) == (1.3, pytest.approx(95 / 24))
 
 
 def test_learning_rate_that_is_given_is_that_of_the_paper_recipe_too(prepared, tmp_path):
