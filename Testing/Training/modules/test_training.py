@@ -135,6 +135,17 @@ def test_a_log_gets_a_line_per_epoch(prepared, tmp_path, capsys):
     assert "Epoch" not in capsys.readouterr().out
 
 
+def test_training_that_has_to_say_something_in_a_log(prepared, tmp_path, capsys):
+    """SRGAN does so before its first step."""
+    srgan = ["train", "--config", str(CONFIG.with_name("srgan.yaml")), "--data.data", str(prepared), *_folder(tmp_path)]
+    small = ["--data.crop_size", "16", "--model.crop_size", "16", "--data.slices_per_batch", "1", "--data.workers", "0"]
+    steps = ["--data.steps_per_epoch", "1", "--trainer.max_steps", "1", "--trainer.accelerator", "cpu"]
+    main([*srgan, *small, *steps])
+    said = capsys.readouterr().out
+    assert "no perceptual loss" in said
+    assert "Epoch 0: step 1 of 1" in said
+
+
 def test_help_is_one_screen_of_options_that_there_are(capsys):
     main(["train", "--help"])
     printed = capsys.readouterr().out
