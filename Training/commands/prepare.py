@@ -10,7 +10,9 @@ from ..markdown import markdown_table
 
 def add_arguments(parser):
     parser.add_argument(
-        "folder", metavar="FOLDER", help="searched for volumes and DICOM series, with all subfolders but hidden ones"
+        "folder",
+        metavar="FOLDER",
+        help="searched for volumes and DICOM series, with all subfolders but hidden ones and BIDS derivatives",
     )
     parser.add_argument(
         "-o", "--output", required=True, metavar="DATA.npz", help="prepared slices; DATA.png shows them"

@@ -106,10 +106,10 @@ def prepare(folder, output, options=Preparation()):  # noqa: B008
             subject = fact_of_volume(source, subjects)
             if not subject:
                 subject = _subject_by_name(source, folder)
-                by_name.append(source.name)
+                by_name.append(names[source])
             share = fact_of_volume(source, shares)
             if shares and not share:
-                without_shares.append(source.name)
+                without_shares.append(names[source])
             image = read_volume(source)
             if is_result(image, sidecar_path(source.files[0])):
                 raise ValueError("it was made by NExpR, and what was inferred is no truth to learn from: leave it out.")
