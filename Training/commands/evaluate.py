@@ -134,6 +134,8 @@ def _evaluate_stacks(arguments, sources, trained, degradation):
 
 
 def _report(arguments, found, count, degradation):
+    for note in found.notes:
+        print(f"Note: {note}")
     for metric, table in quality_tables(found.results).items():
         print(f"\n{metric}\n{table}")
     if found.failures:

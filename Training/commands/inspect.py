@@ -9,6 +9,7 @@ from NExpRLib.volumes.meaning import Meaning
 from NExpRLib.volumes.series import volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
 
+from ..files.notes import notes_of
 from ..files.volume_files import atomic_output, read_volume
 from ..files.volume_sources import volumes_at
 from ..markdown import markdown_table, three_digits
@@ -30,7 +31,7 @@ def run(arguments):
         raise ValueError(f"{arguments.input} holds {len(sources)} volumes: a figure shows one.")
     if arguments.output and not arguments.output.endswith(".png"):
         raise ValueError(f"The figure {arguments.output} must end in .png.")
-    found, failures = {}, 0
+    found, notes, failures = {}, [], 0
     names = Counter(source.name for source in sources)
     for source in sources:
         try:
@@ -40,6 +41,7 @@ def run(arguments):
             meaning = Meaning(volume, facts)  # refuses what is no intensities
             name = source.name if names[source.name] == 1 else str(source)
             found[name] = inspect_volume(volume, facts)
+            notes += [f"{source}: {note}" for note in notes_of(image)]
             if arguments.output:
                 shown = volume if meaning.padding is None else meaning.parts(found[name].slice_axis)[0]
                 _write_figure(arguments.output, shown, found[name], source.name)
@@ -57,6 +59,8 @@ def run(arguments):
         )
     else:
         _print(next(iter(found.values())))
+    for note in () if arguments.json else notes:
+        print(f"Note: {note}")
     if arguments.output and not arguments.json:
         print(f"Figure: {arguments.output}")
     if failures:

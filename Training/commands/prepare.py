@@ -10,7 +10,9 @@ from ..markdown import markdown_table
 
 def add_arguments(parser):
     parser.add_argument(
-        "folder", metavar="FOLDER", help="searched for volumes and DICOM series, with all subfolders but hidden ones"
+        "folder",
+        metavar="FOLDER",
+        help="searched for volumes and DICOM series, with all subfolders but hidden ones and BIDS derivatives",
     )
     parser.add_argument(
         "-o", "--output", required=True, metavar="DATA.npz", help="prepared slices; DATA.png shows them"
@@ -77,6 +79,8 @@ def run(arguments):
         print(f"\nNo subject in {arguments.subjects}, so named by folder or file: {names}.")
     elif prepared.subjects_by_name:
         print("\nSubjects are named by folder or file. If one patient has several names, say so by --subjects.")
+    for note in prepared.notes:
+        print(f"\nNote: {note}")
     if prepared.without_resolution:
         names = ", ".join(prepared.without_resolution)
         print(f"\nNo resolution in {arguments.effective_resolution}, so used whole: {names}.")

@@ -14,7 +14,7 @@ CONFIG is a file, or the name of one that comes with NExpR:
 
 Every value of the configuration is an option, such as:
   --data.data DATA.npz             prepared slices
-  --data.validation_subjects LIST  kept out of training, such as [ann,bob] (default: as prepared)
+  --data.validation_subjects LIST  kept out of training: [ann,bob] or '["001"]' (default: as prepared)
   --data.degradation NAME          kspace (MRI), bicubic (CT), paper, or slices
   --data.scales [LOW,HIGH]         range of scales
   --data.crop_size N               side of a crop in low-resolution pixels

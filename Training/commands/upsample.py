@@ -18,10 +18,10 @@ from NExpRLib.volumes.series import SeriesUpsampling, volumes_of
 from NExpRLib.volumes.sidecar import sidecar_of
 
 from ..files.batch_summary import batch_summary
-from ..files.notes import add_note, notes_of
+from ..files.notes import notes_of
 from ..files.output_paths import output_paths, preview_paths
-from ..files.provenance import is_result, record
-from ..files.volume_files import atomic_output, check_format, read_volume, sidecar_path, write_volume
+from ..files.provenance import record
+from ..files.volume_files import atomic_output, check_format, read_volume, write_volume
 from ..files.volume_sources import find_volumes, volumes_at, volumes_below
 from ..models.chosen import ChosenModels, notes_on_model, notes_on_slices_model
 from ..option_types import count, measured_pixels, one_or_two, positive, share, side_of_voxels
@@ -218,8 +218,6 @@ def _upsample(source, output, preview, arguments, models, like):
     :return: facts for the summary.
     """
     image = read_volume(source)
-    if source.series is None and is_result(image, sidecar_path(source.files[0])):
-        add_note(image, "It was made by NExpR: what was inferred then is now taken for measured.")
     facts = sidecar_of(image)
     modality = modality_of(volumes_of(image)[0].pixels, facts)
     card = models.card_of(modality)

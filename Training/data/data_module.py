@@ -10,7 +10,7 @@ from .degradation import SLICES
 from .items import TrainingCrops, ValidationSlices, reached_scale
 from .prepared import load_slices
 from .scans import DRAWS
-from .slice_stacks import SliceStackCrops, StackVariety, ValidationStacks
+from .slice_stacks import SliceStackCrops, StackVariety, ValidationStacks, reached_ratio
 
 
 class SliceData(lightning.LightningDataModule):
@@ -80,16 +80,21 @@ class SliceData(lightning.LightningDataModule):
                 "Networks that are told the noise level (--model.network.noise_level true) are trained with "
                 f"--data.scans true and --data.degradation {' or '.join(DRAWS)}, and others without."
             )
-        if self.trainer.lightning_module.fixed_scale or options.degradation == SLICES:
+        if self.trainer.lightning_module.fixed_scale:
             return
-        of_smallest, of_largest = reached_scale(self.training.values(), options.crop_size)
+        if options.degradation == SLICES:
+            size, option = f"{options.stack_crop[0]} slices", "stack_crop"
+            of_smallest, of_largest = reached_ratio(self.training.values(), options.stack_crop[0])
+        else:
+            size, option = f"{options.crop_size} pixels", "crop_size"
+            of_smallest, of_largest = reached_scale(self.training.values(), options.crop_size)
         lowest, highest = options.scales
         self.facts["scales"] = [min(lowest, of_largest), min(highest, of_largest)]
         if of_smallest < highest and self.trainer.is_global_zero:
             print(
-                f"Note: crops of {options.crop_size} pixels fit into the smallest slices up to a scale of "
+                f"Note: crops of {size} fit into the smallest slices up to a scale of "
                 f"{of_smallest:.3g} only, into the largest up to {of_largest:.3g}. For all scales up to {highest:g}, "
-                "choose a smaller --data.crop_size."
+                f"choose a smaller --data.{option}."
             )
 
     def state_dict(self):

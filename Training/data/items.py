@@ -204,24 +204,32 @@ def evenly_spaced(slices, most):
     return [slices[i] for i in np.linspace(0, len(slices) - 1, min(most, len(slices))).astype(int)]
 
 
-class ValidationSlices(torch.utils.data.Dataset):
-    """Whole slices, ``slices_per_volume`` of every volume, evenly spaced among those that hold more than one value.
+def slices_to_validate(volumes, slices_per_volume):
+    """``slices_per_volume`` of every volume, evenly spaced among those that hold more than one value.
 
     What holds one value is restored without error, and its PSNR infinite.
+
+    :raises ValueError: if there is no such slice.
+    """
+    images = []
+    for volume in volumes.values():
+        images += evenly_spaced([image for image in volume if image.min() < image.max()], slices_per_volume)
+    if not images:
+        raise ValueError("Every slice for validation holds one value only: name other --data.validation_subjects.")
+    return images
+
+
+class ValidationSlices(torch.utils.data.Dataset):
+    """Whole slices, see :func:`slices_to_validate`.
 
     Each item is one slice at every scale, ``[(scale, sample), ...]``: processes that share them log the same scales.
 
     :param fixed_scale: instead of ``scales``, that of the network.
     :param noise: the noise level as a second channel of the inputs, none if ``None``.
-    :raises ValueError: if there is no such slice.
     """
 
     def __init__(self, volumes, *, degradation, scales, slices_per_volume, fixed_scale=None, noise=None):
-        self.images = []
-        for volume in volumes.values():
-            self.images += evenly_spaced([image for image in volume if image.min() < image.max()], slices_per_volume)
-        if not self.images:
-            raise ValueError("Every slice for validation holds one value only: name other --data.validation_subjects.")
+        self.images = slices_to_validate(volumes, slices_per_volume)
         self.scales = [fixed_scale] if fixed_scale else scales
         self.pair = fixed_scale_pair if fixed_scale else degraded_pair
         self.degradation = degradation

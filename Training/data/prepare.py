@@ -10,8 +10,10 @@ import numpy as np
 from NExpRLib.intensity import robust_range
 
 from ..files.file_table import fact_of_volume, read_table
-from ..files.volume_files import atomic_output, read_volume
-from ..files.volume_sources import find_volumes, folders_below
+from ..files.notes import notes_of
+from ..files.provenance import is_result
+from ..files.volume_files import atomic_output, read_volume, sidecar_path
+from ..files.volume_sources import volumes_below
 from ..progress import counted
 from .prepared import PreparedVolume, write_slices
 from .slices import slices_in_plane
@@ -53,6 +55,7 @@ class Prepared:
     :ivar without_resolution: volumes that the table of effective resolutions lacks.
     :ivar sheet: picture of the slices.
     :ivar count: number of volumes that were found.
+    :ivar notes: what is to be known of how others were read.
     :ivar failures: why some of them could not be used.
     """
 
@@ -62,6 +65,7 @@ class Prepared:
     without_resolution: list
     sheet: Path
     count: int
+    notes: list
     failures: list
 
     @property
@@ -90,23 +94,28 @@ def prepare(folder, output, options=Preparation()):  # noqa: B008
     for low, high in options.windows:
         if not low < high:
             raise ValueError(f"The window {low:g} {high:g} must go from a lower to a higher intensity.")
-    sources = _find_all(folder)
-    names = _names(sources, folder)
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    sources = volumes_below(folder)
+    names = _names(sources)
     subjects = read_table(options.subjects, "subject") if options.subjects else {}
     shares = read_table(options.effective_resolution, "resolution") if options.effective_resolution else {}
-    volumes, failures, by_name, without_shares = [], [], [], []
+    volumes, notes, failures, by_name, without_shares = [], [], [], [], []
     for source in counted(sources, "Preparing", "volume"):
         try:
             subject = fact_of_volume(source, subjects)
             if not subject:
                 subject = _subject_by_name(source, folder)
-                by_name.append(source.name)
+                by_name.append(names[source])
             share = fact_of_volume(source, shares)
             if shares and not share:
-                without_shares.append(source.name)
-            volumes += prepare_volume(
-                source, names[source], subject, options, share or ((1.0, 1.0) if shares else None)
-            )
+                without_shares.append(names[source])
+            image = read_volume(source)
+            if is_result(image, sidecar_path(source.files[0])):
+                raise ValueError("it was made by NExpR, and what was inferred is no truth to learn from: leave it out.")
+            known = share or ((1.0, 1.0) if shares else None)
+            volumes += prepare_volume(image, names[source], subject, options, known)
+            notes += [f"{source}: {note}" for note in notes_of(image)]
         except (ValueError, MemoryError) as error:
             failures.append(source.failure(error))
     kept = [volume for volume in volumes if volume.slices]
@@ -117,19 +126,19 @@ def prepare(folder, output, options=Preparation()):  # noqa: B008
     sheet = output.with_suffix(".png")
     with atomic_output(sheet) as temporary:
         contact_sheet(kept).savefig(temporary, dpi=80)
-    return Prepared(volumes, validation, by_name, without_shares, sheet, len(sources), failures)
+    return Prepared(volumes, validation, by_name, without_shares, sheet, len(sources), notes, failures)
 
 
-def prepare_volume(source, name, subject, options, shares):
-    """Read and normalize the slices of a volume.
+def prepare_volume(image, name, subject, options, shares):
+    """Normalize the slices of a volume.
 
+    :param image: SimpleITK image.
     :param name: that no other volume has.
     :param options: :class:`Preparation`.
     :param shares: measured share of k-space along the image axes x and y; recognized, if ``None``.
     :return: a :class:`~.prepared.PreparedVolume` per plane and window.
-    :raises ValueError: if the volume cannot be read or used.
+    :raises ValueError: if the volume cannot be used.
     """
-    image = read_volume(source)
     planes = {options.plane: name}
     if options.all_planes and image.GetDimension() == 3 and max(image.GetSpacing()) < 1.2 * min(image.GetSpacing()):
         planes = {str(axis): f"{name} across {letter}" for axis, letter in enumerate("xyz")}
@@ -165,22 +174,10 @@ def _shortened(name):
     return name if len(name) <= 28 else f"{name[:13]}...{name[-12:]}"
 
 
-def _find_all(folder):
-    if not folder.is_dir():
-        raise ValueError(f"There is no folder {folder}.")
-    sources = [source for path in folders_below(folder) for source in find_volumes(path)]
-    if not sources:
-        raise ValueError(f"There is no volume in {folder}.")
-    return sources
-
-
-def _names(sources, folder):
-    """Name of each volume, or the path of its first file below ``folder`` where several have the same."""
+def _names(sources):
+    """Name of each volume, or its place below the folder where several have the same."""
     count = Counter(source.name for source in sources)
-    return {
-        source: source.name if count[source.name] == 1 else Path(source.files[0]).relative_to(folder).as_posix()
-        for source in sources
-    }
+    return {source: source.name if count[source.name] == 1 else source.place for source in sources}
 
 
 def _subject_by_name(source, folder):

@@ -13,7 +13,7 @@ from NExpRLib.kspace import kspace_crop
 from NExpRLib.volumes.slice_profile import slice_operator
 from NExpRLib.volumes.through_plane import stack_conditions
 
-from .items import Crops, DrawnSlices, evenly_spaced
+from .items import Crops, DrawnSlices, slices_to_validate
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,14 @@ class StackVariety:
     wrong_thickness: float = 0.07
     cropped: float = 0.25
     coarsest: float = 1.5
+
+
+def reached_ratio(volumes, slices):
+    """Largest ratio at which so many slices fit along the shorter side of the smallest image, and the longer of the
+    largest one.
+    """
+    sides = [side for volume in volumes for image in volume for side in image.shape]
+    return (min(sides) - 1) / slices, (max(sides) - 1) / slices
 
 
 def draw_stack(rows, ratio, variety, rng):
@@ -175,13 +183,19 @@ class ValidationStacks(torch.utils.data.Dataset):
     """Images of validation subjects as whole stacks, each at every ratio with a thickness of the spacing.
 
     Gaussian and Shinnar-Le Roux profiles take turns. Items are as those of :class:`~.items.ValidationSlices`.
+
+    :raises ValueError: if an image is smaller than two slices at the highest ratio.
     """
 
     def __init__(self, volumes, *, ratios, slices_per_volume):
-        self.images = []
-        for volume in volumes.values():
-            self.images += evenly_spaced(volume, slices_per_volume)
+        self.images = slices_to_validate(volumes, slices_per_volume)
         self.ratios = ratios
+        smallest = min(min(image.shape) for image in self.images)
+        if smallest < 2 * max(ratios):
+            raise ValueError(
+                f"Validation slices of {smallest} pixels are smaller than two slices {max(ratios):g} pixels apart: "
+                "choose lower --data.validation_scales, or name other --data.validation_subjects."
+            )
 
     def __len__(self):
         return len(self.images)

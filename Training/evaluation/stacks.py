@@ -20,6 +20,7 @@ from NExpRLib.volumes.slice_profile import make_consistent, slice_operator
 from NExpRLib.volumes.through_plane import spline_through_plane, through_plane
 from NExpRLib.volumes.volume import Volume
 
+from ..files.notes import notes_of
 from ..files.volume_files import read_volume
 from ..progress import counted
 from .body import body_mask, largest_region
@@ -37,12 +38,14 @@ class Truth:
     :ivar voxels: float32 array (n, h, w) from 0 to 1, the slice axis first.
     :ivar inside: bool array of the same shape, where quality is measured.
     :ivar modality: ``MR`` or ``CT``.
+    :ivar notes: what is to be known of how it was read.
     """
 
     name: str
     voxels: np.ndarray
     inside: np.ndarray
     modality: str
+    notes: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def read_truth(source, plane="auto"):
     inside = np.stack([body_mask(one) for one in voxels]) if modality == "CT" else _head_or_limb(normalized)
     if not inside.any():
         raise ValueError(f"{source} shows no head or body to measure quality in.")
-    return Truth(source.name, np.clip(normalized, 0, 1), inside, modality)
+    return Truth(source.name, np.clip(normalized, 0, 1), inside, modality, tuple(notes_of(image)))
 
 
 def _head_or_limb(normalized):
@@ -183,6 +186,7 @@ def evaluate_stacks(sources, models, spacings, plane="auto"):
         except (ValueError, MemoryError) as error:
             found.failures.append(source.failure(error))
             continue
+        found.notes += [f"{source}: {note}" for note in truth.notes]
         cases = [(profile, name, spacing) for profile in profiles for name in methods for spacing in spacings]
         for profile, name, spacing in counted(cases, truth.name, "stack"):
             stack = stacks[profile, spacing]

@@ -10,6 +10,7 @@ from NExpRLib.volumes.sidecar import sidecar_of
 
 from ..data.slices import slices_in_plane
 from ..files.file_table import fact_of_volume
+from ..files.notes import notes_of
 from ..files.volume_files import read_volume
 from ..models.card import ALL_SLICES
 from ..progress import counted
@@ -24,12 +25,14 @@ class Evaluation:
         :mod:`~NExpRTraining.models.card`.
     :ivar empty_slices: number of slices that hold one value only: every method restores them, so they are left out.
     :ivar without_resolution: volumes that the table of effective resolutions lacks.
+    :ivar notes: what is to be known of how volumes were read.
     :ivar failures: why other volumes could not be used.
     """
 
     results: list = field(default_factory=list)
     empty_slices: int = 0
     without_resolution: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
     failures: list = field(default_factory=list)
 
 
@@ -53,11 +56,13 @@ def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window
                 share = fact_of_volume(source, shares or {})
                 if shares and not share:
                     found.without_resolution.append(source.name)
-                pixels, modality = _slices(source, plane, share or (None if on_kspace and not shares else (1.0, 1.0)))
+                image = read_volume(source)
+                pixels, modality = _slices(image, plane, share or (None if on_kspace and not shares else (1.0, 1.0)))
                 slices = normalized_slices(pixels, window)
             except (ValueError, MemoryError) as error:
                 found.failures.append(source.failure(error))
                 continue
+            found.notes += [f"{source}: {note}" for note in notes_of(image)]
             bodies = [body_mask(one) if modality == "CT" else None for one in pixels]
             with_contrast = [(truth, body) for truth, body in zip(slices, bodies) if truth.min() < truth.max()]
             found.empty_slices += len(slices) - len(with_contrast)
@@ -81,12 +86,11 @@ def evaluate_volumes(sources, methods, degradation, scales, plane="auto", window
     return found
 
 
-def _slices(source, plane, share):
+def _slices(image, plane, share):
     """Slices (n, H, W) of a volume that can be evaluated, of what was measured, and its modality.
 
     The window of SSIM has to fit.
     """
-    image = read_volume(source)
     pixels = slices_in_plane(image, plane, share)
     if min(pixels.shape[-2:]) < 11:
         raise ValueError(f"slices of {pixels.shape[-2]} x {pixels.shape[-1]} pixels are too small to compare.")

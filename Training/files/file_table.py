@@ -5,6 +5,8 @@ from pathlib import Path
 
 from .volume_sources import extension_of
 
+_LEAST_SHARE = 0.1  # Less is no percentage, but a share such as 0.75.
+
 
 def read_table(path, what):
     """Facts per file from a table with tabs or commas: ``{path: fact}``, see :func:`fact_of`.
@@ -42,23 +44,34 @@ def _shares(percentages, where):
         shares = tuple(float(value or 100) / 100 for value in percentages)
     except ValueError:
         shares = (0,)
-    if not all(0 < share <= 1 for share in shares):
-        raise ValueError(f"The effective resolution of {where} must be two percentages above 0 and at most 100.")
+    if not all(_LEAST_SHARE <= share <= 1 for share in shares):
+        raise ValueError(f"The effective resolution of {where} must be two percentages from 10 to 100.")
     return shares
 
 
 def fact_of(path, facts):
     """The fact of a file: that of the table's path which shares most of its end with ``path``, the name at least.
 
+    Paths that lead to another file, as ``ann/t2.nii`` does beside ``bob/t2.nii``, do not count.
+
     :raises ValueError: if several fit equally well and say different things.
     """
-    parts = Path(path).resolve().parts[::-1]
+    path = Path(path).resolve()
     fitting = {}
     for name, fact in facts.items():
-        shared = [a == b for a, b in zip(parts, name.parts[::-1])]
+        shared = [a == b for a, b in zip(path.parts[::-1], name.parts[::-1])]
         if shared and shared[0]:
-            fitting.setdefault([*shared, False].index(False), set()).add(fact)
-    best = fitting[max(fitting)] if fitting else {None}
-    if len(best) > 1:
-        raise ValueError(f"{path}: several rows of the table fit. Name the folder in the table as well.")
-    return best.pop()
+            fitting.setdefault([*shared, False].index(False), {})[name] = fact
+    for count in sorted(fitting, reverse=True):
+        best = {fact for name, fact in fitting[count].items() if not _is_another(name, path, count)}
+        if len(best) > 1:
+            raise ValueError(f"{path}: several rows of the table fit. Name the folder in the table as well.")
+        if best:
+            return best.pop()
+    return None
+
+
+def _is_another(name, path, shared):
+    """Whether a longer end of ``name`` than that shared with ``path`` leads to a file from a folder above it."""
+    ends = (Path(*name.parts[-count:]) for count in range(shared + 1, len(name.parts) + 1))
+    return any((folder / end).exists() for end in ends for folder in path.parents)

@@ -19,7 +19,7 @@ from . import metaimage, nrrd
 from .dicom import read_series
 from .nifti import drop_header, read_nifti, what_nifti_lacks, write_nifti
 from .notes import add_note, drop_notes, read_sidecar
-from .provenance import bids_sidecar, is_of_another
+from .provenance import bids_sidecar, is_of_another, is_result
 from .volume_sources import NIFTI, VolumeSource, check_name, check_readable, extension_of, find_at, stem_of
 
 WRITTEN_EXTENSIONS = (".nii", ".nii.gz", ".nrrd", ".mha")
@@ -54,7 +54,7 @@ def read_volume(source):
             f"{file} cannot be read: it is no NIfTI, NRRD, MetaImage, MGH or DICOM file. Convert it to NIfTI first."
         )
     try:
-        return read_nifti(file) if extension in NIFTI else _read_with_itk(file, extension)
+        image = read_nifti(file) if extension in NIFTI else _read_with_itk(file, extension)
     except ValueError as error:
         raise ValueError(f"{file} cannot be read: {str(error).removesuffix('.')}.") from error
     except RuntimeError as error:
@@ -62,6 +62,9 @@ def read_volume(source):
             raise MemoryError(f"{file} does not fit into memory.") from error
         what = "MetaImage" if extension.startswith(".mh") else "NRRD"
         raise ValueError(f"{file} cannot be read: it is damaged, incomplete, or no {what}.") from error
+    if is_result(image, sidecar_path(file)):
+        add_note(image, "It was made by NExpR: what was inferred then is now taken for measured.")
+    return image
 
 
 def _read_with_itk(file, extension):

@@ -10,6 +10,8 @@ from tqdm import tqdm
 class EpochLines(ProgressBar):
     """Takes the place of Lightning's bar, which says nothing in a log until the run ends."""
 
+    is_enabled = False  # There is no bar that a LightningModule would have to print above.
+
     def on_train_start(self, trainer, module):
         super().on_train_start(trainer, module)
         self._begin, self._first_step = time.monotonic(), trainer.global_step

@@ -36,6 +36,8 @@ def _objection(message):
     if tried is None:
         return message
     said = [one.strip() for one in re.split(r"\s- ", tried[2]) if one.strip()]
+    if said[0].startswith("Expected a <class 'str'>"):  # YAML takes 001 for 1.
+        said[0] += ", names of digits need quotes: '[\"001\"]'"
     return tried[1] + "; ".join(one for one in said if one != "Expected a <class 'NoneType'>")
 
 
@@ -117,6 +119,8 @@ def train(arguments):
     """
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+    # The data begin at the step that was reached, see SliceData.
+    warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch ended")
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,9 +1,13 @@
 """``nexpr prepare``: how it names subjects, and volumes that cannot be used."""
 
+from collections import Counter
+
 import numpy as np
 import SimpleITK as sitk
 
 from NExpRTraining.data.brain_template import template_slices
+
+from ..files.dicom_files import write_series, write_slice
 
 
 def test_every_volume_that_is_skipped_is_named(nexpr, tmp_path):
@@ -209,3 +213,52 @@ def test_window_sets_black_and_white(nexpr, tmp_path):
         expected = np.clip((ramp[0] + 140) / 400, 0, 1)
         np.testing.assert_allclose(prepared["slice_00000"], expected, atol=1e-3)
         assert prepared["windows"].tolist() == [[-140, 260]]
+
+
+def test_results_are_not_trained_on(nexpr, tmp_path):
+    """Those that NExpR wrote into the folder, under any subject's name, and what BIDS keeps apart from the measured."""
+    image = sitk.GetImageFromArray(np.random.default_rng(0).random((2, 24, 24), dtype=np.float32))
+    (tmp_path / "dataset_description.json").write_text("{}")
+    for name in ("sub-01/t1.nii.gz", "sub-02/t1.nii.gz", "derivatives/sub-03/t1.nii.gz"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        sitk.WriteImage(image, tmp_path / name)
+    (tmp_path / "finer").mkdir()
+    options = ["--scale", 2, "--model", "mri-fast"]
+    assert nexpr("upsample", tmp_path / "sub-01", tmp_path / "finer" / "t1_2x.nii.gz", *options)[0] == 0
+    status, out, err = nexpr("prepare", tmp_path, "-o", tmp_path / "data.npz")
+    assert status == 2
+    assert "1 of 3 volumes were skipped" in err
+    assert err.count("t1_2x.nii.gz") == 1
+    assert "derivatives" in out
+    with np.load(tmp_path / "data.npz") as data:
+        assert set(data["subjects"]) == {"sub-01", "sub-02"}
+
+
+def test_volumes_of_one_series_stay_volumes_of_their_own(nexpr, tmp_path):
+    """Two echoes of each patient, under the same names for both patients."""
+    rng = np.random.default_rng(0)
+    for patient in ("ann", "bob"):
+        for echo in (1, 2):
+            for k in range(3):
+                path = tmp_path / "in" / patient / "t2" / f"{echo}{k}.dcm"
+                pixels = rng.integers(0, 1000, (24, 24), dtype=np.uint16)
+                numbers = {"EchoNumbers": echo, "EchoTime": str(20 * echo), "InstanceNumber": 3 * echo + k}
+                write_slice(path, pixels, (0, 0, 3 * k), **numbers)
+    assert nexpr("prepare", tmp_path / "in", "-o", tmp_path / "data.npz")[0] == 0
+    with np.load(tmp_path / "data.npz") as data:
+        counts = Counter(zip(data["subjects"].tolist(), data["sources"].tolist()))
+    assert sorted(subject for subject, _ in counts) == ["ann", "ann", "bob", "bob"]
+    assert len({source for _, source in counts}) == 4
+    assert set(counts.values()) == {3}
+
+
+def test_what_was_done_to_slices_in_reading_is_said(nexpr, tmp_path):
+    """Those of a tilted gantry were interpolated, which a truth should not be."""
+    pixels = np.random.default_rng(0).integers(0, 1000, (4, 24, 24), dtype=np.uint16)
+    write_series(tmp_path / "in" / "ct", pixels, [(0, k, 3 * k) for k in range(4)], modality="CT")
+    said = [
+        nexpr("prepare", tmp_path / "in", "-o", tmp_path / "data.npz")[1],
+        nexpr("evaluate", tmp_path / "in" / "ct", "--scales", 2, "--model", "ct-fast")[1],
+        nexpr("inspect", tmp_path / "in" / "ct")[1],
+    ]
+    assert ["tilted by 18.4 degrees" in each for each in said] == [True, True, True]  # arctan(1 / 3)

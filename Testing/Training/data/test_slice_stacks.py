@@ -90,3 +90,19 @@ def test_validation_stacks_hold_the_whole_image():
         assert sample.inputs.shape == (1, 1, int(150 / ratio), 130)
         # Centered: as much of the image before the first slice as behind the last one.
         assert sample.rows[0][0] + sample.rows[0][-1] == pytest.approx(sample.inputs.shape[2] - 1)
+
+
+def test_validation_leaves_out_slices_of_one_value():
+    """They are restored without error, and an infinite PSNR would be the best of every run."""
+    (images,) = volumes().values()
+    saturated = {("subject", "source"): [np.ones_like(images[0]), *images[:2], np.ones_like(images[0])]}
+    stacks = ValidationStacks(saturated, ratios=[2.0], slices_per_volume=4)
+    assert [np.ptp(stacks[i][0][1].truths[0].numpy()) > 0 for i in range(len(stacks))] == [True, True]
+    with pytest.raises(ValueError, match="one value only"):
+        ValidationStacks({("subject", "source"): [np.ones_like(images[0])]}, ratios=[2.0], slices_per_volume=4)
+
+
+def test_validation_images_of_less_than_two_slices():
+    ValidationStacks(volumes(shape=(20, 130)), ratios=[10.0], slices_per_volume=4)[0]
+    with pytest.raises(ValueError, match="20 pixels are smaller than two slices 10.5 pixels apart"):
+        ValidationStacks(volumes(shape=(130, 20)), ratios=[10.5], slices_per_volume=4)

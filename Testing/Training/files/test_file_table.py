@@ -52,7 +52,19 @@ def test_files_of_one_name_in_several_folders(tmp_path):
         fact_of(tmp_path / "three" / "t2.nii", facts)
 
 
-@pytest.mark.parametrize("values", ["0,100", "-5,100", "150,100", "half,100", "nan,100", "67%,100"])
+def test_rows_on_files_of_other_folders_do_not_count(tmp_path):
+    """Such as a table of those volumes alone that the scanner interpolated, in a folder per patient."""
+    for patient in ("ann", "bob", "eve"):
+        (tmp_path / "in" / patient / "anat").mkdir(parents=True)
+        (tmp_path / "in" / patient / "anat" / "t2.nii").touch()
+    facts = read_table(table(tmp_path, "file,x,y\nann/anat/t2.nii,75,100\nin/bob/anat/t2.nii,67,100\n"), "resolution")
+    found = [fact_of(tmp_path / "in" / patient / "anat" / "t2.nii", facts) for patient in ("ann", "bob", "eve")]
+    assert found == [(0.75, 1), (0.67, 1), None]
+    moved = tmp_path / "elsewhere" / "t2.nii"  # to where no folder is called so
+    assert fact_of(moved, dict(list(facts.items())[:1])) == (0.75, 1)
+
+
+@pytest.mark.parametrize("values", ["0,100", "-5,100", "150,100", "half,100", "nan,100", "67%,100", "0.75,1"])
 def test_percentages_that_make_no_sense(tmp_path, values):
     with pytest.raises(ValueError, match="percentages"):
         read_table(table(tmp_path, f"file,x,y\na.nii,{values}\n"), "resolution")

@@ -135,6 +135,17 @@ def test_a_log_gets_a_line_per_epoch(prepared, tmp_path, capsys):
     assert "Epoch" not in capsys.readouterr().out
 
 
+def test_training_that_has_to_say_something_in_a_log(prepared, tmp_path, capsys):
+    """SRGAN does so before its first step."""
+    srgan = ["train", "--config", str(CONFIG.with_name("srgan.yaml")), "--data.data", str(prepared), *_folder(tmp_path)]
+    small = ["--data.crop_size", "16", "--model.crop_size", "16", "--data.slices_per_batch", "1", "--data.workers", "0"]
+    steps = ["--data.steps_per_epoch", "1", "--trainer.max_steps", "1", "--trainer.accelerator", "cpu"]
+    main([*srgan, *small, *steps])
+    said = capsys.readouterr().out
+    assert "no perceptual loss" in said
+    assert "Epoch 0: step 1 of 1" in said
+
+
 def test_help_is_one_screen_of_options_that_there_are(capsys):
     main(["train", "--help"])
     printed = capsys.readouterr().out
@@ -256,6 +267,7 @@ TOLD = ["--model.network.noise_level", "true", "--model.network.equivariant", "f
         (["--config", CONFIG, "--data.data", "data.npz", "--resume", "broken.yaml"], "broken.yaml is no checkpoint"),
         (["--config", CONFIG, "--data.data", "data.npz", "--trainer.accelerator", "none"], "none"),
         (["--config", CONFIG, "--data.data", "nowhere.npz"], "nowhere.npz"),
+        (["--config", CONFIG, "--data.data", "data.npz", "--data.validation_subjects", "[001]"], "digits need quotes"),
         (["--config", CONFIG, "--data.data", "data.npz", "--trainer.max_steps", "0"], "max_steps must be 1 or more"),
     ],
     ids=lambda value: " ".join(map(str, value[2:] or value)) if isinstance(value, list) else "",
@@ -291,6 +303,18 @@ def test_scales_that_no_crop_reaches_are_said(prepared, tmp_path, capsys):
     main(options(prepared, tmp_path / "b", *crops, "--data.scales", "[3.0, 4.0]"))
     main(["models", "export", str(checkpoints(tmp_path / "b") / "last.ckpt"), "-o", str(tmp_path / "b" / "model")])
     assert json.loads((tmp_path / "b" / "model" / "card.json").read_text())["scales"] == [2.4, 2.4]
+
+
+def test_spacings_of_slices_that_no_crop_reaches_are_said(prepared, tmp_path, capsys):
+    """24 slices over the 96 pixels of an image are at most 95 / 24 pixels apart."""
+    stacks = ["--data.degradation", "slices", "--model.network.conditions", "2", "--data.scales", "[1.3, 8.0]"]
+    main(options(prepared, tmp_path, "--trainer.max_steps", "1", *stacks, "--data.stack_crop", "[24, 40]"))
+    said = capsys.readouterr().out
+    assert "crops of 24 slices" in said
+    assert "smaller --data.stack_crop" in said
+    main(["models", "export", str(checkpoints(tmp_path) / "last.ckpt"), "-o", str(tmp_path / "model")])
+    low, high = json.loads((tmp_path / "model" / "card.json").read_text())["scales"]
+    assert (low, high) == (1.3, pytest.approx(95 / 24))
 
 
 def test_learning_rate_that_is_given_is_that_of_the_paper_recipe_too(prepared, tmp_path):
