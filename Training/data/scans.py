@@ -93,7 +93,7 @@ def draw_mr_scan(shape, scales, smallest, rng):
         return MRScan(measured)  # Most is to be had of these.
     if kind < 0.48:
         return MRScan(measured, smoothness=0.6 * 8 ** rng.random())
-    window = str(rng.choice(MRScan.WINDOWS, p=(0.6, 0.18, 0.04, 0.05, 0.13)))
+    window = str(rng.choice(MRScan.WINDOWS, p=(0.5, 0.18, 0.04, 0.05, 0.23)))
     missing = rng.uniform(0.1, 0.25) if window == "partial fourier" else 0.0
     sigma = 0.0 if rng.random() < 0.3 else 0.08 * rng.random() ** 1.5
     # A network that has learned to undo strong filters overshoots at the edges of images that only look filtered.
