@@ -111,7 +111,7 @@ def _model_of_modality(sources, of_stacks):
         try:
             image = read_volume(source)
             modality = modality_of(volumes_of(image)[0].pixels, sidecar_of(image))
-        except ValueError:
+        except (ValueError, MemoryError):
             continue
         found.setdefault(model_for(modality), source)
     if len(found) > 1:

@@ -56,7 +56,7 @@ def fact_of(path, facts):
 
     :raises ValueError: if several fit equally well and say different things.
     """
-    path = Path(path).resolve()
+    path = Path(path).parent.resolve() / Path(path).name  # Files may be links to what a data manager named anew.
     fitting = {}
     for name, fact in facts.items():
         shared = [a == b for a, b in zip(path.parts[::-1], name.parts[::-1])]
@@ -74,4 +74,5 @@ def fact_of(path, facts):
 def _is_another(name, path, shared):
     """Whether a longer end of ``name`` than that shared with ``path`` leads to a file from a folder above it."""
     ends = (Path(*name.parts[-count:]) for count in range(shared + 1, len(name.parts) + 1))
-    return any((folder / end).exists() for end in ends for folder in path.parents)
+    others = (folder / end for end in ends for folder in path.parents)
+    return any(other.exists() and other.resolve() != path.resolve() for other in others)

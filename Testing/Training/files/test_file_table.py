@@ -1,5 +1,7 @@
 """Tables that say of each file its subject or its effective resolution."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -50,6 +52,20 @@ def test_files_of_one_name_in_several_folders(tmp_path):
     assert fact_of(tmp_path / "two" / "t2.nii", facts) == "bob"
     with pytest.raises(ValueError, match="several rows"):
         fact_of(tmp_path / "three" / "t2.nii", facts)
+
+
+def test_rows_and_files_may_go_through_links(tmp_path):
+    """A linked folder of data, and a file that a data manager keeps under another name."""
+    kept = tmp_path / "objects" / "4711.nii"
+    kept.parent.mkdir()
+    kept.write_bytes(b"")
+    (tmp_path / "real" / "ann").mkdir(parents=True)
+    file = tmp_path / "real" / "ann" / "t2.nii"
+    file.symlink_to(kept)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    for row in ("ann/t2.nii", "link/ann/t2.nii", str(tmp_path / "link" / "ann" / "t2.nii")):
+        assert fact_of(file, {Path(row): "ann"}) == "ann"
+        assert fact_of(tmp_path / "link" / "ann" / "t2.nii", {Path(row): "ann"}) == "ann"
 
 
 def test_rows_on_files_of_other_folders_do_not_count(tmp_path):
