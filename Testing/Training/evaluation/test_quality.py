@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from NExpRLib import load_model
+from NExpRLib import load_model, upsample
+from NExpRLib.intensity import robust_range
 
 pytest.importorskip("torchmetrics", reason="needs the extra train")
 
@@ -83,6 +84,19 @@ def test_overshoots_are_as_far_as_the_readme_says(real_data, name, volume, limit
     model, pixels = load_model(name, "cpu"), whole_slice(sitk.ReadImage(real_data / "test" / f"{volume}.nii.gz"))
     of_model, of_spline = (rim(pixels, result) for result in (model.represent(pixels).rasterize(2), spline(pixels)))
     assert of_model.max() < limit * of_spline.max()
+
+
+@pytest.mark.slow
+def test_overshoots_of_an_image_that_the_scanner_interpolated(real_data):
+    """As users get it, from the pixels that were measured: less far than from the stored ones."""
+    image = sitk.ReadImage(real_data / "test" / "brain_t2w_oms-patient04-study1.nii.gz")
+    middle = image.GetSize()[2] // 2
+    low, high = robust_range(sitk.GetArrayViewFromImage(image))
+    stored = sitk.Cast(image[:, :, middle - 1 : middle + 2], sitk.sitkFloat32)
+    pixels, result = (
+        (sitk.GetArrayFromImage(each)[1] - low) / (high - low) for each in (stored, upsample(stored, 2, device="cpu"))
+    )
+    assert rim(pixels, result).max() < 1.75 * rim(pixels, spline(pixels)).max()
 
 
 @pytest.mark.parametrize(
