@@ -87,7 +87,8 @@ class Upsampling:
         :param data_consistency: replace the measured band of k-space of each slice by that of the input.
         :param thickness: of the slices in mm, where they are refined; by default slices are taken to touch each other.
         :param noise_reduction: how much of the noise is removed, from 0 to 1.
-        :param noise: its standard deviation in a measured pixel, see :func:`~.noise.noise_of_parts`.
+        :param noise: its standard deviation in a measured pixel, see :func:`~.noise.noise_of_parts`; of 0, nothing is
+            removed.
         :raises ValueError: for NaN and infinite voxels, for a thickness that makes no sense, and for a result that
             does not fit into memory. Whether voxels are intensities only a whole volume tells: see
             :class:`~.meaning.Meaning`.
